@@ -1,0 +1,36 @@
+// Decoding: bytes to a Decoded instruction, from the one table (instructions.inc).
+//
+// Compressed instructions decode to the base instruction that they stand for, with length 2, so that tiers implement base
+// instructions only; `row` still names the compressed row for the disassembler.
+// Pure functions of their arguments; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "isa/riscv/instructions.h"
+
+namespace caisson::riscv {
+
+struct Decoded {
+  Op op = Op::kIllegal;   // base instruction; kIllegal for anything not in the table
+  Op row = Op::kIllegal;  // the table row that matched (a kC... row for compressed encodings)
+  std::uint8_t length = 4;  // 2 or 4; for illegal encodings what the low two bits say
+  std::uint8_t rd = 0, rs1 = 0, rs2 = 0, rs3 = 0;  // integer or FP register numbers; 0 where the form has none
+  std::uint8_t rm = 0;      // rounding-mode field where the row has one
+  std::uint8_t ordering = 0;  // aq (2) | rl (1) of atomics; pred<<4|succ of fence
+  std::int32_t imm = 0;     // sign-extended immediate: I/S/B/J offsets in bytes, U as the value added (imm << 12), shift amounts, CSR number
+};                          // CSR immediates (csrrwi…) have the 5-bit value in rs1
+
+// Decodes the instruction whose low 16 bits are in `bits`; for 2-byte encodings the upper half is ignored.
+Decoded decode(std::uint32_t bits);
+
+// 2 or 4, from the low two bits of the first half-word (longer formats count as 4 and are illegal).
+inline std::uint8_t instruction_length(std::uint16_t low) { return (low & 3) == 3 ? 4 : 2; }
+
+// Text in objdump's canonical form without aliases ("addi\ta0,a0,1"); branch and jump targets as absolute hexadecimal from pc.
+std::string disassemble(std::uint32_t bits, std::uint64_t pc);
+
+}  // namespace caisson::riscv

@@ -1,0 +1,134 @@
+// memory/: guest address spaces.
+//
+// An AddressSpace is one guest's 4 GiB window of host address space with guard regions on both sides. Guest address A
+// lies at base() + A; loads and stores compute A modulo 2^32, so no tier needs a bounds check: what is not mapped, or not
+// permitted, faults in the host and comes back as a value (fault_recovery.h). R and W are the host's page protection;
+// X is a flag that the tiers check at fetch and that implies R; guest pages are never host-executable.
+// memory/ knows nothing of instructions, ELF or Linux: mmap's semantics live in linux/, built from these operations.
+// Every read or write that the engine makes on a guest's behalf goes through read()/write() here.
+// Start reading at AddressSpace, then window_pool.h, then fault_recovery.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "caisson/result.h"
+
+namespace caisson::memory {
+
+inline constexpr std::uint64_t kPageSize = 4096;
+inline constexpr std::uint64_t kWindowSize = std::uint64_t{1} << 32;
+// [0, 64 KiB) and the last 64 KiB are never mapped (design: guest-riscv, "Memory").
+inline constexpr std::uint64_t kLowestAddress = 0x10000;
+inline constexpr std::uint64_t kHighestAddress = kWindowSize - 0x10000;
+
+// Permissions of a page as a guest sees them, or'ed together.
+using Permissions = std::uint8_t;
+inline constexpr Permissions kNone = 0, kRead = 1, kWrite = 2, kExecute = 4;
+
+enum class MapStatus : std::uint8_t {
+  kOk,
+  kNoMemory,   // commit limit, mapping budget or host memory exhausted; nothing changed
+  kInvalid,    // unaligned, empty, or outside [kLowestAddress, kHighestAddress)
+  kNotMapped,  // protect or move over a hole
+  kIo,         // a file could not be read or mapped
+};
+
+// Told before code bytes may differ from what was decoded: the range lost X, was unmapped, replaced, or written by the host.
+class CodeObserver {
+ public:
+  virtual void code_changed(std::uint32_t first_page, std::uint32_t page_count) = 0;
+
+ protected:
+  ~CodeObserver() = default;
+};
+
+// One stretch of equal mapping, for /proc/self/maps and tests.
+struct Mapping {
+  std::uint64_t start = 0, end = 0;
+  Permissions permissions = kNone;
+  bool shared = false;
+  bool file = false;
+  std::uint64_t file_offset = 0;
+  std::string name;  // what the mapper called it: a path, "[stack]", "[heap]" or empty
+};
+
+class WindowPool;
+
+class AddressSpace {
+ public:
+  // Takes a window from the pool. commit_limit bounds the bytes of accessible pages (R, W or X), rounded down to pages.
+  static Result<std::unique_ptr<AddressSpace>> create(std::shared_ptr<WindowPool> pool, std::uint64_t commit_limit);
+  ~AddressSpace();
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
+
+  std::uint8_t* base() const { return base_; }
+
+  // --- mapping (addresses and lengths page-aligned; replaces what is there) ---
+  MapStatus map_anonymous(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared = false, std::string_view name = {});
+  // Private: pages with X are copied at once (code must not change behind the decoder), others are mapped lazily. The fd may be closed afterwards.
+  // Bytes past the end of the file: zero up to the page's end, SIGBUS semantics after it for lazily mapped pages.
+  MapStatus map_file(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared, int fd, std::uint64_t offset, std::string_view name = {});
+  MapStatus unmap(std::uint64_t address, std::uint64_t length);
+  MapStatus protect(std::uint64_t address, std::uint64_t length, Permissions permissions);
+  // mremap: moves the pages with contents; the destination is replaced, the source becomes unmapped.
+  MapStatus move(std::uint64_t from, std::uint64_t length, std::uint64_t to);
+  // madvise(MADV_DONTNEED): anonymous private pages read as zero again, file pages as the file.
+  MapStatus discard(std::uint64_t address, std::uint64_t length);
+  // msync for shared file mappings.
+  MapStatus sync(std::uint64_t address, std::uint64_t length);
+
+  // The highest free range of `length` bytes that ends at or below `high` and starts at or above `low`; deterministic.
+  std::optional<std::uint64_t> find_free(std::uint64_t length, std::uint64_t low, std::uint64_t high) const;
+  bool is_free(std::uint64_t address, std::uint64_t length) const;
+  bool is_mapped(std::uint64_t address, std::uint64_t length) const;  // every page, permissions aside
+  std::vector<Mapping> mappings() const;
+
+  // --- pages, for the tiers (one byte a page; page = address >> 12 < 2^20) ---
+  Permissions permissions(std::uint32_t page) const { return page_permissions_[page] & 7; }
+  // A page that may change without a call to CodeObserver: writable and executable, or executable and shared.
+  bool is_mixed(std::uint32_t page) const { return (page_permissions_[page] & kMixed) != 0; }
+  void set_code_observer(CodeObserver* observer) { observer_ = observer; }
+
+  // --- access on a guest's behalf: fault-recoverable, honours the guest's permissions ---
+  // Copies and returns how many bytes could be copied before the first inaccessible one; addresses do not wrap and
+  // what lies at or above 2^32 is inaccessible.
+  std::size_t read(std::uint64_t address, void* to, std::size_t length) const;
+  std::size_t write(std::uint64_t address, const void* from, std::size_t length);
+  // The one host-write function's bookkeeping for writes that the kernel makes directly into base()+address (readv into guest memory).
+  void note_host_write(std::uint64_t address, std::size_t length);
+  // A NUL-terminated string of at most `limit` bytes without the NUL; nullopt where it is not readable; longer ones give an Error-free
+  // string of limit+1 bytes so that callers can answer ENAMETOOLONG.
+  std::optional<std::string> read_string(std::uint64_t address, std::size_t limit) const;
+  template <class T> std::optional<T> read_value(std::uint64_t address) const {
+    T value;
+    if (read(address, &value, sizeof value) != sizeof value) return std::nullopt;
+    return value;
+  }
+  template <class T> bool write_value(std::uint64_t address, const T& value) { return write(address, &value, sizeof value) == sizeof value; }
+
+  // --- accounting ---
+  std::uint64_t committed_bytes() const { return committed_bytes_; }
+  std::uint64_t peak_committed_bytes() const { return peak_committed_bytes_; }
+  std::uint64_t commit_limit() const { return commit_limit_; }
+
+ private:
+  static constexpr std::uint8_t kMixed = 8;
+  AddressSpace() = default;
+
+  std::uint8_t* base_ = nullptr;
+  std::uint8_t* page_permissions_ = nullptr;  // 2^20 bytes, lazily committed: Permissions | kMixed | private flags of memory/
+  CodeObserver* observer_ = nullptr;
+  std::uint64_t committed_bytes_ = 0, peak_committed_bytes_ = 0, commit_limit_ = 0;
+  std::shared_ptr<WindowPool> pool_;
+  struct Regions;
+  std::unique_ptr<Regions> regions_;
+};
+
+}  // namespace caisson::memory
