@@ -1,0 +1,28 @@
+// The one place where a system call waits.
+//
+// Waits end early for a deliverable signal, an interval timer that raises one, or a request to stop the run
+// (HartState::interrupt), which is looked at every 20 ms at least. Under --deterministic the clock is virtual: a wait with a
+// deadline on which nothing is ready moves the clock to the deadline (or to the next timer) at once.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace caisson::linux_personality {
+
+class LinuxProcess;
+
+enum class WaitOutcome : std::uint8_t {
+  kReady,        // some descriptor has revents
+  kTimedOut,     // the deadline passed
+  kInterrupted,  // return kRestartUnlessNoRestart or kRestartUnlessHandled from the call
+};
+
+// Waits for events on host descriptors (none: sleeps). The deadline is on LinuxProcess::monotonic_ns(); nullopt: for ever;
+// one that has passed polls once. Descriptors < 0 are skipped, as by poll().
+WaitOutcome wait_for(LinuxProcess& process, std::span<pollfd> descriptors, std::optional<std::uint64_t> deadline_ns);
+
+}  // namespace caisson::linux_personality
