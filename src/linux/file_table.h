@@ -1,0 +1,54 @@
+// The descriptors of a process: small numbers that name open files.
+//
+// Descriptors are per process and virtual: no number of the host shows. The lowest free number is given; past the limit
+// (RLIMIT_NOFILE) it is EMFILE. Copying the table is what fork needs: both copies name the same open files, so offsets and
+// status flags stay shared, while close and close-on-exec are each copy's own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "linux/open_file.h"
+
+namespace caisson::linux_personality {
+
+class FileTable {
+ public:
+  static constexpr std::uint32_t kMaximum = 65536;  // what RLIMIT_NOFILE can be raised to
+
+  // Empty, or with 0, 1 and 2 being the host's own.
+  FileTable() = default;
+  static FileTable with_standard_streams();
+
+  // nullptr: not open (EBADF).
+  const std::shared_ptr<OpenFile>& get(std::int32_t descriptor) const;
+
+  // Gives the lowest free number ≥ `lowest` and < `limit`, or −EMFILE.
+  std::int64_t add(std::shared_ptr<OpenFile> file, bool close_on_exec, std::uint32_t lowest, std::uint64_t limit);
+  // dup3: makes `descriptor` name `file`, closing what it named; −EBADF at or past `limit`.
+  std::int64_t replace(std::int32_t descriptor, std::shared_ptr<OpenFile> file, bool close_on_exec, std::uint64_t limit);
+  // 0 or −EBADF.
+  std::int64_t close(std::int32_t descriptor);
+
+  bool close_on_exec(std::int32_t descriptor) const;
+  void set_close_on_exec(std::int32_t descriptor, bool value);
+  // execve: closes what is marked so.
+  void close_for_exec();
+
+  // One past the highest open descriptor.
+  std::uint32_t end() const { return static_cast<std::uint32_t>(slots_.size()); }
+
+ private:
+  struct Slot {
+    std::shared_ptr<OpenFile> file;
+    bool close_on_exec = false;
+  };
+  bool is_open(std::int32_t descriptor) const;
+  void trim();
+
+  std::vector<Slot> slots_;        // the last one is open
+  std::uint32_t lowest_free_ = 0;  // no slot below is free
+};
+
+}  // namespace caisson::linux_personality
