@@ -1,8 +1,8 @@
 // image/: loaders. Bytes to a validated description of a program; nothing is mapped here and no guest state exists.
 //
-// ElfImage is what parse_elf() found in an ELF64 RISC-V executable or shared object after checking every field that anything
-// later relies on: a consumer may index file bytes with the offsets here without further checks. image/ must not know
-// memory, gas or Linux. Start reading at parse_elf().
+// ElfImage is what parse_elf() found in an ELF64 RISC-V executable or shared object after checking every field that
+// anything later relies on: a consumer may index file bytes with the offsets here without further checks. image/ must
+// not know memory, gas or Linux. Start reading at parse_elf().
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,9 @@
 
 namespace caisson::image {
 
-// A PT_LOAD. file_offset + file_size lies within the file; memory_size >= file_size; address + memory_size <= 2^32 (before bias);
-// segments ascend, share no byte; two segments may meet within one page (their permissions are then or'ed for that page).
+// A PT_LOAD. file_offset + file_size lies within the file; memory_size >= file_size; address + memory_size <= 2^32
+// (before bias); segments ascend, share no byte; two segments may meet within one page (their permissions are then
+// or'ed for that page).
 struct Segment {
   std::uint64_t address = 0;
   std::uint64_t memory_size = 0;
@@ -52,8 +53,9 @@ struct ElfImage {
   std::vector<ImportNote> imports;
 };
 
-// Validates. Errors are kInvalidImage or kUnsupported with `where` naming the field, e.g. "e_machine" or "program header 3: p_filesz".
-// Memory use is bounded by a small multiple of the file's size. Never reads outside `file`.
+// Validates. Errors are kInvalidImage or kUnsupported with `where` naming the field, e.g. "e_machine" or "program
+// header 3: p_filesz"; kNotExecutable where the file does not begin as an ELF. Memory use is bounded by a small
+// multiple of the file's size. Never reads outside `file`.
 Result<ElfImage> parse_elf(std::span<const std::uint8_t> file);
 
 }  // namespace caisson::image

@@ -1,0 +1,87 @@
+// Function symbols, from the section headers. See elf_sections.h for what happens to broken ones.
+#include <algorithm>
+#include <optional>
+
+#include "image/elf_sections.h"
+
+namespace caisson::image {
+namespace {
+
+// A symbol table and the names it points into, both known to lie within the file.
+struct SymbolTable {
+  FileView symbols;
+  FileView names;
+};
+
+// The number of section headers, all within the file; 0 where there are none or they are broken.
+std::uint64_t section_count(FileView file, const Elf64_Ehdr& header) {
+  if (header.e_shoff == 0 || header.e_shentsize != sizeof(Elf64_Shdr)) return 0;
+  std::uint64_t count = header.e_shnum;
+  if (count == 0) {
+    // Past 0xFF00 sections the count stands in the first header (gABI, "e_shnum").
+    const auto first = file.read<Elf64_Shdr>(header.e_shoff);
+    if (!first) return 0;
+    count = first->sh_size;
+  }
+  const bool all_within =
+      count <= file.size() / sizeof(Elf64_Shdr) && file.contains(header.e_shoff, count * sizeof(Elf64_Shdr));
+  return all_within ? count : 0;
+}
+
+std::optional<Elf64_Shdr> section(FileView file, const Elf64_Ehdr& header, std::uint64_t index, std::uint64_t count) {
+  if (index >= count) return std::nullopt;
+  return file.read<Elf64_Shdr>(header.e_shoff + index * sizeof(Elf64_Shdr));
+}
+
+// The first section of `type` (SHT_SYMTAB or SHT_DYNSYM) with a string table whose last byte ends a name.
+std::optional<SymbolTable> find_symbol_table(FileView file, const Elf64_Ehdr& header, std::uint64_t count,
+                                             std::uint32_t type) {
+  for (std::uint64_t index = 0; index < count; ++index) {
+    const auto table = section(file, header, index, count);
+    if (!table || table->sh_type != type || table->sh_entsize != sizeof(Elf64_Sym)) continue;
+    const auto strings = section(file, header, table->sh_link, count);
+    if (!strings || strings->sh_type != SHT_STRTAB || strings->sh_size == 0) continue;
+    const auto symbols = file.part(table->sh_offset, table->sh_size);
+    const auto names = file.part(strings->sh_offset, strings->sh_size);
+    if (symbols && names && names->read<char>(names->size() - 1) == '\0') return SymbolTable{*symbols, *names};
+  }
+  return std::nullopt;
+}
+
+bool is_defined_function(const Elf64_Sym& symbol) {
+  const unsigned binding = ELF64_ST_BIND(symbol.st_info);
+  return ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && (binding == STB_GLOBAL || binding == STB_WEAK) &&
+         symbol.st_shndx != SHN_UNDEF;
+}
+
+bool is_executable_address(std::span<const Segment> segments, std::uint64_t address) {
+  return std::ranges::any_of(segments, [address](const Segment& segment) {
+    return segment.executable && address >= segment.address && address - segment.address < segment.memory_size;
+  });
+}
+
+}  // namespace
+
+std::vector<FunctionSymbol> read_functions(FileView file, const Elf64_Ehdr& header, std::span<const Segment> segments) {
+  const std::uint64_t count = section_count(file, header);
+  auto table = find_symbol_table(file, header, count, SHT_SYMTAB);
+  if (!table) table = find_symbol_table(file, header, count, SHT_DYNSYM);
+  if (!table) return {};
+
+  std::vector<FunctionSymbol> functions;
+  // Symbols may share a name's bytes; without this limit a few megabytes of symbols over one long name would take
+  // terabytes.
+  std::uint64_t name_bytes_left = file.size();
+  for (std::uint64_t offset = 0; const auto symbol = table->symbols.read<Elf64_Sym>(offset);
+       offset += sizeof(Elf64_Sym)) {
+    if (!is_defined_function(*symbol) || !is_executable_address(segments, symbol->st_value)) continue;
+    const auto name = table->names.terminated_text(symbol->st_name);
+    if (!name || name->empty()) continue;
+    if (name->size() > name_bytes_left) break;
+    name_bytes_left -= name->size();
+    functions.push_back({std::string(*name), symbol->st_value, symbol->st_size});
+  }
+  return functions;
+}
+
+}  // namespace caisson::image
