@@ -1,0 +1,40 @@
+# The few commands a person types; everything else is CMake (presets in CMakePresets.json).
+.DEFAULT_GOAL := help
+.PHONY: deps build run test bench perf lint fmt clean help
+
+JOBS ?= $(shell nproc)
+DEBIAN_ROOT := tools/debian-root --into build/debian-riscv64 --list deps/debian-riscv64.txt
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-6s %s\n' "$$name" "$$text"; done
+
+deps: ## install the Debian packages of deps/apt.txt that are missing
+	@deps/install
+
+build: deps ## release build, leaves build/release/bin/caisson
+	@cmake --preset release --log-level=WARNING
+	@cmake --build --preset release --parallel $(JOBS)
+
+run: build ## run real programs: C++, busybox, Lua, SQL, Python, each with its gas
+	@$(DEBIAN_ROOT) || echo 'run: without Debian programs only the C++ program runs'
+	@tools/run-examples
+
+test: build ## every test, of the release build
+	@$(DEBIAN_ROOT) || echo 'tests: without Debian programs the tests in tests/debian are skipped'
+	@ctest --preset release --parallel $(JOBS)
+
+bench: build ## measure; for options: build/release/bin/caisson bench --help
+	@build/release/bin/caisson bench
+
+perf: deps ## release code with symbols for perf(1), leaves build/perf/bin/caisson
+	@cmake --preset perf --log-level=WARNING
+	@cmake --build --preset perf --parallel $(JOBS)
+
+lint: deps ## format, clang-tidy, include directions, names in the documentation
+	@tools/lint
+
+fmt: deps ## format the sources in place
+	@git ls-files '*.h' '*.cpp' | xargs -r clang-format-19 -i
+
+clean: ## remove what was built; fetched Debian programs stay
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name 'debian-riscv64*' -exec rm -rf {} +
