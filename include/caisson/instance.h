@@ -7,14 +7,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
+#include <type_traits>
 
+#include "caisson/detail/abi.h"
 #include "caisson/gas.h"
 #include "caisson/module.h"
 #include "caisson/result.h"
@@ -30,11 +30,12 @@ class Personality;
 enum class Tier : std::uint8_t { kAuto, kInterp };
 
 struct InstanceOptions {
-  // Gas for start(); calls bring their own.
+  // Gas for instantiation and start(), and for each call(); invoke() brings its own.
   std::uint64_t gas = kUnlimitedGas;
+  std::uint64_t call_gas = kUnlimitedGas;
   // Bytes of accessible guest memory, 4 KiB … 4 GiB; past it the guest gets ENOMEM.
   std::uint64_t memory_limit = std::uint64_t{1} << 32;
-  // Stack of the program and of endpoint calls, bytes.
+  // Stack of the program and of endpoint calls: 4 KiB … 1 GiB, rounded up to pages.
   std::uint64_t stack_size = std::uint64_t{8} << 20;
   Tier tier = Tier::kAuto;
   // Clock driven by gas, seeded randomness, fixed ids: two runs give identical output and gas.
@@ -42,8 +43,15 @@ struct InstanceOptions {
   std::uint64_t seed = 0;
   // Decode every instruction each time it runs instead of caching (to measure the cache), or check each hit.
   enum class DecodeCache : std::uint8_t { kOn, kOff, kVerify } decode_cache = DecodeCache::kOn;
-  // Who answers system calls, e.g. linux_personality(); none: only host functions are answered.
+  // Who answers system calls, e.g. linux_personality(); none: only host functions are answered. It begins with the program's
+  // `_start`: a module without one has no use for it.
   std::shared_ptr<runtime::Personality> personality;
+};
+
+// The arguments of a call as the guest's calling convention places them.
+struct CallArguments {
+  std::span<const std::uint64_t> integers;  // a0…a5: at most six
+  std::span<const std::uint64_t> floats;    // fa0…fa7: at most eight; a float is NaN-boxed
 };
 
 class Instance {
@@ -52,23 +60,40 @@ class Instance {
   Instance& operator=(Instance&&) noexcept;
   ~Instance();
 
-  // Runs an ELF that has `_start` until it calls caisson_ready() or ends. kHostCall/0 = ready.
+  // Runs a program from its entry point until it calls caisson_ready() or ends. kHostCall/0 = ready.
+  // Errors: kInvalidArgument (no entry point, or started before), kBusy, and what loading can meet (kOutOfMemory …).
   Result<InvocationResult> start();
 
-  // Calls an exported function with up to six integer arguments and at most `gas`. An ELF with `_start` is started first.
-  Result<InvocationResult> invoke(std::string_view function, std::span<const std::uint64_t> arguments = {}, std::uint64_t gas = kUnlimitedGas);
+  // Calls an exported function with up to six integer arguments and at most `gas`; kHostCall/0 = it returned, return_value is
+  // a0. A program (Module::has_start) that was not started is started first, on the same gas. If the run ends otherwise,
+  // the next call starts afresh on the memory as it was left, unless the program itself ended.
+  // Errors: kNotFound (no such function), kInvalidArgument (too many arguments), kGuestEnded (the program ended instead of
+  // calling caisson_ready(), or ended in an earlier call), kBusy (called by a host function of this very instance).
+  Result<InvocationResult> invoke(std::string_view function, std::span<const std::uint64_t> arguments = {},
+                                  std::uint64_t gas = kUnlimitedGas);
+  Result<InvocationResult> invoke(std::string_view function, const CallArguments& arguments, std::uint64_t gas);
 
   // Goes on after kOutOfGas or kInterrupted with `gas` more, to the same result and total as if never stopped.
+  // Errors: kInvalidArgument (the last run ended otherwise), kBusy.
   Result<InvocationResult> resume(std::uint64_t gas = kUnlimitedGas);
 
-  // Stops a run from any thread: it ends with kInterrupted at the next block entry (within about 0.1 ms).
+  // Stops a run from any thread: it ends with kInterrupted at the next block entry (within about 0.1 ms). If none is under
+  // way, the next one stops at once.
   void interrupt();
+
+  // From this moment on runs end with kInterrupted (within about 1 ms of guest execution); without an argument: never.
+  using Clock = std::chrono::steady_clock;
+  void set_deadline(Clock::time_point deadline = Clock::time_point::max());
 
   // Gas used since the instance was made, all runs together.
   std::uint64_t gas_used() const;
-  // The guest's program counter and integer registers (0…31), as of the last exit.
+  // The guest's program counter, integer registers and floating-point registers (0…31), as of the last exit.
   std::uint64_t program_counter() const;
   std::uint64_t integer_register(unsigned number) const;
+  std::uint64_t float_register(unsigned number) const;
+
+  // Why a host function ended the last run (kHostCall with its number); else empty.
+  std::string_view host_error() const;
 
   // Copies guest memory; false where the guest itself could not read or write all of it.
   bool read_memory(std::uint64_t address, std::span<std::uint8_t> to) const;
@@ -77,7 +102,9 @@ class Instance {
   std::uint64_t committed_bytes() const;
   std::uint64_t peak_committed_bytes() const;
 
-  // Typed call: integers, bool, float and double as arguments and result.
+  // Typed call with up to six integers and bools and eight floats and doubles, with InstanceOptions::call_gas:
+  //   caisson::Result<double> mean = instance.call<double>("mean", address, std::uint64_t{100});
+  // Errors as invoke(), and kGuestEnded where the function did not return: the message says how it ended.
   template <class ReturnType, class... Arguments>
   Result<ReturnType> call(std::string_view function, Arguments... arguments);
 
@@ -85,7 +112,41 @@ class Instance {
   runtime::GuestInstance& guest() { return *guest_; }
 
  private:
+  // invoke() with call_gas; whatever is not a return becomes an Error.
+  Result<void> call_registers(std::string_view function, const CallArguments& arguments);
+
   std::unique_ptr<runtime::GuestInstance> guest_;
 };
+
+template <class ReturnType, class... Arguments>
+Result<ReturnType> Instance::call(std::string_view function, Arguments... arguments) {
+  static_assert((... && (detail::IntegerValue<Arguments> || detail::FloatValue<Arguments>)),
+                "arguments are integers, bool, float or double; pass memory with write_memory() and its address");
+  constexpr std::size_t kFloats = (std::size_t{0} + ... + (detail::FloatValue<Arguments> ? 1 : 0));
+  constexpr std::size_t kIntegers = sizeof...(Arguments) - kFloats;
+  static_assert(kIntegers <= 6 && kFloats <= 8, "at most six integers and eight floats");
+
+  std::uint64_t integers[kIntegers + 1];
+  std::uint64_t floats[kFloats + 1];
+  std::size_t integer = 0, floating = 0;
+  const auto place = [&]<class Argument>(Argument argument) {
+    if constexpr (detail::FloatValue<Argument>) {
+      floats[floating++] = detail::to_float_register(argument);
+    } else {
+      integers[integer++] = detail::to_register(argument);
+    }
+  };
+  (place(arguments), ...);
+  if (const Result<void> returned = call_registers(function, {{integers, integer}, {floats, floating}}); !returned) {
+    return std::unexpected(returned.error());
+  }
+  if constexpr (detail::FloatValue<ReturnType>) {
+    return detail::from_float_register<ReturnType>(float_register(10));
+  } else if constexpr (!std::is_void_v<ReturnType>) {
+    return detail::from_register<ReturnType>(integer_register(10));
+  } else {
+    return {};
+  }
+}
 
 }  // namespace caisson

@@ -5,13 +5,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
-
-#include "caisson/result.h"
+#include <utility>
 
 namespace caisson {
 
@@ -29,8 +25,8 @@ struct ExportedFunction {
 // A host function that the guest declares with CAISSON_IMPORT.
 struct ImportedFunction {
   std::string name;
-  std::string signature;      // e.g. "i(ii)", see caisson/host.h
-  std::uint32_t number = 0;   // n of a7 = 0x1040 + n
+  std::string signature;     // in C types, e.g. "int(int, const char*)"
+  std::uint32_t number = 0;  // n of a7 = 0x1040 + n
 };
 
 class Module {
@@ -40,7 +36,8 @@ class Module {
   std::span<const ImportedFunction> imports() const;
   // SHA-256 of the file, 32 bytes.
   std::span<const std::uint8_t, 32> content_hash() const;
-  // True where the ELF has an entry point, so that `start()` runs before exported functions are called.
+  // True for a program, which start() runs before exported functions are called; false for a collection of functions: no
+  // entry point, or the one that a linker picks where there is no `_start` (the first function).
   bool has_start() const;
   // The path given to load_file, or what load_bytes was told; for messages.
   const std::string& name() const;

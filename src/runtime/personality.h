@@ -23,6 +23,8 @@ enum class EcallOutcome : std::uint8_t {
   kOutOfGas,   // the handler's charge() failed before any effect: the ecall is undone (pc stays at it, its own weight is given back)
   kExit,       // the handler called GuestInstance::finish(); the run ends with that result (pc behind the ecall)
   kUnclaimed,  // nobody answers this number: exit kEcall
+  kFault,      // the handler met what the guest itself could not access and set hart.trap: the guest's own fault, at the ecall
+  kRestart,    // as kOutOfGas, but the run goes on: the ecall is made again (a wait that was stopped by HartState::interrupt)
 };
 
 // x[17] is the number, x[10..15] the arguments; the result goes to x[10]. hart.pc is at the ecall.

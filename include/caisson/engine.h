@@ -1,0 +1,67 @@
+// The Engine: loads programs and makes instances of them.
+//
+//   caisson::Engine engine = caisson::Engine::create().value();
+//   engine.host_function("add", [](int a, int b) { return a + b; });
+//   caisson::Result<caisson::Module> module = engine.load_file("plugin.elf");
+//   caisson::Result<caisson::Instance> instance = engine.instantiate(*module, {.memory_limit = 64 << 20});
+//
+// An Engine is a cheap handle: copies share the same state, which lives as long as a handle or an instance of it.
+// Thread safety: every function may be called from any thread at any time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "caisson/detail/host_binding.h"
+#include "caisson/host.h"
+#include "caisson/instance.h"
+#include "caisson/module.h"
+#include "caisson/result.h"
+
+namespace caisson {
+
+namespace runtime {
+struct EngineState;
+}
+
+struct EngineOptions {
+  // Memory windows of ended instances (4 GiB of address space each, emptied) that are kept for the next ones.
+  std::size_t idle_windows = 16;
+};
+
+class Engine {
+ public:
+  // Takes over the process's handling of guest faults (SIGSEGV, SIGBUS; other faults go where they went before).
+  // Errors: kPermission where the host refuses that.
+  static Result<Engine> create(const EngineOptions& options = {});
+
+  // Reads and validates a program. Errors: kNotFound, kPermission, kNotExecutable (not a regular file), kIo,
+  // kLimit (larger than 1 GiB), kInvalidImage, kUnsupported.
+  Result<Module> load_file(const std::string& path) const;
+  // The same with bytes, which are copied; `name` stands in messages.
+  Result<Module> load_bytes(std::span<const std::uint8_t> bytes, std::string name = "program") const;
+
+  // Makes `callable` available to guests that import `name` and are instantiated from now on; replaces an earlier one.
+  // Each call costs `gas`. Which types it may take and return: caisson/host.h.
+  template <class Callable>
+  void host_function(std::string name, Callable&& callable, std::uint64_t gas = 0) {
+    add_host_function(detail::make_host_function(std::move(name), std::forward<Callable>(callable), gas));
+  }
+
+  // Makes a live guest. Errors: kUnresolvedImport or kSignatureMismatch (one message that lists every import without a host
+  // function or with one of other types), kOutOfMemory, kLimit (options.gas does not pay for the program's pages),
+  // kInvalidArgument (options), kUnsupported.
+  Result<Instance> instantiate(const Module& module, InstanceOptions options = {}) const;
+
+ private:
+  explicit Engine(std::shared_ptr<runtime::EngineState> state) : state_(std::move(state)) {}
+  void add_host_function(detail::HostFunction function);
+
+  std::shared_ptr<runtime::EngineState> state_;
+};
+
+}  // namespace caisson
