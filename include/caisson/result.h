@@ -31,6 +31,7 @@ enum class ErrorCode : std::uint32_t {
   kUnresolvedImport,   // host functions that the guest wants and nobody registered
   kSignatureMismatch,  // a host function or call with other types than the guest declares
   kBusy,               // the instance is already running
+  kGuestEnded,         // the guest ended where its caller wanted it to return
   kInternal,           // our bug
 };
 
