@@ -1,0 +1,35 @@
+// The tiers under test. Semantic tests run over all of them, so a new tier joins every test by one line in tiers.inc.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "interp/interpreter.h"
+#include "isa/riscv/hart_state.h"
+#include "memory/address_space.h"
+
+namespace caisson::tests {
+
+// One tier, made for one guest memory. run() is Interpreter::run's contract (interp/interpreter.h).
+class TierRunner {
+ public:
+  virtual ~TierRunner() = default;
+  virtual void run(riscv::HartState& hart, std::uint64_t slice) = 0;
+};
+
+struct Tier {
+  std::string_view name;
+  std::unique_ptr<TierRunner> (*make)(memory::AddressSpace& memory, interp::TimeSource time, void* time_context);
+};
+
+std::span<const Tier> tiers();
+
+// nullptr where no tier has that name.
+const Tier* find_tier(std::string_view name);
+
+// Runs until a trap, in slices of `slice` gas each.
+void run_to_trap(TierRunner& tier, riscv::HartState& hart, std::uint64_t slice);
+
+}  // namespace caisson::tests
