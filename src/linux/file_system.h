@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "caisson/linux.h"
 #include "caisson/result.h"
 #include "linux/host_descriptor.h"
 
@@ -38,6 +39,13 @@ class FileSystem {
   // "/", /proc and /dev virtual, nothing else; the working directory is "/".
   FileSystem();
 
+  // options.root, directories and workdir (which must exist). Errors as mount().
+  static Result<FileSystem> create(const LinuxOptions& options);
+
+  // A host descriptor (the caller's) to read an executable regular file by, seen from "/"; or −errno: −ENOENT, −EACCES (no
+  // regular file, not executable), …
+  std::int64_t open_program(const std::string& guest_path) const;
+
   // Puts the host directory at the absolute guest path, over what is there; "/" replaces the virtual root.
   // Errors: kNotFound, kPermission, kInvalidArgument (no directory, no absolute path, beneath /proc or /dev).
   Result<void> mount(const std::string& host_path, std::string_view guest_path, bool read_only);
@@ -48,7 +56,7 @@ class FileSystem {
   const std::shared_ptr<const Mount>* mount_at(std::string_view guest_path) const;
   // Some mount lies strictly beneath this path, so that the path exists as a directory whatever the host has.
   bool leads_to_mount(std::string_view guest_path) const;
-  // True where a lookup in `mount` could meet another mount (then it goes component by component).
+  // In the order of mounting; the first is "/".
   const std::vector<std::shared_ptr<const Mount>>& mounts() const { return mounts_; }
   // True where "/" is a host directory.
   bool has_host_root() const { return static_cast<bool>(mounts_.front()->root); }

@@ -7,19 +7,28 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "caisson/linux.h"
+#include "caisson/result.h"
 #include "linux/open_file.h"
 
 namespace caisson::linux_personality {
+
+struct MappableFile {
+  int host_descriptor = -1;  // valid while the guest's descriptor is open
+  bool readable = false, writable = false;
+  std::string path;  // the guest's name of it
+};
 
 class FileTable {
  public:
   static constexpr std::uint32_t kMaximum = 65536;  // what RLIMIT_NOFILE can be raised to
 
-  // Empty, or with 0, 1 and 2 being the host's own.
   FileTable() = default;
-  static FileTable with_standard_streams();
+  // 0, 1 and 2 are the options' standard streams, on duplicates. Errors: kInvalidArgument for a descriptor that is not open.
+  static Result<FileTable> create(const LinuxOptions& options);
 
   // nullptr: not open (EBADF).
   const std::shared_ptr<OpenFile>& get(std::int32_t descriptor) const;
@@ -35,6 +44,9 @@ class FileTable {
   void set_close_on_exec(std::int32_t descriptor, bool value);
   // execve: closes what is marked so.
   void close_for_exec();
+
+  // What mmap needs to know of a descriptor: 0, or −EBADF, −EACCES (not readable), −ENODEV (not a file of the host).
+  std::int64_t mappable(std::int32_t descriptor, MappableFile* file) const;
 
   // One past the highest open descriptor.
   std::uint32_t end() const { return static_cast<std::uint32_t>(slots_.size()); }
