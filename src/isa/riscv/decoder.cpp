@@ -14,7 +14,9 @@ namespace {
 // Bits 6:2 (opcode), 14:12 (funct3) and 31:25 (funct7).
 struct WordKey {
   static constexpr unsigned kBits = 15;
-  static constexpr std::uint32_t of(std::uint32_t bits) { return (bits >> 2 & 0x1F) | (bits >> 7 & 0xE0) | (bits >> 17 & 0x7F00); }
+  static constexpr std::uint32_t of(std::uint32_t bits) {
+    return (bits >> 2 & 0x1F) | (bits >> 7 & 0xE0) | (bits >> 17 & 0x7F00);
+  }
 };
 
 // Bits 1:0 (quadrant) and 15:10 (funct3 and what quadrants 1 and 2 add to it).
@@ -60,13 +62,17 @@ constexpr RowIndex<CompressedKey> kCompressedRows(kBaseOpCount, kOpCount);
 
 // --- taking fields ---
 
-constexpr std::uint32_t field(std::uint32_t bits, unsigned low, unsigned width) { return bits >> low & ((1u << width) - 1); }
+constexpr std::uint32_t field(std::uint32_t bits, unsigned low, unsigned width) {
+  return bits >> low & ((1u << width) - 1);
+}
 
 constexpr std::int32_t sign_extend(std::uint32_t value, unsigned width) {
   return static_cast<std::int32_t>(value << (32 - width)) >> (32 - width);
 }
 
-constexpr std::uint8_t register_at(std::uint32_t bits, unsigned low) { return static_cast<std::uint8_t>(field(bits, low, 5)); }
+constexpr std::uint8_t register_at(std::uint32_t bits, unsigned low) {
+  return static_cast<std::uint8_t>(field(bits, low, 5));
+}
 
 // The three-bit register fields of compressed encodings name x8 … x15.
 constexpr std::uint8_t short_register_at(std::uint32_t bits, unsigned low) {
@@ -80,13 +86,15 @@ constexpr std::int32_t immediate_s(std::uint32_t bits) {
 }
 
 constexpr std::int32_t immediate_b(std::uint32_t bits) {
-  return sign_extend(field(bits, 31, 1) << 12 | field(bits, 7, 1) << 11 | field(bits, 25, 6) << 5 | field(bits, 8, 4) << 1, 13);
+  return sign_extend(
+      field(bits, 31, 1) << 12 | field(bits, 7, 1) << 11 | field(bits, 25, 6) << 5 | field(bits, 8, 4) << 1, 13);
 }
 
 constexpr std::int32_t immediate_u(std::uint32_t bits) { return static_cast<std::int32_t>(bits & 0xFFFFF000); }
 
 constexpr std::int32_t immediate_j(std::uint32_t bits) {
-  return sign_extend(field(bits, 31, 1) << 20 | field(bits, 12, 8) << 12 | field(bits, 20, 1) << 11 | field(bits, 21, 10) << 1, 21);
+  return sign_extend(
+      field(bits, 31, 1) << 20 | field(bits, 12, 8) << 12 | field(bits, 20, 1) << 11 | field(bits, 21, 10) << 1, 21);
 }
 
 // Immediates of compressed encodings: "RVC Instruction Set Listings" has where each bit stands.
@@ -98,11 +106,13 @@ constexpr std::uint32_t compressed_word_offset(std::uint32_t bits) {
   return field(bits, 10, 3) << 3 | field(bits, 6, 1) << 2 | field(bits, 5, 1) << 6;
 }
 
-constexpr std::uint32_t compressed_double_offset(std::uint32_t bits) { return field(bits, 10, 3) << 3 | field(bits, 5, 2) << 6; }
+constexpr std::uint32_t compressed_double_offset(std::uint32_t bits) {
+  return field(bits, 10, 3) << 3 | field(bits, 5, 2) << 6;
+}
 
 constexpr std::int32_t compressed_add_16_sp(std::uint32_t bits) {
-  return sign_extend(field(bits, 12, 1) << 9 | field(bits, 3, 2) << 7 | field(bits, 5, 1) << 6 | field(bits, 2, 1) << 5 |
-                         field(bits, 6, 1) << 4,
+  return sign_extend(field(bits, 12, 1) << 9 | field(bits, 3, 2) << 7 | field(bits, 5, 1) << 6 |
+                         field(bits, 2, 1) << 5 | field(bits, 6, 1) << 4,
                      10);
 }
 
@@ -118,31 +128,39 @@ constexpr std::uint32_t compressed_load_double_sp(std::uint32_t bits) {
   return field(bits, 2, 3) << 6 | field(bits, 12, 1) << 5 | field(bits, 5, 2) << 3;
 }
 
-constexpr std::uint32_t compressed_store_word_sp(std::uint32_t bits) { return field(bits, 7, 2) << 6 | field(bits, 9, 4) << 2; }
+constexpr std::uint32_t compressed_store_word_sp(std::uint32_t bits) {
+  return field(bits, 7, 2) << 6 | field(bits, 9, 4) << 2;
+}
 
 constexpr std::uint32_t compressed_store_double_sp(std::uint32_t bits) {
   return field(bits, 7, 3) << 6 | field(bits, 10, 3) << 3;
 }
 
 constexpr std::int32_t compressed_jump(std::uint32_t bits) {
-  return sign_extend(field(bits, 12, 1) << 11 | field(bits, 8, 1) << 10 | field(bits, 9, 2) << 8 | field(bits, 6, 1) << 7 |
-                         field(bits, 7, 1) << 6 | field(bits, 2, 1) << 5 | field(bits, 11, 1) << 4 | field(bits, 3, 3) << 1,
+  return sign_extend(field(bits, 12, 1) << 11 | field(bits, 8, 1) << 10 | field(bits, 9, 2) << 8 |
+                         field(bits, 6, 1) << 7 | field(bits, 7, 1) << 6 | field(bits, 2, 1) << 5 |
+                         field(bits, 11, 1) << 4 | field(bits, 3, 3) << 1,
                      12);
 }
 
 constexpr std::int32_t compressed_branch(std::uint32_t bits) {
-  return sign_extend(field(bits, 12, 1) << 8 | field(bits, 5, 2) << 6 | field(bits, 2, 1) << 5 | field(bits, 10, 2) << 3 |
-                         field(bits, 3, 2) << 1,
+  return sign_extend(field(bits, 12, 1) << 8 | field(bits, 5, 2) << 6 | field(bits, 2, 1) << 5 |
+                         field(bits, 10, 2) << 3 | field(bits, 3, 2) << 1,
                      9);
+}
+
+// All ones where `row_traits` has `trait` (a single bit), else 0: which fields a row has is data, not a branch to mispredict.
+constexpr std::uint32_t mask_of(std::uint32_t row_traits, std::uint32_t trait) {
+  return (row_traits & trait) != 0 ? ~0u : 0;
 }
 
 // Registers stand at the same place in every 4-byte form.
 void take_word_registers(std::uint32_t bits, std::uint32_t row_traits, Decoded& decoded) {
-  if (row_traits & traits::kWritesRd) decoded.rd = register_at(bits, 7);
-  if (row_traits & traits::kReadsRs1) decoded.rs1 = register_at(bits, 15);
-  if (row_traits & traits::kReadsRs2) decoded.rs2 = register_at(bits, 20);
-  if (row_traits & traits::kReadsRs3) decoded.rs3 = register_at(bits, 27);
-  if (row_traits & traits::kRoundingMode) decoded.rm = static_cast<std::uint8_t>(field(bits, 12, 3));
+  decoded.rd = register_at(bits, 7) & mask_of(row_traits, traits::kWritesRd);
+  decoded.rs1 = register_at(bits, 15) & mask_of(row_traits, traits::kReadsRs1);
+  decoded.rs2 = register_at(bits, 20) & mask_of(row_traits, traits::kReadsRs2);
+  decoded.rs3 = register_at(bits, 27) & mask_of(row_traits, traits::kReadsRs3);
+  decoded.rm = register_at(bits, 12) & 7 & mask_of(row_traits, traits::kRoundingMode);
 }
 
 void take_word_fields(std::uint32_t bits, const InstructionInfo& row, Decoded& decoded) {
@@ -202,7 +220,6 @@ void take_compressed_fields(std::uint32_t bits, Form form, Decoded& decoded) {
   const std::uint8_t full_d = register_at(bits, 7), full_b = register_at(bits, 2);
   const std::uint8_t short_a = short_register_at(bits, 7), short_b = short_register_at(bits, 2);
   switch (form) {
-    case Form::kCNop:
     case Form::kCAddi:
       return set(decoded, full_d, full_d, 0, compressed_signed(bits));
     case Form::kCLi:

@@ -15,14 +15,22 @@
 namespace caisson::riscv {
 
 struct Decoded {
-  Op op = Op::kIllegal;   // base instruction; kIllegal for anything not in the table
-  Op row = Op::kIllegal;  // the table row that matched (a kC... row for compressed encodings)
-  std::uint8_t length = 4;  // 2 or 4; for illegal encodings what the low two bits say
-  std::uint8_t rd = 0, rs1 = 0, rs2 = 0, rs3 = 0;  // integer or FP register numbers; 0 where the form has none
-  std::uint8_t rm = 0;      // rounding-mode field where the row has one
-  std::uint8_t ordering = 0;  // aq (2) | rl (1) of atomics; pred<<4|succ of fence
-  std::int32_t imm = 0;     // sign-extended immediate: I/S/B/J offsets in bytes, U as the value added (imm << 12), shift amounts, CSR number
-};                          // CSR immediates (csrrwi…) have the 5-bit value in rs1
+  // The base instruction, and the table row that matched (a kC... row for compressed encodings). Both are kIllegal for anything
+  // that the table does not list or the specification reserves: also rounding modes 5 and 6, and CSRs that a user program
+  // may not access so (is_legal_csr_access). All other members but `length` are then 0.
+  Op op = Op::kIllegal;
+  Op row = Op::kIllegal;
+  // 2 or 4; for illegal encodings what the low two bits say.
+  std::uint8_t length = 4;
+  // Integer or floating-point register numbers; 0 where the form has none. CSR immediates (csrrwi ...) stand in rs1.
+  std::uint8_t rd = 0, rs1 = 0, rs2 = 0, rs3 = 0;
+  // The rounding-mode field where the row has one (traits::kRoundingMode): 0 ... 4, or 7 for the mode in fcsr.
+  std::uint8_t rm = 0;
+  // aq (2) | rl (1) of atomics; predecessors << 4 | successors of fence.
+  std::uint8_t ordering = 0;
+  // Sign-extended immediate: offsets in bytes, for lui and auipc the value added (imm << 12), shift amounts, CSR numbers.
+  std::int32_t imm = 0;
+};
 
 // Decodes the instruction whose low 16 bits are in `bits`; for 2-byte encodings the upper half is ignored.
 Decoded decode(std::uint32_t bits);

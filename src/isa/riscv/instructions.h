@@ -32,6 +32,8 @@ enum class Op : std::uint16_t {
 inline constexpr std::size_t kBaseOpCount = static_cast<std::size_t>(Op::kFirstCompressed);
 inline constexpr std::size_t kOpCount = static_cast<std::size_t>(Op::kEnd);
 
+// clang-format off: columns
+
 // Which operands an encoding has, where they stand, and how they are written (decoder.cpp, disassembler.cpp).
 enum class Form : std::uint8_t {
   kNone,          // ecall
@@ -54,7 +56,6 @@ enum class Form : std::uint8_t {
   kLoadReserved,  // lr.w rd,(rs1)
 
   kCNone,              // c.ebreak
-  kCNop,               // c.nop
   kCAddi,              // c.addi rd,imm           rs1 = rd
   kCLi,                // c.li rd,imm             rs1 = x0
   kCLui,               // c.lui rd,imm
@@ -121,6 +122,9 @@ inline constexpr std::uint32_t kFloatRd = 1 << 11;      // ... and it is a float
 inline constexpr std::uint32_t kFloatRs1 = 1 << 12;
 inline constexpr std::uint32_t kFloatRs2 = 1 << 13;
 inline constexpr std::uint32_t kFloatRs3 = 1 << 14;
+inline constexpr std::uint32_t kExact = 1 << 15;        // has an rm field, yet every result is exact
+
+// clang-format on
 
 // The combinations that rows name.
 inline constexpr std::uint32_t kReadModifyWrite = kAtomic | kLoad | kStore;
@@ -228,10 +232,9 @@ constexpr std::array<InstructionInfo, kOpCount> make_table() {
       make_row(Op::name, Op::name, mnemonic, pattern, Form::form, GasClass::gas_class, traits);
 #include "isa/riscv/instructions.inc"
   // A compressed row costs and does what its base does.
-#define CAISSON_COMPRESSED(name, mnemonic, pattern, form, base)                                           \
-  table[static_cast<std::size_t>(Op::name)] =                                                             \
-      make_row(Op::name, Op::base, mnemonic, pattern, Form::form,                                         \
-               table[static_cast<std::size_t>(Op::base)].gas_class,                                       \
+#define CAISSON_COMPRESSED(name, mnemonic, pattern, form, base)                                                        \
+  table[static_cast<std::size_t>(Op::name)] =                                                                          \
+      make_row(Op::name, Op::base, mnemonic, pattern, Form::form, table[static_cast<std::size_t>(Op::base)].gas_class, \
                table[static_cast<std::size_t>(Op::base)].traits | kCompressed);
 #include "isa/riscv/instructions.inc"
   return table;
@@ -247,7 +250,12 @@ constexpr const InstructionInfo& info(Op op) { return kInstructions[static_cast<
 // The CSRs that a user program sees: fcsr and its parts, and the counters. Any other access is an illegal encoding, and so is
 // writing a counter ("Zicsr", "Zicntr"), so decode() answers kIllegal and tiers meet no other number.
 enum class Csr : std::uint16_t {
-  kFflags = 0x001, kFrm = 0x002, kFcsr = 0x003, kCycle = 0xC00, kTime = 0xC01, kInstret = 0xC02,
+  kFflags = 0x001,
+  kFrm = 0x002,
+  kFcsr = 0x003,
+  kCycle = 0xC00,
+  kTime = 0xC01,
+  kInstret = 0xC02,
 };
 
 // Whether a user program may access CSR `number`; `writes` is false for csrrs/csrrc with rs1 = x0 or an immediate of 0.
