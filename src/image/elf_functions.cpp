@@ -48,10 +48,12 @@ std::optional<SymbolTable> find_symbol_table(FileView file, const Elf64_Ehdr& he
   return std::nullopt;
 }
 
-bool is_defined_function(const Elf64_Sym& symbol) {
+// A function that other modules could call, so not one that its author hid.
+bool is_exported_function(const Elf64_Sym& symbol) {
   const unsigned binding = ELF64_ST_BIND(symbol.st_info);
-  return ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && (binding == STB_GLOBAL || binding == STB_WEAK) &&
-         symbol.st_shndx != SHN_UNDEF;
+  const unsigned visibility = ELF64_ST_VISIBILITY(symbol.st_other);
+  return ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF &&
+         (binding == STB_GLOBAL || binding == STB_WEAK) && (visibility == STV_DEFAULT || visibility == STV_PROTECTED);
 }
 
 bool is_executable_address(std::span<const Segment> segments, std::uint64_t address) {
@@ -74,7 +76,7 @@ std::vector<FunctionSymbol> read_functions(FileView file, const Elf64_Ehdr& head
   std::uint64_t name_bytes_left = file.size();
   for (std::uint64_t offset = 0; const auto symbol = table->symbols.read<Elf64_Sym>(offset);
        offset += sizeof(Elf64_Sym)) {
-    if (!is_defined_function(*symbol) || !is_executable_address(segments, symbol->st_value)) continue;
+    if (!is_exported_function(*symbol) || !is_executable_address(segments, symbol->st_value)) continue;
     const auto name = table->names.terminated_text(symbol->st_name);
     if (!name || name->empty()) continue;
     if (name->size() > name_bytes_left) break;

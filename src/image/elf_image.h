@@ -25,7 +25,7 @@ struct Segment {
   bool readable = false, writable = false, executable = false;
 };
 
-// A function symbol (STT_FUNC, global or weak, defined) from .symtab, or .dynsym where there is no .symtab.
+// A function symbol (STT_FUNC, global or weak, defined, not hidden) from .symtab, or .dynsym where there is no .symtab.
 struct FunctionSymbol {
   std::string name;
   std::uint64_t address = 0, size = 0;
@@ -42,8 +42,8 @@ enum class ElfKind : std::uint8_t { kStatic, kStaticPie, kDynamic, kDynamicPie, 
 struct ElfImage {
   ElfKind kind = ElfKind::kStatic;
   bool position_independent = false;  // ET_DYN: may be mapped at any page-aligned bias
-  std::uint64_t entry = 0;            // 0 where there is none
-  std::string interpreter;            // PT_INTERP, empty for static programs
+  std::uint64_t entry = 0;  // 0 where there is none
+  std::string interpreter;  // PT_INTERP, empty for static programs
   std::vector<Segment> segments;
   std::uint64_t program_header_address = 0;  // where the program headers lie in memory (AT_PHDR), 0 if in no segment
   std::uint16_t program_header_count = 0;
