@@ -22,7 +22,7 @@
 namespace caisson::spec {
 namespace {
 
-constexpr std::string_view kAssembler = "riscv64-linux-gnu-as -march=rv64gc_zba_zbb_zbs -mno-relax";
+constexpr std::string_view kAssembler = "riscv64-linux-gnu-as -march=rv64gc_zba_zbb_zbs_zihintpause -mno-relax";
 // The linker only settles branches within a section; a script without rules keeps each section apart.
 constexpr std::string_view kLinker = "riscv64-linux-gnu-ld --no-relax -e 0 -T";
 constexpr int kSkipped = 77;
