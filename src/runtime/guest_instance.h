@@ -2,7 +2,8 @@
 //
 // A GuestInstance is one live guest: memory, one hart (later several), the ecall table and the personality. run() drives a
 // tier until the guest ends, and turns traps and ecalls into results. It must not know Linux: the personality does.
-// Start reading at run() in guest_instance.cpp; the public face is include/caisson/instance.h.
+// Start reading at run() in guest_instance.cpp, then invocation.cpp (start, calls, resumption), host_call.cpp (host
+// functions) and map_segments.cpp; docs/one-call.md follows one call. The public face is include/caisson/instance.h.
 #pragma once
 
 #include <array>
@@ -11,14 +12,22 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "caisson/instance.h"
 #include "image/elf_image.h"
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
+#include "runtime/ecall_table.h"
+#include "runtime/module_state.h"
 #include "runtime/personality.h"
+
+namespace caisson::detail {
+struct HostFunction;
+}
 
 namespace caisson::interp {
 class Interpreter;
@@ -26,25 +35,32 @@ class Interpreter;
 
 namespace caisson::runtime {
 
-// What a Module holds: the file's bytes, what validation found in them, and their hash.
-struct ModuleState {
-  std::string name;
-  std::vector<std::uint8_t> bytes;
-  image::ElfImage elf;
-  std::array<std::uint8_t, 32> content_hash{};
-  std::vector<ExportedFunction> exports;
-  std::vector<ImportedFunction> imports;
+// A host function under the number by which the guest calls it.
+struct BoundHostFunction {
+  std::uint64_t number = 0;  // a7
+  std::shared_ptr<const detail::HostFunction> function;
 };
 
 class GuestInstance {
  public:
+  // An instance of `module`. Without a personality the program's segments and a stack are mapped at once; with one, when
+  // it begins. Installs fault recovery. Errors: kInvalidArgument (options), kOutOfMemory, kLimit (gas), kUnsupported.
   static Result<std::unique_ptr<GuestInstance>> create(std::shared_ptr<const ModuleState> module,
                                                        std::shared_ptr<memory::WindowPool> windows,
                                                        const InstanceOptions& options);
   ~GuestInstance();
+  GuestInstance(const GuestInstance&) = delete;
+  GuestInstance& operator=(const GuestInstance&) = delete;
 
   // Runs from hart().pc with the gas in hart() until something ends the run. Never throws.
   InvocationResult run();
+
+  // --- behind caisson::Instance, whose contract is in caisson/instance.h ---
+  Result<InvocationResult> start();
+  Result<InvocationResult> invoke(std::string_view function, const CallArguments& arguments, std::uint64_t gas);
+  Result<InvocationResult> resume(std::uint64_t gas);
+  void set_deadline(std::chrono::steady_clock::time_point deadline) { deadline_ = deadline; }
+  std::string_view host_error() const { return host_error_; }
 
   // --- for personalities and ecall handlers ---
   riscv::HartState& hart() { return hart_; }
@@ -56,20 +72,72 @@ class GuestInstance {
   void finish(ExitReason reason, std::uint64_t exit_arg, std::uint64_t return_value);
 
   // The flat table; grows to hold `number`. Handlers stay until replaced.
-  void set_ecall(std::uint64_t number, EcallEntry entry);
+  void set_ecall(std::uint64_t number, EcallEntry entry) { ecalls_.set(number, entry); }
+  // Answers every number without an entry (a personality's ENOSYS); without it such an ecall ends the run with kEcall.
+  void set_unknown_ecall(EcallEntry entry) { ecalls_.set_unknown(entry); }
 
   // Asks run() to call Personality::on_slice after the current ecall (a signal became pending). Same thread.
   void request_slice() { slice_requested_ = true; }
 
+  // True where the run should end: interrupt() was called or the deadline passed. For handlers that wait; they return
+  // EcallOutcome::kRestart then.
+  bool stop_requested();
+
   // Nanoseconds of the guest's monotonic clock: the host's, or with options().deterministic gas_used() (1 gas = 1 ns).
   std::uint64_t clock_ns() const;
+
+  // Pays for `pages` of memory that are about to be granted. Error kLimit (nothing charged) where gas falls short: while a
+  // program is loaded that becomes an exit kOutOfGas, and loading begins again when the run is resumed.
+  Result<void> charge_pages(std::uint64_t pages);
 
   // exec: drops everything mapped, keeps hart gas; the caller maps the new program. Replaces the module.
   void replace_module(std::shared_ptr<const ModuleState> module);
 
+  // What is added to the module's addresses; set by map_segments() for the module's own ELF.
+  std::uint64_t load_bias() const { return load_bias_; }
+  void set_load_bias(std::uint64_t bias) { load_bias_ = bias; }
+
+  // What the tier has done; for --stats.
+  const interp::Interpreter& interpreter() const { return *interpreter_; }
+
+  // --- for host functions (host_call.cpp) ---
+  void bind_host_functions(std::vector<BoundHostFunction> functions);
+  void set_host_error(std::string message) { host_error_ = std::move(message); }
+
  private:
-  GuestInstance();
-  friend class caisson::Instance;
+  // What the program has come to.
+  enum class Phase : std::uint8_t {
+    kNew,       // not begun; perhaps mapped
+    kStarting,  // between its entry point and caisson_ready(), or never to call it
+    kCallable,  // exported functions may be called
+    kEnded,
+  };
+
+  // A call that waits for the program to become callable.
+  struct PendingCall {
+    std::uint64_t address = 0;
+    std::array<std::uint64_t, 6> integers{};
+    std::array<std::uint64_t, 8> floats{};
+  };
+
+  GuestInstance(std::shared_ptr<const ModuleState> module, const InstanceOptions& options,
+                std::unique_ptr<memory::AddressSpace> memory);
+
+  // guest_instance.cpp: the run loop.
+  void handle_trap();
+  void handle_ecall();
+  void undo_ecall(std::uint64_t gas_before);
+  void handle_fault();
+  void end_slice();
+  bool deadline_passed() const;
+
+  // invocation.cpp: the life of a guest.
+  static EcallOutcome on_ready(GuestInstance& instance, riscv::HartState& hart, void* context);
+  Result<InvocationResult> advance();
+  Result<void> load();
+  Result<void> load_without_personality();
+  void unload(std::uint64_t gas_before);
+  void enter_call(const PendingCall& call);
 
   std::shared_ptr<const ModuleState> module_;
   InstanceOptions options_;
@@ -77,14 +145,29 @@ class GuestInstance {
   riscv::HartState hart_;
   std::unique_ptr<interp::Interpreter> interpreter_;
   std::shared_ptr<Personality> personality_;
-  std::vector<EcallEntry> ecalls_;
+  EcallTable ecalls_;
+  std::vector<BoundHostFunction> host_functions_;
   std::optional<InvocationResult> finished_;
+  std::optional<PendingCall> pending_call_;
+  std::string host_error_;
+  std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
+  std::uint64_t load_bias_ = 0;
+  // What calls inherit of the program: its stack below what it uses itself, its global and thread pointers.
+  std::uint64_t call_sp_ = 0, call_gp_ = 0, call_tp_ = 0;
+  Phase phase_ = Phase::kNew;
+  bool mapped_ = false;         // by load_without_personality()
+  bool runs_program_ = false;   // the entry point comes first
+  bool in_call_ = false;        // the trampoline ends the run
+  bool resumable_ = false;
+  bool gas_fell_short_ = false;  // in charge_pages()
   bool slice_requested_ = false;
-  bool running_ = false;
+  std::atomic<bool> running_{false};
 };
 
 // Maps the PT_LOAD segments of `elf` (validated; `bytes` is its file) at `bias`, charging 16 gas a page before any effect.
+// `name` is what /proc/self/maps shows. Nothing stays mapped or charged where it fails.
 // Error codes: kOutOfMemory where the commit limit or the window does not hold it, kLimit where gas falls short.
-Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, std::span<const std::uint8_t> bytes, std::uint64_t bias);
+Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, std::span<const std::uint8_t> bytes,
+                          std::uint64_t bias, std::string_view name = {});
 
 }  // namespace caisson::runtime

@@ -205,8 +205,8 @@ template <class Callable, bool kTakesCaller, class Return, class... Parameters>
 struct Binding {
   static constexpr unsigned kIntegers = (0U + ... + Argument<std::remove_cvref_t<Parameters>>::kIntegers);
   static constexpr unsigned kFloats = (0U + ... + Argument<std::remove_cvref_t<Parameters>>::kFloats);
-  static_assert(kIntegers <= 7 && kFloats <= 8,
-                "arguments travel in a0...a6 (a7 holds the function's number) and fa0...fa7; a span takes two");
+  static_assert(kIntegers <= 6 && kFloats <= 8,
+                "arguments travel in a0...a5 and fa0...fa7; a span takes two");
   static_assert((... && !(std::is_lvalue_reference_v<Parameters> && !std::is_const_v<std::remove_reference_t<Parameters>>)),
                 "a host function gets copies: take parameters by value or const reference, and memory to change as std::span<T>");
 

@@ -1,0 +1,120 @@
+#include "caisson/engine.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <mutex>
+#include <new>
+#include <shared_mutex>
+
+#include "memory/window_pool.h"
+#include "runtime/guest_instance.h"
+#include "runtime/host_signature.h"
+#include "runtime/module_state.h"
+
+namespace caisson {
+
+namespace runtime {
+
+struct EngineState {
+  explicit EngineState(std::size_t idle_windows) : windows(std::make_shared<memory::WindowPool>(idle_windows)) {}
+
+  const std::shared_ptr<memory::WindowPool> windows;
+  std::shared_mutex mutex;
+  std::map<std::string, std::shared_ptr<const detail::HostFunction>, std::less<>> host_functions;  // guarded by mutex
+};
+
+namespace {
+
+// What an import lacks; empty where `function` (null: nobody registered it) serves it.
+std::string import_problem(const ImportedFunction& import, const detail::HostFunction* function, bool& is_missing) {
+  is_missing = function == nullptr;
+  if (is_missing) return fmt::format("{}: no host function of that name", import.name);
+  const Result<Signature> declared = parse_signature(import.signature);
+  if (!declared) return fmt::format("{}: {}", import.name, declared.error().message);
+  if (accepts(function->signature, *declared)) return {};
+  return fmt::format("{}: the guest declares {}, the host function is {}", import.name, import.signature,
+                     to_text(function->signature));
+}
+
+Result<std::vector<BoundHostFunction>> resolve_imports(EngineState& state, const ModuleState& module) {
+  std::vector<BoundHostFunction> bound;
+  std::string problems;
+  bool any_missing = false;
+  const std::shared_lock lock(state.mutex);
+  for (const ImportedFunction& import : module.imports) {
+    const auto found = state.host_functions.find(import.name);
+    const detail::HostFunction* const function = found == state.host_functions.end() ? nullptr : found->second.get();
+    bool is_missing = false;
+    if (const std::string problem = import_problem(import, function, is_missing); !problem.empty()) {
+      problems += (problems.empty() ? "" : "; ") + problem;
+      any_missing |= is_missing;
+      continue;
+    }
+    bound.push_back({kFirstHostFunction + import.number, found->second});
+  }
+  if (!problems.empty()) {
+    return fail(any_missing ? ErrorCode::kUnresolvedImport : ErrorCode::kSignatureMismatch, std::move(problems), module.name);
+  }
+  return bound;
+}
+
+Result<Module> module_of(std::string name, std::vector<std::uint8_t> bytes) {
+  Result<std::shared_ptr<const ModuleState>> module = make_module(std::move(name), std::move(bytes));
+  if (!module) return std::unexpected(module.error());
+  return Module(*std::move(module));
+}
+
+// Memory of the host that runs out is an Error like any other.
+template <class Function>
+auto without_exceptions(Function&& function) -> decltype(function()) {
+  try {
+    return function();
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kOutOfMemory, "the host has no memory left");
+  }
+}
+
+}  // namespace
+}  // namespace runtime
+
+using runtime::module_of;
+using runtime::without_exceptions;
+
+Result<Engine> Engine::create(const EngineOptions& options) {
+  return without_exceptions(
+      [&]() -> Result<Engine> { return Engine(std::make_shared<runtime::EngineState>(options.idle_windows)); });
+}
+
+Result<Module> Engine::load_file(const std::string& path) const {
+  return without_exceptions([&]() -> Result<Module> {
+    Result<std::vector<std::uint8_t>> bytes = runtime::read_program_file(path);
+    if (!bytes) return std::unexpected(bytes.error());
+    return module_of(path, *std::move(bytes));
+  });
+}
+
+Result<Module> Engine::load_bytes(std::span<const std::uint8_t> bytes, std::string name) const {
+  return without_exceptions([&]() -> Result<Module> {
+    return module_of(std::move(name), {bytes.begin(), bytes.end()});
+  });
+}
+
+Result<Instance> Engine::instantiate(const Module& module, InstanceOptions options) const {
+  return without_exceptions([&]() -> Result<Instance> {
+    Result<std::vector<runtime::BoundHostFunction>> functions = runtime::resolve_imports(*state_, *module.state());
+    if (!functions) return std::unexpected(functions.error());
+    auto guest = runtime::GuestInstance::create(module.state(), state_->windows, options);
+    if (!guest) return std::unexpected(guest.error());
+    (*guest)->bind_host_functions(*std::move(functions));
+    return Instance(*std::move(guest));
+  });
+}
+
+void Engine::add_host_function(detail::HostFunction function) {
+  auto shared = std::make_shared<const detail::HostFunction>(std::move(function));
+  const std::unique_lock lock(state_->mutex);
+  state_->host_functions[shared->name] = shared;
+}
+
+}  // namespace caisson

@@ -1,0 +1,232 @@
+#include "runtime/guest_instance.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "gas/gas_schedule.h"
+#include "interp/interpreter.h"
+#include "memory/fault_recovery.h"
+#include "runtime/guest_layout.h"
+
+namespace caisson::runtime {
+namespace {
+
+using riscv::TrapKind;
+
+// How often the personality is asked for signals and timers, and the deadline is looked at; well below a millisecond.
+constexpr std::uint64_t kSliceGas = 60'000;
+
+constexpr std::uint64_t kEcallLength = 4;
+constexpr std::uint64_t kEcallGas = gas::weight(riscv::Op::kEcall);
+
+// How a trap that nobody handles ends the run (design: guest-riscv, "Results and exits").
+struct DefaultExit {
+  TrapKind trap;
+  ExitReason reason;
+  bool argument_is_address;  // else it is the pc
+};
+constexpr DefaultExit kDefaultExits[] = {
+    {TrapKind::kEbreak, ExitReason::kTrap, false},
+    {TrapKind::kIllegal, ExitReason::kPanic, false},
+    {TrapKind::kLoadFault, ExitReason::kPageFault, true},
+    {TrapKind::kStoreFault, ExitReason::kPageFault, true},
+    {TrapKind::kFetchFault, ExitReason::kPageFault, true},
+    {TrapKind::kMisalignedAtomic, ExitReason::kTrap, false},
+};
+
+interp::CacheMode cache_mode(InstanceOptions::DecodeCache mode) {
+  switch (mode) {
+    case InstanceOptions::DecodeCache::kOn: return interp::CacheMode::kOn;
+    case InstanceOptions::DecodeCache::kOff: return interp::CacheMode::kOff;
+    case InstanceOptions::DecodeCache::kVerify: return interp::CacheMode::kVerify;
+  }
+  return interp::CacheMode::kVerify;
+}
+
+// The `time` CSR ticks at 10 MHz of the guest's clock.
+std::uint64_t time_ticks(void* instance) { return static_cast<GuestInstance*>(instance)->clock_ns() / 100; }
+
+Result<void> check_options(InstanceOptions& options) {
+  if (options.memory_limit < memory::kPageSize || options.memory_limit > memory::kWindowSize) {
+    return fail(ErrorCode::kInvalidArgument, "a guest has between 4 KiB and 4 GiB of memory", "memory_limit");
+  }
+  if (options.stack_size < kSmallestStack || options.stack_size > kLargestStack) {
+    return fail(ErrorCode::kInvalidArgument, "a stack has between 4 KiB and 1 GiB", "stack_size");
+  }
+  options.stack_size = (options.stack_size + memory::kPageSize - 1) & ~(memory::kPageSize - 1);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<const ModuleState> module,
+                                                             std::shared_ptr<memory::WindowPool> windows,
+                                                             const InstanceOptions& options) {
+  InstanceOptions checked = options;
+  if (Result<void> valid = check_options(checked); !valid) return std::unexpected(valid.error());
+  if (Result<void> installed = memory::install_fault_recovery(); !installed) return std::unexpected(installed.error());
+  Result<std::unique_ptr<memory::AddressSpace>> memory = memory::AddressSpace::create(std::move(windows), checked.memory_limit);
+  if (!memory) return std::unexpected(memory.error());
+
+  std::unique_ptr<GuestInstance> instance(new GuestInstance(std::move(module), checked, *std::move(memory)));
+  instance->hart_.grant_gas(checked.gas);
+  if (instance->personality_ == nullptr) {
+    if (Result<void> loaded = instance->load_without_personality(); !loaded) return std::unexpected(loaded.error());
+  }
+  return instance;
+}
+
+GuestInstance::GuestInstance(std::shared_ptr<const ModuleState> module, const InstanceOptions& options,
+                             std::unique_ptr<memory::AddressSpace> memory)
+    : module_(std::move(module)),
+      options_(options),
+      memory_(std::move(memory)),
+      interpreter_(std::make_unique<interp::Interpreter>(*memory_, cache_mode(options.decode_cache), &time_ticks, this)),
+      personality_(options.personality) {
+  ecalls_.set(kReadyNumber, {&GuestInstance::on_ready, nullptr});
+}
+
+GuestInstance::~GuestInstance() { memory_->set_code_observer(nullptr); }
+
+InvocationResult GuestInstance::run() {
+  finished_.reset();
+  host_error_.clear();
+  std::uint64_t slice_start = hart_.gas_used();
+  while (!finished_) {
+    const std::uint64_t slice_used = hart_.gas_used() - slice_start;
+    if (slice_used >= kSliceGas) {
+      // Many ecalls: each enters the tier anew, and the slice goes on across them.
+      end_slice();
+      slice_start = hart_.gas_used();
+      continue;
+    }
+    interpreter_->run(hart_, kSliceGas - slice_used);
+    if (hart_.trap.kind == TrapKind::kNone) {
+      end_slice();
+      slice_start = hart_.gas_used();
+    } else {
+      handle_trap();
+    }
+  }
+  finished_->gas_remaining = hart_.gas;
+  return *finished_;
+}
+
+void GuestInstance::finish(ExitReason reason, std::uint64_t exit_arg, std::uint64_t return_value) {
+  finished_ = InvocationResult{reason, exit_arg, return_value, 0};
+}
+
+void GuestInstance::end_slice() {
+  if (deadline_passed()) {
+    finish(ExitReason::kInterrupted, 0, 0);
+  } else if (phase_ != Phase::kNew && personality_ != nullptr) {
+    personality_->on_slice(*this, hart_);
+  }
+}
+
+// Out of gas and interruption leave the reservation of LR alone: the guest resumes as if it had not been stopped.
+void GuestInstance::handle_trap() {
+  switch (hart_.trap.kind) {
+    case TrapKind::kOutOfGas:
+      finish(ExitReason::kOutOfGas, hart_.pc, 0);
+      return;
+    case TrapKind::kInterrupted:
+      hart_.interrupt.store(0, std::memory_order_relaxed);
+      finish(ExitReason::kInterrupted, 0, 0);
+      return;
+    case TrapKind::kEcall:
+      hart_.reservation_width = 0;
+      handle_ecall();
+      return;
+    case TrapKind::kTrampoline:
+      if (in_call_) {
+        finish(ExitReason::kHostCall, 0, hart_.x[riscv::kA0]);
+        return;
+      }
+      // Only calls return there; for anything else it is an address like others that are never mapped.
+      hart_.trap = {.kind = TrapKind::kFetchFault, .address = riscv::kTrampolineAddress};
+      handle_fault();
+      return;
+    default:
+      handle_fault();
+  }
+}
+
+void GuestInstance::handle_ecall() {
+  const std::uint64_t number = hart_.x[riscv::kA7];
+  const EcallEntry entry = ecalls_.find(number);
+  const std::uint64_t gas_before = hart_.gas;
+  const EcallOutcome outcome = entry.handler == nullptr ? EcallOutcome::kUnclaimed : entry.handler(*this, hart_, entry.context);
+  switch (outcome) {
+    case EcallOutcome::kContinue:
+    case EcallOutcome::kExit:
+      hart_.pc += kEcallLength;
+      break;
+    case EcallOutcome::kJumped:
+      break;
+    case EcallOutcome::kOutOfGas:
+      undo_ecall(gas_before);
+      finish(ExitReason::kOutOfGas, hart_.pc, 0);
+      return;
+    case EcallOutcome::kRestart:
+      undo_ecall(gas_before);
+      break;
+    case EcallOutcome::kUnclaimed:
+      finish(ExitReason::kEcall, number, 0);
+      return;
+    case EcallOutcome::kFault:
+      handle_fault();
+      return;
+  }
+  if (std::exchange(slice_requested_, false) && !finished_) end_slice();
+}
+
+// What the handler charged goes back, and the ecall's own weight: the ecall is the block that is entered next.
+void GuestInstance::undo_ecall(std::uint64_t gas_before) { hart_.gas = gas_before + kEcallGas; }
+
+void GuestInstance::handle_fault() {
+  hart_.reservation_width = 0;
+  const riscv::Trap trap = hart_.trap;
+  if (phase_ != Phase::kNew && personality_ != nullptr && personality_->on_trap(*this, hart_, trap)) return;
+  if (finished_) return;
+  const auto* const exit = std::ranges::find(kDefaultExits, trap.kind, &DefaultExit::trap);
+  if (exit == std::end(kDefaultExits)) {
+    finish(ExitReason::kAborted, hart_.pc, 0);  // a tier gave a reason that this loop does not know: our bug
+    return;
+  }
+  finish(exit->reason, exit->argument_is_address ? trap.address : hart_.pc, 0);
+}
+
+bool GuestInstance::deadline_passed() const {
+  return deadline_ != std::chrono::steady_clock::time_point::max() && std::chrono::steady_clock::now() >= deadline_;
+}
+
+bool GuestInstance::stop_requested() {
+  if (deadline_passed()) hart_.interrupt.store(1, std::memory_order_relaxed);
+  return hart_.interrupt.load(std::memory_order_relaxed) != 0;
+}
+
+std::uint64_t GuestInstance::clock_ns() const {
+  if (options_.deterministic) return hart_.gas_used();
+  const auto since_epoch = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch).count());
+}
+
+Result<void> GuestInstance::charge_pages(std::uint64_t pages) {
+  if (hart_.charge(pages * gas::kPageGrantGas)) return {};
+  gas_fell_short_ = true;
+  return fail(ErrorCode::kLimit, fmt::format("{} pages of memory cost {} gas and {} are left", pages,
+                                             pages * gas::kPageGrantGas, hart_.gas));
+}
+
+void GuestInstance::replace_module(std::shared_ptr<const ModuleState> module) {
+  memory_->unmap(memory::kLowestAddress, memory::kHighestAddress - memory::kLowestAddress);
+  ecalls_.drop_host_functions();
+  host_functions_.clear();
+  module_ = std::move(module);
+  load_bias_ = 0;
+}
+
+}  // namespace caisson::runtime

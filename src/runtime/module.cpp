@@ -1,0 +1,135 @@
+#include "caisson/module.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "base/hash.h"
+#include "runtime/module_state.h"
+
+namespace caisson {
+
+std::span<const ExportedFunction> Module::exports() const { return state_->exports; }
+std::span<const ImportedFunction> Module::imports() const { return state_->imports; }
+std::span<const std::uint8_t, 32> Module::content_hash() const { return state_->content_hash; }
+bool Module::has_start() const { return state_->has_start; }
+const std::string& Module::name() const { return state_->name; }
+
+namespace runtime {
+namespace {
+
+constexpr std::uint64_t kLargestProgramFile = std::uint64_t{1} << 30;
+
+// A linker that finds no `_start` picks the first byte of .text as entry point, which then is the first function.
+bool has_program_entry(const image::ElfImage& elf) {
+  if (elf.entry == 0) return false;
+  bool entry_is_function = false;
+  for (const image::FunctionSymbol& function : elf.functions) {
+    if (function.name == "_start" || function.address < elf.entry) return true;
+    entry_is_function |= function.address == elf.entry;
+  }
+  return !entry_is_function;
+}
+
+// A file descriptor that is closed again.
+class OpenFile {
+ public:
+  explicit OpenFile(int descriptor) : descriptor_(descriptor) {}
+  ~OpenFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+ErrorCode code_of_open_failure(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return ErrorCode::kNotFound;
+    case EACCES:
+    case EPERM:
+      return ErrorCode::kPermission;
+    default:
+      return ErrorCode::kIo;
+  }
+}
+
+}  // namespace
+
+const ExportedFunction* ModuleState::find_export(std::string_view function) const {
+  const auto found = std::ranges::lower_bound(exports_by_name, function, {},
+                                              [this](std::uint32_t index) -> std::string_view { return exports[index].name; });
+  if (found == exports_by_name.end() || exports[*found].name != function) return nullptr;
+  return &exports[*found];
+}
+
+Result<std::shared_ptr<const ModuleState>> make_module(std::string name, std::vector<std::uint8_t> bytes) {
+  Result<image::ElfImage> elf = image::parse_elf(bytes);
+  if (!elf) {
+    Error error = std::move(elf.error());
+    error.where = error.where.empty() ? name : name + ": " + error.where;
+    return std::unexpected(std::move(error));
+  }
+  const Result<base::Sha256> hash = base::sha256(bytes);
+  if (!hash) return std::unexpected(hash.error());
+  auto module = std::make_shared<ModuleState>();
+  module->name = std::move(name);
+  module->bytes = std::move(bytes);
+  module->elf = *std::move(elf);
+  module->content_hash = *hash;
+  module->has_start = has_program_entry(module->elf);
+  module->exports.reserve(module->elf.functions.size());
+  for (const image::FunctionSymbol& function : module->elf.functions) {
+    module->exports.push_back({function.name, function.address, function.size});
+  }
+  module->imports.reserve(module->elf.imports.size());
+  for (const image::ImportNote& import : module->elf.imports) {
+    module->imports.push_back({import.name, import.signature, import.number});
+  }
+  module->exports_by_name.resize(module->exports.size());
+  std::iota(module->exports_by_name.begin(), module->exports_by_name.end(), 0U);
+  std::ranges::stable_sort(module->exports_by_name, {},
+                           [&module](std::uint32_t index) -> std::string_view { return module->exports[index].name; });
+  return module;
+}
+
+Result<std::vector<std::uint8_t>> read_program_file(const std::string& path) {
+  // Non-blocking, so that opening a FIFO does not wait for a writer; regular files do not care.
+  const OpenFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) {
+    const int error = errno;
+    return fail(code_of_open_failure(error), fmt::format("cannot open the program: {}", ::strerror(error)), path);
+  }
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return fail(ErrorCode::kIo, ::strerror(errno), path);
+  if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kNotExecutable, "a program is a regular file", path);
+  if (static_cast<std::uint64_t>(status.st_size) > kLargestProgramFile) {
+    return fail(ErrorCode::kLimit, fmt::format("a program has at most {} bytes", kLargestProgramFile), path);
+  }
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(status.st_size));
+  std::size_t filled = 0;
+  while (filled < bytes.size()) {
+    const ssize_t count = ::read(file.get(), bytes.data() + filled, bytes.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(ErrorCode::kIo, fmt::format("cannot read the program: {}", ::strerror(errno)), path);
+    if (count == 0) break;  // the file shrank meanwhile: what is left is validated
+    filled += static_cast<std::size_t>(count);
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+}  // namespace runtime
+}  // namespace caisson
