@@ -1,0 +1,126 @@
+#include "guest_options.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace caisson::cli {
+namespace {
+
+// The whole of `text` as a number; an unsigned one may be hexadecimal.
+Result<std::uint64_t> parse_number(std::string_view text) {
+  const bool hexadecimal = text.starts_with("0x");
+  const std::string_view digits = hexadecimal ? text.substr(2) : text;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, hexadecimal ? 16 : 10);
+  if (error == std::errc::result_out_of_range) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} is too large", text));
+  }
+  if (error != std::errc() || end != digits.data() + digits.size()) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not a number", text));
+  }
+  return value;
+}
+
+// What a word of an option means.
+template <class T>
+using Choice = std::pair<std::string_view, T>;
+
+constexpr Choice<Tier> kTiers[] = {{"auto", Tier::kAuto}, {"interp", Tier::kInterp}};
+constexpr Choice<InstanceOptions::DecodeCache> kDecodeCaches[] = {
+    {"on", InstanceOptions::DecodeCache::kOn},
+    {"off", InstanceOptions::DecodeCache::kOff},
+    {"verify", InstanceOptions::DecodeCache::kVerify},
+};
+constexpr Choice<StatsFormat> kStatsFormats[] = {{"text", StatsFormat::kText}, {"json", StatsFormat::kJson}};
+constexpr Choice<bool> kIsolationLevels[] = {{"thread", true}};
+
+// Words that the command line knows, whose engines this build does not have.
+constexpr std::string_view kNotInThisBuild[] = {"baseline", "optimized", "process", "kvm"};
+
+template <class T>
+auto one_of(std::span<const Choice<T>> choices) {
+  return [choices](const std::string& text) -> Result<T> {
+    std::string words;
+    for (const Choice<T>& choice : choices) {
+      if (choice.first == text) return choice.second;
+      words += words.empty() ? "" : ", ";
+      words += choice.first;
+    }
+    for (const std::string_view word : kNotInThisBuild) {
+      if (word == text)
+        return fail(ErrorCode::kUnsupported, fmt::format("{} is not in this build ({} is)", text, words));
+    }
+    return fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not one of {}", text, words));
+  };
+}
+
+}  // namespace
+
+Result<std::uint64_t> parse_size(const std::string& text) {
+  constexpr std::string_view kSuffixes = "KMG";
+  std::string_view digits = text;
+  unsigned shift = 0;
+  if (!digits.empty()) {
+    const std::size_t suffix = kSuffixes.find(digits.back());
+    if (suffix != std::string_view::npos) {
+      shift = 10 * (static_cast<unsigned>(suffix) + 1);
+      digits.remove_suffix(1);
+    }
+  }
+  const Result<std::uint64_t> number = parse_number(digits);
+  if (!number) return fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not a size such as 64M", text));
+  if (*number > std::numeric_limits<std::uint64_t>::max() >> shift) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} is too large", text));
+  }
+  return *number << shift;
+}
+
+Result<std::uint64_t> parse_gas(const std::string& text) {
+  if (text == "unlimited") return kUnlimitedGas;
+  return parse_number(text);
+}
+
+Result<std::chrono::nanoseconds> parse_seconds(const std::string& text) {
+  constexpr double kLongest = 1e9;  // seconds: a lifetime, and far from overflow
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size() || !(seconds > 0) || seconds > kLongest) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not a time in seconds", text));
+  }
+  return std::chrono::nanoseconds(std::llround(seconds * 1e9));
+}
+
+void add_guest_options(CLI::App& app, GuestOptions& options) {
+  InstanceOptions& instance = options.instance;
+  const auto add = [&app](const char* name, auto function, const char* type, const char* text) {
+    app.add_option_function<std::string>(name, function, text)->type_name(type);
+  };
+  add("--tier", convert_into(instance.tier, one_of<Tier>(kTiers)), "auto|interp", "what executes the guest");
+  add("--gas", convert_into(instance.gas, parse_gas), "N", "gas to run on");
+  add("--memory", convert_into(instance.memory_limit, parse_size), "SIZE",
+      "bytes the guest may use, K/M/G; at most 4G");
+  add("--timeout", convert_into(options.timeout, parse_seconds), "SECONDS", "end the run after this time on the host");
+  add("--decode-cache", convert_into(instance.decode_cache, one_of<InstanceOptions::DecodeCache>(kDecodeCaches)),
+      "on|off|verify", "keep decoded instructions; verify checks each use");
+  // `thread` is all there is, so nothing is stored.
+  add(
+      "--isolation",
+      [](const std::string& text) {
+        bool is_known = false;
+        convert_into(is_known, one_of<bool>(kIsolationLevels))(text);
+      },
+      "thread", "what separates the guest from this process");
+  app.add_flag("--deterministic", instance.deterministic,
+               "clock driven by gas, seeded randomness: runs repeat exactly");
+  app.add_flag("--stats{text}")
+      ->description("print what the run used to stderr, as text or with --stats=json")
+      ->each(convert_into(options.stats, one_of<StatsFormat>(kStatsFormats)));
+}
+
+}  // namespace caisson::cli

@@ -1,0 +1,34 @@
+// The options that `run` and `invoke` share, and how texts become values.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "caisson/instance.h"
+#include "caisson/result.h"
+#include "command_line.h"
+
+namespace caisson::cli {
+
+enum class StatsFormat : std::uint8_t { kNone, kText, kJson };
+
+struct GuestOptions {
+  InstanceOptions instance;
+  std::optional<std::chrono::nanoseconds> timeout;
+  StatsFormat stats = StatsFormat::kNone;
+};
+
+// Adds --tier, --gas, --memory, --isolation, --deterministic, --timeout, --stats and --decode-cache; `options` must outlive
+// the parse and holds the defaults.
+void add_guest_options(CLI::App& app, GuestOptions& options);
+
+// "67108864", "64M", "1G", "512K": bytes, with binary suffixes.
+Result<std::uint64_t> parse_size(const std::string& text);
+// A decimal or 0x number, or "unlimited".
+Result<std::uint64_t> parse_gas(const std::string& text);
+// Seconds with an optional fraction, above zero.
+Result<std::chrono::nanoseconds> parse_seconds(const std::string& text);
+
+}  // namespace caisson::cli

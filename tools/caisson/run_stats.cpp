@@ -1,0 +1,113 @@
+#include "run_stats.h"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "interp/interpreter.h"
+#include "runtime/guest_instance.h"
+#include "runtime/personality.h"
+
+namespace caisson::cli {
+namespace {
+
+using Counts = std::vector<std::pair<std::string, std::uint64_t>>;
+
+std::uint64_t read_clock(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// Everything --stats shows, in the order of the JSON object. Scripts rely on its names.
+struct Stats {
+  std::uint64_t gas_used, exit_reason, exit_arg, pc, wall_ns, cpu_ns, peak_committed_bytes;
+  Counts tiers, compile, decode_cache, syscalls, unknown_syscalls;
+
+  template <class Visitor>
+  void each_number(Visitor visit) const {
+    visit("gas_used", gas_used);
+    visit("exit_reason", exit_reason);
+    visit("exit_arg", exit_arg);
+    visit("pc", pc);
+    visit("wall_ns", wall_ns);
+    visit("cpu_ns", cpu_ns);
+    visit("peak_committed_bytes", peak_committed_bytes);
+  }
+  template <class Visitor>
+  void each_group(Visitor visit) const {
+    visit("tiers", tiers);
+    visit("compile", compile);
+    visit("decode_cache", decode_cache);
+    visit("syscalls", syscalls);
+    visit("unknown_syscalls", unknown_syscalls);
+  }
+};
+
+Counts decode_cache_counts(const interp::InterpreterStats& stats) {
+  return {{"pages_decoded", stats.pages_decoded}, {"instructions_decoded", stats.instructions_decoded},
+          {"pages_dropped", stats.pages_dropped}, {"repins", stats.repins},
+          {"mixed_checks", stats.mixed_checks},   {"verify_failures", stats.verify_failures}};
+}
+
+std::string to_json(const Stats& stats) {
+  nlohmann::ordered_json json;
+  stats.each_number([&](std::string_view name, std::uint64_t value) { json[name] = value; });
+  stats.each_group([&](std::string_view name, const Counts& counts) {
+    json[name] = nlohmann::ordered_json::object();
+    for (const auto& [key, value] : counts) json[name][key] = value;
+  });
+  return json.dump() + "\n";
+}
+
+std::string to_text(const Stats& stats) {
+  std::string text;
+  stats.each_number([&](std::string_view name, std::uint64_t value) {
+    text += name == "pc" ? fmt::format("{:<22}{:#x}\n", name, value) : fmt::format("{:<22}{}\n", name, value);
+  });
+  stats.each_group([&](std::string_view name, const Counts& counts) {
+    if (counts.empty()) return;
+    text += fmt::format("{}\n", name);
+    for (const auto& [key, value] : counts) text += fmt::format("  {:<20}{}\n", key, value);
+  });
+  return text;
+}
+
+}  // namespace
+
+RunClock::RunClock() : wall_start_(read_clock(CLOCK_MONOTONIC)), cpu_start_(read_clock(CLOCK_PROCESS_CPUTIME_ID)) {}
+std::uint64_t RunClock::wall_ns() const { return read_clock(CLOCK_MONOTONIC) - wall_start_; }
+std::uint64_t RunClock::cpu_ns() const { return read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu_start_; }
+
+void print_stats(StatsFormat format, Instance& instance, const runtime::Personality* personality,
+                 const InvocationResult& result, const RunClock& clock) {
+  if (format == StatsFormat::kNone) return;
+  Stats stats{
+      .gas_used = instance.gas_used(),
+      .exit_reason = static_cast<std::uint64_t>(result.exit_reason),
+      .exit_arg = result.exit_arg,
+      .pc = instance.program_counter(),
+      .wall_ns = clock.wall_ns(),
+      .cpu_ns = clock.cpu_ns(),
+      .peak_committed_bytes = instance.peak_committed_bytes(),
+      .tiers = {{"interp", instance.gas_used()}},
+      .compile = {},
+      .decode_cache = decode_cache_counts(instance.guest().interpreter().stats()),
+      .syscalls = {},
+      .unknown_syscalls = {},
+  };
+  if (personality != nullptr) {
+    stats.syscalls = personality->call_counts();
+    stats.unknown_syscalls = personality->unknown_call_counts();
+  }
+  const std::string text = format == StatsFormat::kJson ? to_json(stats) : to_text(stats);
+  std::fputs(text.c_str(), stderr);
+}
+
+}  // namespace caisson::cli
