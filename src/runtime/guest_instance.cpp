@@ -71,6 +71,10 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
   if (!memory) return std::unexpected(memory.error());
 
   std::unique_ptr<GuestInstance> instance(new GuestInstance(std::move(module), checked, *std::move(memory)));
+  Result<std::unique_ptr<interp::Interpreter>> interpreter =
+      interp::Interpreter::create(*instance->memory_, cache_mode(checked.decode_cache), &time_ticks, instance.get());
+  if (!interpreter) return std::unexpected(interpreter.error());
+  instance->interpreter_ = *std::move(interpreter);
   instance->hart_.grant_gas(checked.gas);
   if (instance->personality_ == nullptr) {
     if (Result<void> loaded = instance->load_without_personality(); !loaded) return std::unexpected(loaded.error());
@@ -83,7 +87,6 @@ GuestInstance::GuestInstance(std::shared_ptr<const ModuleState> module, const In
     : module_(std::move(module)),
       options_(options),
       memory_(std::move(memory)),
-      interpreter_(std::make_unique<interp::Interpreter>(*memory_, cache_mode(options.decode_cache), &time_ticks, this)),
       personality_(options.personality) {
   ecalls_.set(kReadyNumber, {&GuestInstance::on_ready, nullptr});
 }

@@ -11,11 +11,11 @@ std::unique_ptr<TierRunner> make_interpreter(memory::AddressSpace& memory, inter
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
-        : interpreter_(memory, kMode, time, time_context) {}
-    void run(riscv::HartState& hart, std::uint64_t slice) override { interpreter_.run(hart, slice); }
+        : interpreter_(interp::Interpreter::create(memory, kMode, time, time_context).value()) {}
+    void run(riscv::HartState& hart, std::uint64_t slice) override { interpreter_->run(hart, slice); }
 
    private:
-    interp::Interpreter interpreter_;
+    std::unique_ptr<interp::Interpreter> interpreter_;
   };
   return std::make_unique<Runner>(memory, time, time_context);
 }

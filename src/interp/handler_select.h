@@ -1,0 +1,48 @@
+// Which handler performs an instruction with given operand classes: the interface between lowering and the handlers_*.cpp.
+// All functions are pure look-ups in constant tables; a null result means that the file has no such handler.
+#pragma once
+
+#include "interp/record.h"
+#include "isa/riscv/instructions.h"
+
+namespace caisson::interp {
+
+// Records that are not one instruction's semantics.
+enum class ControlRecord : std::uint8_t {
+  kResolve,          // hart.pc says where to go: ask the decoder (record 0)
+  kFallFar,          // imm = pc to fall into, a new block
+  kLink,             // imm = byte distance to the record that continues this block
+  kTrap,             // imm = TrapKind
+  kFetchFault,       // second half of the instruction cannot be fetched
+  kFence, kFullFence, kFenceI,
+};
+
+Handler select_control(ControlRecord kind);
+
+// a = rs2, b = rs1; imm = byte distance (near) or target pc (far).
+Handler select_branch(riscv::Op op, unsigned rs1_class, unsigned rs2_class, bool rs2_is_zero, bool near);
+// jal: a = rd, imm as above. One that links needs the following record's pc to be its return address.
+Handler select_jump(bool links, unsigned rd_class, bool near);
+// jalr: a = rd, b = rs1, imm; linking as for jal.
+Handler select_jump_register(bool links, unsigned rd_class, unsigned rs1_class);
+
+// rd = op(rs1, rs2): a, b, c. Null where only the generic form exists.
+Handler select_register_form(riscv::Op op, unsigned rd_class, unsigned rs1_class, unsigned rs2_class);
+// rd = op(rs1, imm) and unary ones: a, b, imm.
+Handler select_immediate_form(riscv::Op op, unsigned rd_class, unsigned rs1_class);
+// rd = imm (sign-extended), and rd = pc-relative address (a = rd, imm = low 32 bits, b = bits 32…39 sign-extended).
+Handler select_load_immediate(unsigned rd_class);
+Handler select_load_address(unsigned rd_class);
+Handler select_move(unsigned rd_class, unsigned rs1_class);
+// Integer and FP loads (a = rd) and stores (a = rs2), b = rs1, imm. FP ones ignore the class of a.
+Handler select_memory(riscv::Op op, unsigned value_class, unsigned rs1_class);
+// FP computational instructions: a = rd, b = rs1, c = rs2, d = rs3; for those with an integer operand its class. Null where
+// the host cannot do it under this static rounding mode; e always holds the rounding mode for the generic form.
+Handler select_float(riscv::Op op, std::uint8_t rounding_mode, unsigned integer_class);
+// Everything else, performed on the spilled state: a, b, c, d, e, or imm in place of c, d, e.
+Handler select_generic(riscv::Op op);
+
+// The host address to which fault recovery sends a handler's fault.
+const void* fault_landing();
+
+}  // namespace caisson::interp

@@ -1,0 +1,194 @@
+#include "interp/lowering.h"
+
+#include "interp/generic.h"
+
+namespace caisson::interp {
+namespace {
+
+using riscv::Decoded;
+using riscv::Form;
+using riscv::Op;
+
+std::uint8_t destination(std::uint8_t rd) { return rd == 0 ? riscv::kDiscardSlot : rd; }
+
+// Bits of a fence's predecessor and successor sets: input, output, read, write.
+bool orders_store_before_load(std::uint8_t ordering) {
+  constexpr std::uint8_t kWrites = 0b0101, kReads = 0b1010;
+  return (ordering >> 4 & kWrites) != 0 && (ordering & kReads) != 0;
+}
+
+Record lower_jal(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
+  const std::uint8_t rd = destination(decoded.rd);
+  Record record;
+  record.a = rd;
+  if (is_direct_transfer(decoded, pc)) {
+    record.handler = select_jump(decoded.rd != 0, classes[rd], false);
+    record.imm = static_cast<std::int32_t>(pc + static_cast<std::uint32_t>(decoded.imm));
+  } else {
+    record.handler = select_generic(Op::kJal);
+    record.imm = decoded.imm;
+  }
+  return record;
+}
+
+Record lower_integer_immediate(const Decoded& decoded, const ClassMap& classes) {
+  const std::uint8_t rd = destination(decoded.rd);
+  Record record;
+  record.a = rd;
+  record.b = decoded.rs1;
+  record.imm = decoded.imm;
+  if (decoded.op == Op::kAddi && decoded.rs1 == 0) {
+    record.handler = select_load_immediate(classes[rd]);
+  } else if (decoded.op == Op::kAddi && decoded.imm == 0) {
+    record.handler = select_move(classes[rd], classes[decoded.rs1]);
+  } else {
+    record.handler = select_immediate_form(decoded.op, classes[rd], classes[decoded.rs1]);
+  }
+  return record;
+}
+
+Record lower_upper_immediate(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
+  const std::uint8_t rd = destination(decoded.rd);
+  Record record;
+  record.a = rd;
+  if (decoded.op == Op::kLui) {
+    record.handler = select_load_immediate(classes[rd]);
+    record.imm = decoded.imm;
+  } else {
+    const std::int64_t address = std::int64_t{pc} + decoded.imm;
+    record.handler = select_load_address(classes[rd]);
+    record.b = static_cast<std::uint8_t>(address >> 32);
+    record.imm = static_cast<std::int32_t>(address);
+  }
+  return record;
+}
+
+Record lower_memory(const Decoded& decoded, const ClassMap& classes) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  const bool is_float = row.has(riscv::traits::kFloatRd) || row.has(riscv::traits::kFloatRs2);
+  const bool is_store = row.has(riscv::traits::kStore);
+  const std::uint8_t value = is_store ? decoded.rs2 : is_float ? decoded.rd : destination(decoded.rd);
+  Record record;
+  record.handler = select_memory(decoded.op, is_float ? 0 : classes[value], classes[decoded.rs1]);
+  record.a = value;
+  record.b = decoded.rs1;
+  record.imm = decoded.imm;
+  return record;
+}
+
+// Instructions on registers: their own handler, or the generic one.
+Record lower_registers(const Decoded& decoded, const ClassMap& classes) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  const bool float_rd = row.has(riscv::traits::kFloatRd), float_rs1 = row.has(riscv::traits::kFloatRs1);
+  const std::uint8_t rd = float_rd ? decoded.rd : destination(decoded.rd);
+  Record record;
+  record.a = rd;
+  record.b = decoded.rs1;
+  record.set_operands(decoded.rs2, decoded.rs3, decoded.rm);
+  if (float_rd || float_rs1) {
+    const unsigned integer_class = !float_rd ? classes[rd] : !float_rs1 ? classes[decoded.rs1] : 0;
+    record.handler = select_float(decoded.op, decoded.rm, integer_class);
+  } else if (row.form == Form::kUnary) {
+    record.handler = select_immediate_form(decoded.op, classes[rd], classes[decoded.rs1]);
+  } else if (decoded.op == Op::kAdd && decoded.rs1 == 0) {
+    record.b = decoded.rs2;
+    record.handler = select_move(classes[rd], classes[decoded.rs2]);
+  } else if (row.form == Form::kR) {
+    record.handler = select_register_form(decoded.op, classes[rd], classes[decoded.rs1], classes[decoded.rs2]);
+  }
+  if (record.handler == nullptr) record.handler = select_generic(decoded.op);
+  return record;
+}
+
+Record lower_csr(const Decoded& decoded) {
+  Record record;
+  record.handler = select_generic(decoded.op);
+  record.a = destination(decoded.rd);
+  record.b = decoded.rs1;
+  record.set_operands(0, 0, static_cast<std::uint16_t>(decoded.imm));
+  return record;
+}
+
+Record trap_record(riscv::TrapKind kind) { return control_record(ControlRecord::kTrap, static_cast<std::int32_t>(kind)); }
+
+Record lower_environment(const Decoded& decoded) {
+  switch (decoded.op) {
+    case Op::kEcall: return trap_record(riscv::TrapKind::kEcall);
+    case Op::kEbreak: return trap_record(riscv::TrapKind::kEbreak);
+    case Op::kFenceI: return control_record(ControlRecord::kFenceI);
+    case Op::kPause:
+    case Op::kFenceTso: return control_record(ControlRecord::kFence);
+    default: return trap_record(riscv::TrapKind::kIllegal);
+  }
+}
+
+}  // namespace
+
+ClassMap classes_of(const std::array<std::uint8_t, 8>& pins) {
+  ClassMap classes;
+  classes.fill(kMemoryClass);
+  for (unsigned pin = 0; pin < kPinCount; ++pin) classes[pins[pin]] = static_cast<std::uint8_t>(pin);
+  return classes;
+}
+
+Record control_record(ControlRecord kind, std::int32_t imm) {
+  Record record;
+  record.handler = select_control(kind);
+  record.imm = imm;
+  return record;
+}
+
+bool is_direct_transfer(const Decoded& decoded, std::uint32_t pc) {
+  const Form form = riscv::info(decoded.op).form;
+  if (form != Form::kB && form != Form::kJ) return false;
+  return (std::int64_t{pc} + decoded.imm) >> 32 == 0;
+}
+
+Handler near_handler(const Decoded& decoded, const ClassMap& classes) {
+  if (decoded.op == Op::kJal) return select_jump(decoded.rd != 0, classes[destination(decoded.rd)], true);
+  return select_branch(decoded.op, classes[decoded.rs1], classes[decoded.rs2], decoded.rs2 == 0, true);
+}
+
+Handler select_generic(Op op) {
+  for (auto* find : {generic_integer_handler, generic_atomic_handler, generic_float_handler, generic_system_handler}) {
+    if (Handler handler = find(op)) return handler;
+  }
+  return nullptr;
+}
+
+Record lower(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
+  switch (riscv::info(decoded.op).form) {
+    case Form::kU: return lower_upper_immediate(decoded, pc, classes);
+    case Form::kJ: return lower_jal(decoded, pc, classes);
+    case Form::kI:
+    case Form::kShift:
+    case Form::kShiftW: return lower_integer_immediate(decoded, classes);
+    case Form::kLoad:
+    case Form::kStore: return lower_memory(decoded, classes);
+    case Form::kCsr:
+    case Form::kCsrImmediate: return lower_csr(decoded);
+    case Form::kNone: return lower_environment(decoded);
+    case Form::kFence:
+      return control_record(orders_store_before_load(decoded.ordering) ? ControlRecord::kFullFence : ControlRecord::kFence);
+    case Form::kB: {
+      Record record;
+      record.handler = select_branch(decoded.op, classes[decoded.rs1], classes[decoded.rs2], decoded.rs2 == 0, false);
+      record.a = decoded.rs2;
+      record.b = decoded.rs1;
+      record.imm = static_cast<std::int32_t>(pc + static_cast<std::uint32_t>(decoded.imm));
+      return record;
+    }
+    case Form::kJalr: {
+      const std::uint8_t rd = destination(decoded.rd);
+      Record record;
+      record.handler = select_jump_register(decoded.rd != 0, classes[rd], classes[decoded.rs1]);
+      record.a = rd;
+      record.b = decoded.rs1;
+      record.imm = decoded.imm;
+      return record;
+    }
+    default: return lower_registers(decoded, classes);
+  }
+}
+
+}  // namespace caisson::interp

@@ -1,0 +1,31 @@
+// Lowering: a decoded instruction becomes a record. Pure functions of their arguments.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "interp/handler_select.h"
+#include "interp/record.h"
+#include "isa/riscv/decoder.h"
+
+namespace caisson::interp {
+
+// Operand class of each guest register under the current choice of pins; x0 and the discard slot are never pinned.
+using ClassMap = std::array<std::uint8_t, 33>;
+
+// The class map of a choice of pins.
+ClassMap classes_of(const std::array<std::uint8_t, 8>& pins);
+
+// The record of `decoded` at `pc`, with cost 0. Branches and jal get their far form; near_form() makes it near.
+// The caller handles instructions that cannot be fetched whole.
+Record lower(const riscv::Decoded& decoded, std::uint32_t pc, const ClassMap& classes);
+
+// True for branches and jal whose target can be linked: their far record's imm is the target pc.
+bool is_direct_transfer(const riscv::Decoded& decoded, std::uint32_t pc);
+// The near handler of a direct transfer; imm must then be the byte distance to the target's record.
+Handler near_handler(const riscv::Decoded& decoded, const ClassMap& classes);
+
+// A record of the engine's own.
+Record control_record(ControlRecord kind, std::int32_t imm = 0);
+
+}  // namespace caisson::interp
