@@ -9,8 +9,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <random>
@@ -18,6 +16,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "support/guest_compiler.h"
 
 namespace caisson::riscv {
 namespace {
@@ -257,7 +257,7 @@ TEST(Decoder, FieldsFollowTheirContract) {
 
 // --- against other disassemblers ---
 
-bool has_tool(const std::string& name) { return std::system(("command -v " + name + " >/dev/null 2>&1").c_str()) == 0; }
+bool has_tool(const std::string& name) { return test::output_of("command -v " + name).has_value(); }
 
 // A listing by a foreign disassembler of code that starts at address 0.
 class ForeignListing {
@@ -267,21 +267,11 @@ class ForeignListing {
     std::string text;  // as our disassembler writes it: one tab, no spaces, no remarks
   };
 
-  ForeignListing() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "caisson-decoder-XXXXXX").string();
-    if (mkdtemp(pattern.data()) != nullptr) directory_ = pattern;
-  }
-  ~ForeignListing() {
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
-  }
-
   // Disassembles `code` with `command` (which gets an object file as its last word). Only an object file can say which
   // extensions its code uses, so an empty one is assembled and its code replaced.
   std::vector<Line> disassemble(const std::vector<std::uint8_t>& code, const std::string& command) const {
-    const std::string code_file = directory_ + "/code", object = directory_ + "/object.o";
-    std::ofstream(code_file, std::ios::binary)
-        .write(reinterpret_cast<const char*>(code.data()), static_cast<std::streamsize>(code.size()));
+    const std::string code_file = folder_.path() / "code", object = folder_.path() / "object.o";
+    test::write_file(code_file, code);
     const std::string make = "echo nop | riscv64-linux-gnu-as -march=rv64gc_zba_zbb_zbs_zihintpause -o " + object +
                              " - && riscv64-linux-gnu-objcopy --update-section .text=" + code_file + " " + object;
     std::vector<Line> lines;
@@ -316,7 +306,7 @@ class ForeignListing {
     return line;
   }
 
-  std::string directory_;
+  test::TemporaryFolder folder_;
 };
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {

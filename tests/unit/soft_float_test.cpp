@@ -23,6 +23,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/guest_compiler.h"
+
 namespace caisson::riscv {
 namespace {
 
@@ -487,8 +489,6 @@ std::string guest_source() {
   return source + "    }\n    fwrite(out, sizeof out, 1, stdout);\n  }\n  return 0;\n}\n";
 }
 
-bool has_tool(const std::string& name) { return std::system(("command -v " + name + " >/dev/null 2>&1").c_str()) == 0; }
-
 struct Case {
   std::size_t operation;
   RoundingMode mode;
@@ -512,31 +512,36 @@ std::vector<Case> cases_for_qemu() {
   return cases;
 }
 
-TEST(SoftFloatAgainstQemu, AllModes) {
-  if (!has_tool("qemu-riscv64") || !has_tool("riscv64-linux-gnu-gcc"))
-    GTEST_SKIP() << "needs qemu-riscv64 and a cross compiler";
-  std::string directory = (std::filesystem::temp_directory_path() / "caisson-soft-float-XXXXXX").string();
-  ASSERT_NE(mkdtemp(directory.data()), nullptr);
-  const std::string source = directory + "/guest.c", program = directory + "/guest", in = directory + "/in",
-                    out = directory + "/out";
-  std::ofstream(source) << guest_source();
-
-  const std::vector<Case> cases = cases_for_qemu();
-  {
-    std::ofstream records(in, std::ios::binary);
-    for (const Case& each : cases) {
-      std::array<std::uint64_t, 5> record = {each.operation, static_cast<std::uint64_t>(each.mode)};
-      for (std::size_t index = 0; index < 3; ++index) {
-        const bool boxed = operations()[each.operation].operands[index] == Operand::kSingle;
-        record[2 + index] = boxed ? each.operands[index] | 0xFFFFFFFF00000000 : each.operands[index];
-      }
-      records.write(reinterpret_cast<const char*>(record.data()), sizeof record);
+std::vector<std::uint8_t> records_of(const std::vector<Case>& cases) {
+  std::vector<std::uint8_t> records;
+  for (const Case& each : cases) {
+    std::array<std::uint64_t, 5> record = {each.operation, static_cast<std::uint64_t>(each.mode)};
+    for (std::size_t index = 0; index < 3; ++index) {
+      const bool boxed = operations()[each.operation].operands[index] == Operand::kSingle;
+      record[2 + index] = boxed ? each.operands[index] | 0xFFFFFFFF00000000 : each.operands[index];
     }
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(record.data());
+    records.insert(records.end(), bytes, bytes + sizeof record);
   }
-  ASSERT_EQ(std::system(("riscv64-linux-gnu-gcc -O1 -static -o " + program + " " + source).c_str()), 0);
-  ASSERT_EQ(std::system(("timeout 120 qemu-riscv64 " + program + " <" + in + " >" + out).c_str()), 0);
+  return records;
+}
 
-  std::ifstream results(out, std::ios::binary);
+TEST(SoftFloatAgainstQemu, AllModes) {
+  if (!test::has_guest_compiler()) GTEST_SKIP() << test::kNoGuestCompiler;
+  if (!test::output_of("command -v qemu-riscv64")) GTEST_SKIP() << "qemu-riscv64 is not installed (make deps)";
+  const auto program = test::compile_guest({{"guest.c", guest_source()}}, {"-O1", "-static"});
+  ASSERT_TRUE(program) << program.error().to_string();
+  const std::vector<Case> cases = cases_for_qemu();
+  const test::TemporaryFolder folder;
+  const auto guest = folder.path() / "guest", input = folder.path() / "input", output = folder.path() / "output";
+  test::write_file(guest, *program);
+  std::filesystem::permissions(guest, std::filesystem::perms::owner_all);
+  test::write_file(input, records_of(cases));
+  const auto run =
+      test::output_of("timeout 120 qemu-riscv64 " + guest.string() + " <" + input.string() + " >" + output.string());
+  ASSERT_TRUE(run) << run.error().to_string();
+
+  std::ifstream results(output, std::ios::binary);
   unsigned wrong = 0;
   for (const Case& each : cases) {
     std::array<std::uint64_t, 2> record{};
@@ -546,7 +551,6 @@ TEST(SoftFloatAgainstQemu, AllModes) {
     EXPECT_EQ(problem, "");
     if (!problem.empty() && ++wrong == 20) break;
   }
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace
