@@ -27,6 +27,7 @@ CommandLine::CommandLine(const VerbText& text, Operands rule)
     : verb_(text.name), rule_(rule), app_(std::string(text.summary)) {
   app_.formatter(std::make_shared<VerbFormatter>(text));
   app_.footer(fmt::format("Example: {}", text.example));
+  app_.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app_.allow_extras();
   app_.prefix_command(rule == Operands::kCommand);
 }

@@ -50,7 +50,7 @@ class CommandLine {
   std::vector<std::string> operands_;
 };
 
-// An option's function that stores what `convert` (text → Result<T>) gives; its error becomes the option's.
+// For CLI::Option::each(): stores what `convert` (text → Result<T>) gives; its error becomes the option's.
 template <class T, class Convert>
 auto convert_into(T& target, Convert convert) {
   return [&target, convert](const std::string& text) {

@@ -106,8 +106,9 @@ Finding resource_limit(std::string_view name, int resource, rlim_t wanted) {
   rlimit limit{};
   getrlimit(static_cast<__rlimit_resource>(resource), &limit);
   const bool is_enough = limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= wanted;
-  return {"limits", std::string(name), is_enough,
-          fmt::format("{}, at most {}", limit_text(limit.rlim_cur), limit_text(limit.rlim_max))};
+  std::string text = limit_text(limit.rlim_cur);
+  if (limit.rlim_max != limit.rlim_cur) text += fmt::format(", may be raised to {}", limit_text(limit.rlim_max));
+  return {"limits", std::string(name), is_enough, std::move(text)};
 }
 
 Finding mapping_limit() {

@@ -54,7 +54,7 @@ auto one_of(std::span<const Choice<T>> choices) {
     }
     for (const std::string_view word : kNotInThisBuild) {
       if (word == text)
-        return fail(ErrorCode::kUnsupported, fmt::format("{} is not in this build ({} is)", text, words));
+        return fail(ErrorCode::kUnsupported, fmt::format("{} is not in this build, which has {}", text, words));
     }
     return fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not one of {}", text, words));
   };
@@ -98,28 +98,26 @@ Result<std::chrono::nanoseconds> parse_seconds(const std::string& text) {
 
 void add_guest_options(CLI::App& app, GuestOptions& options) {
   InstanceOptions& instance = options.instance;
-  const auto add = [&app](const char* name, auto function, const char* type, const char* text) {
-    app.add_option_function<std::string>(name, function, text)->type_name(type);
+  const auto add = [&app](const char* name, const char* type, const std::string& text, auto function) {
+    app.add_option(name)->type_name(type)->description(text)->each(function);
   };
-  add("--tier", convert_into(instance.tier, one_of<Tier>(kTiers)), "auto|interp", "what executes the guest");
-  add("--gas", convert_into(instance.gas, parse_gas), "N", "gas to run on");
-  add("--memory", convert_into(instance.memory_limit, parse_size), "SIZE",
-      "bytes the guest may use, K/M/G; at most 4G");
-  add("--timeout", convert_into(options.timeout, parse_seconds), "SECONDS", "end the run after this time on the host");
-  add("--decode-cache", convert_into(instance.decode_cache, one_of<InstanceOptions::DecodeCache>(kDecodeCaches)),
-      "on|off|verify", "keep decoded instructions; verify checks each use");
+  const std::string default_gas = instance.gas == kUnlimitedGas ? "unlimited" : fmt::format("{}", instance.gas);
+  add("--tier", "auto|interp", "what executes the guest", convert_into(instance.tier, one_of<Tier>(kTiers)));
+  add("--gas", "N", "gas to run on, or unlimited; default: " + default_gas, convert_into(instance.gas, parse_gas));
+  add("--memory", "SIZE", "bytes the guest may use, with K, M or G; default and most: 4G",
+      convert_into(instance.memory_limit, parse_size));
+  add("--timeout", "SECONDS", "end the run after this time on the host", convert_into(options.timeout, parse_seconds));
+  add("--decode-cache", "on|off|verify", "keep decoded instructions; verify checks each use",
+      convert_into(instance.decode_cache, one_of<InstanceOptions::DecodeCache>(kDecodeCaches)));
   // `thread` is all there is, so nothing is stored.
-  add(
-      "--isolation",
-      [](const std::string& text) {
-        bool is_known = false;
-        convert_into(is_known, one_of<bool>(kIsolationLevels))(text);
-      },
-      "thread", "what separates the guest from this process");
+  add("--isolation", "thread", "what separates the guest from the host process", [](const std::string& text) {
+    bool is_known = false;
+    convert_into(is_known, one_of<bool>(kIsolationLevels))(text);
+  });
   app.add_flag("--deterministic", instance.deterministic,
                "clock driven by gas, seeded randomness: runs repeat exactly");
   app.add_flag("--stats{text}")
-      ->description("print what the run used to stderr, as text or with --stats=json")
+      ->description("print what the run used to stderr, as text or with --stats=json as JSON")
       ->each(convert_into(options.stats, one_of<StatsFormat>(kStatsFormats)));
 }
 

@@ -57,22 +57,19 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   add_guest_options(app, options.guest);
   LinuxOptions& personality = options.personality;
   app.add_option("--root", personality.root, "host directory that is the guest's /")->type_name("DIR");
-  app.add_option_function<std::vector<std::string>>(
-         "--dir",
-         [&personality](const std::vector<std::string>& texts) {
-           for (const std::string& text : texts) {
-             convert_into(personality.directories.emplace_back(), parse_directory)(text);
-           }
-         },
-         "host directory at a path of the guest's")
+  app.add_option("--dir")
       ->type_name("HOST::GUEST[:ro]")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--env", personality.environment, "a variable of the guest's environment; it gets no others but PATH")
+      ->description("host directory at a path of the guest's; may be repeated")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->each([&personality](const std::string& text) {
+        convert_into(personality.directories.emplace_back(), parse_directory)(text);
+      });
+  app.add_option("--env")
       ->type_name("K=V")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--workdir", personality.workdir, "the guest's working directory")->type_name("DIR");
+      ->description("a variable of the guest's environment; may be repeated; it gets no others but PATH")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->each([&personality](const std::string& text) { personality.environment.push_back(text); });
+  app.add_option("--workdir", personality.workdir, "the guest's working directory; default: /")->type_name("DIR");
 }
 
 // The value of PATH in the guest's environment, which gets one if it has none.

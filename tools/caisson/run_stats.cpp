@@ -51,9 +51,12 @@ struct Stats {
 };
 
 Counts decode_cache_counts(const interp::InterpreterStats& stats) {
-  return {{"pages_decoded", stats.pages_decoded}, {"instructions_decoded", stats.instructions_decoded},
-          {"pages_dropped", stats.pages_dropped}, {"repins", stats.repins},
-          {"mixed_checks", stats.mixed_checks},   {"verify_failures", stats.verify_failures}};
+  return {{"instructions_decoded", stats.instructions_decoded},
+          {"chunks_dropped", stats.chunks_dropped},
+          {"flushes", stats.flushes},
+          {"repins", stats.repins},
+          {"mixed_checks", stats.mixed_checks},
+          {"verify_failures", stats.verify_failures}};
 }
 
 std::string to_json(const Stats& stats) {
