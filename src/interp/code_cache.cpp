@@ -15,8 +15,8 @@ constexpr std::uint32_t kRunInstructions = 96;
 constexpr std::size_t kMaxPending = 32;
 // Mixed blocks remembered at a time, and with them the bytes they hold (at most a page each).
 constexpr std::size_t kMaxMixedBlocks = 1024;
-// Records that one run may need: each half-word of a page, and one to go on elsewhere.
-constexpr std::uint32_t kMaxRunRecords = memory::kPageSize / 2 + 2;
+// Records that one run may need: those of an instruction at each half-word of a page, and one to go on elsewhere.
+constexpr std::uint32_t kMaxRunRecords = memory::kPageSize / 2 * sizeof(Lowered::records) / sizeof(Record) + 2;
 
 constexpr std::array<std::uint8_t, kPinCount> kFirstPins = {riscv::kA0, riscv::kA1, riscv::kA2, riscv::kA3,
                                                             riscv::kA4, riscv::kA5, riscv::kSp};
@@ -27,11 +27,14 @@ bool is_unconditional_end(const riscv::Decoded& decoded) {
   using riscv::Op;
   switch (decoded.op) {
     case Op::kJal:
-    case Op::kJalr: return decoded.rd == 0;  // after a call, execution comes back
+    case Op::kJalr:
+      return decoded.rd == 0;  // after a call, execution comes back
     case Op::kEcall:
     case Op::kEbreak:
-    case Op::kIllegal: return true;
-    default: return false;
+    case Op::kIllegal:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -46,7 +49,8 @@ class CodeReader {
       if (!is_fetchable(page_of(pc))) return false;
       const std::uint32_t to_page_end = static_cast<std::uint32_t>(memory::kPageSize - pc % memory::kPageSize);
       begin_ = pc;
-      size_ = static_cast<std::uint32_t>(memory_.read(pc, buffer_, std::min<std::uint32_t>(sizeof buffer_, to_page_end)));
+      size_ =
+          static_cast<std::uint32_t>(memory_.read(pc, buffer_, std::min<std::uint32_t>(sizeof buffer_, to_page_end)));
       if (size_ < 2) {
         size_ = 0;
         return false;
@@ -72,16 +76,19 @@ struct Fetched {
 Fetched fetch_at(CodeReader& reader, std::uint32_t pc) {
   std::uint16_t low, high = 0;
   if (!reader.half(pc, &low)) return {};
-  if (riscv::instruction_length(low) == 4 && !reader.half(pc + 2, &high)) return {.kind = Fetched::Kind::kFirstHalfOnly, .decoded = {}};
+  if (riscv::instruction_length(low) == 4 && !reader.half(pc + 2, &high))
+    return {.kind = Fetched::Kind::kFirstHalfOnly, .decoded = {}};
   return {.kind = Fetched::Kind::kWhole, .decoded = riscv::decode(static_cast<std::uint32_t>(high) << 16 | low)};
 }
 
 }  // namespace
 
 CodeCache::CodeCache(memory::AddressSpace& memory, CacheMode mode) : memory_(memory), mode_(mode) {
-  void* range = ::mmap(nullptr, kContextBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* range =
+      ::mmap(nullptr, kContextBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (range == MAP_FAILED) return;
-  ::madvise(range, kContextBytes, MADV_NOHUGEPAGE);  // mostly untouched: huge pages would commit megabytes for a few records
+  ::madvise(range, kContextBytes,
+            MADV_NOHUGEPAGE);  // mostly untouched: huge pages would commit megabytes for a few records
   context_ = new (range) Context;
   context_->records()[0] = control_record(ControlRecord::kResolve);
   set_pins(kFirstPins);
@@ -162,7 +169,8 @@ bool CodeCache::is_uncached(std::uint32_t pc) const {
 
 const Record* CodeCache::resolve(riscv::HartState& hart) {
   const std::uint64_t pc = hart.pc;
-  if (pc >= memory::kHighestAddress || pc < memory::kLowestAddress || (memory_.permissions(page_of(static_cast<std::uint32_t>(pc))) & memory::kExecute) == 0) {
+  if (pc >= memory::kHighestAddress || pc < memory::kLowestAddress ||
+      (memory_.permissions(page_of(static_cast<std::uint32_t>(pc))) & memory::kExecute) == 0) {
     hart.trap = pc == riscv::kTrampolineAddress ? riscv::Trap{.kind = riscv::TrapKind::kTrampoline}
                                                 : riscv::Trap{.kind = riscv::TrapKind::kFetchFault, .address = pc};
     context_->exit_kind = ExitKind::kTrap;
@@ -193,7 +201,8 @@ const Record* CodeCache::resolve_mixed(std::uint32_t pc) {
           std::memcmp(now, bytes.data(), bytes.size()) == 0) {
         return &context_->records()[found->second.record];
       }
-      if (mode_ == CacheMode::kVerify && !memory_.is_mixed(page_of(pc)) && !memory_.is_mixed(page_of(pc) + 1)) ++stats.verify_failures;
+      if (mode_ == CacheMode::kVerify && !memory_.is_mixed(page_of(pc)) && !memory_.is_mixed(page_of(pc) + 1))
+        ++stats.verify_failures;
     }
     if (mixed_.size() >= kMaxMixedBlocks) mixed_.clear();
   } else {
@@ -248,8 +257,9 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
         const std::uint16_t cost = context_->records()[existing].cost;
         const bool at_block_begin = next_record_ == block_begin;
         close_block(cost);
-        Record record = control_record(
-            ControlRecord::kLink, (static_cast<std::int32_t>(existing) - static_cast<std::int32_t>(next_record_)) * static_cast<std::int32_t>(sizeof(Record)));
+        Record record = control_record(ControlRecord::kLink,
+                                       (static_cast<std::int32_t>(existing) - static_cast<std::int32_t>(next_record_)) *
+                                           static_cast<std::int32_t>(sizeof(Record)));
         record.cost = at_block_begin ? cost : 0;
         emit(record, pc);
         break;
@@ -265,9 +275,10 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
       break;
     }
     const riscv::Decoded& decoded = fetched.decoded;
-    Record record = lower(decoded, pc, classes_);
-    record.cost = static_cast<std::uint16_t>(gas::weight(decoded.op));
-    const std::uint32_t index = emit(record, pc);
+    Lowered lowered = lower(decoded, pc, classes_);
+    lowered.records[0].cost = static_cast<std::uint16_t>(gas::weight(decoded.op));
+    const std::uint32_t index = next_record_;
+    for (unsigned part = 0; part < lowered.count; ++part) emit(lowered.records[part], pc);
     if (cached) {
       *slot(pc) = static_cast<std::uint32_t>(index * sizeof(Record));
       if (is_direct_transfer(decoded, pc)) {
@@ -303,7 +314,8 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
 
 void CodeCache::link(const PendingLink& pending, std::uint32_t target_record) {
   Record& record = context_->records()[pending.record];
-  record.imm = (static_cast<std::int32_t>(target_record) - static_cast<std::int32_t>(pending.record)) * static_cast<std::int32_t>(sizeof(Record));
+  record.imm = (static_cast<std::int32_t>(target_record) - static_cast<std::int32_t>(pending.record)) *
+               static_cast<std::int32_t>(sizeof(Record));
   record.handler = near_handler(pending.decoded, classes_);
 }
 

@@ -48,8 +48,8 @@ class CodeCache {
 
  private:
   struct MixedBlock {
-    std::uint32_t record = 0;          // index
-    std::vector<std::uint8_t> bytes;   // from its pc to the end of its last instruction
+    std::uint32_t record = 0;  // index
+    std::vector<std::uint8_t> bytes;  // from its pc to the end of its last instruction
   };
   // A direct transfer within a page whose target was not decoded when it was lowered.
   struct PendingLink {
@@ -62,7 +62,7 @@ class CodeCache {
   bool is_uncached(std::uint32_t pc) const;
   const Record* resolve_mixed(std::uint32_t pc);
   std::uint32_t decode_run(std::uint32_t pc, bool cached);
-  std::uint32_t* slot(std::uint32_t pc);            // allocates the chunk
+  std::uint32_t* slot(std::uint32_t pc);  // allocates the chunk
   std::uint32_t record_at(std::uint32_t pc) const;  // index, 0 where none
   void link(const PendingLink& pending, std::uint32_t target_record);
   void link_pending();
@@ -74,12 +74,12 @@ class CodeCache {
   ClassMap classes_{};
   std::uint32_t next_record_ = 1;
   std::uint32_t next_chunk_ = 1;
-  std::vector<std::uint32_t> used_chunks_;   // indexes of the chunk table that are in use
-  std::vector<std::uint32_t> free_chunks_;   // offsets in the pool
-  std::vector<PendingLink> pending_;         // at most kMaxPending, the oldest give way
+  std::vector<std::uint32_t> used_chunks_;  // indexes of the chunk table that are in use
+  std::vector<std::uint32_t> free_chunks_;  // offsets in the pool
+  std::vector<PendingLink> pending_;  // at most kMaxPending, the oldest give way
   std::size_t next_pending_ = 0;
   std::unordered_map<std::uint32_t, MixedBlock> mixed_;
-  std::uint32_t run_end_ = 0;                // pc behind the last instruction of the last run
+  std::uint32_t run_end_ = 0;  // pc behind the last instruction of the last run
 };
 
 }  // namespace caisson::interp

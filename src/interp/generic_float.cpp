@@ -95,7 +95,8 @@ template <class Integer, class Bits>
 GenericOutcome to_integer(HartState& hart, const Record& record, std::int64_t) {
   return rounded(hart, record, [&](RoundingMode mode) {
     const auto result = soft_float::to_integer<Integer>(read<Bits>(hart.f[record.b]), mode);
-    hart.x[record.a] = static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::make_signed_t<Integer>>(result.value)));
+    hart.x[record.a] =
+        static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::make_signed_t<Integer>>(result.value)));
     hart.fflags |= result.flags;
   });
 }
@@ -116,46 +117,46 @@ GenericOutcome from_integer(HartState& hart, const Record& record, std::int64_t)
 }
 
 constexpr GenericRow kRows[] = {
-    {Op::kFaddS, generic_form<binary<Single, soft_float::add<Single>>>},
-    {Op::kFsubS, generic_form<binary<Single, soft_float::subtract<Single>>>},
-    {Op::kFmulS, generic_form<binary<Single, soft_float::multiply<Single>>>},
-    {Op::kFdivS, generic_form<binary<Single, soft_float::divide<Single>>>},
-    {Op::kFsqrtS, generic_form<square_root<Single>>},
-    {Op::kFmaddS, generic_form<fused<Single, false, false>>},
-    {Op::kFmsubS, generic_form<fused<Single, false, true>>},
-    {Op::kFnmsubS, generic_form<fused<Single, true, false>>},
-    {Op::kFnmaddS, generic_form<fused<Single, true, true>>},
-    {Op::kFaddD, generic_form<binary<Double, soft_float::add<Double>>>},
-    {Op::kFsubD, generic_form<binary<Double, soft_float::subtract<Double>>>},
-    {Op::kFmulD, generic_form<binary<Double, soft_float::multiply<Double>>>},
-    {Op::kFdivD, generic_form<binary<Double, soft_float::divide<Double>>>},
-    {Op::kFsqrtD, generic_form<square_root<Double>>},
-    {Op::kFmaddD, generic_form<fused<Double, false, false>>},
-    {Op::kFmsubD, generic_form<fused<Double, false, true>>},
-    {Op::kFnmsubD, generic_form<fused<Double, true, false>>},
-    {Op::kFnmaddD, generic_form<fused<Double, true, true>>},
-    {Op::kFcvtSD, generic_form<narrow>},
-    {Op::kFcvtDS, generic_form<widen>},
-    {Op::kFcvtWS, generic_form<to_integer<std::int32_t, Single>>},
-    {Op::kFcvtWuS, generic_form<to_integer<std::uint32_t, Single>>},
-    {Op::kFcvtLS, generic_form<to_integer<std::int64_t, Single>>},
-    {Op::kFcvtLuS, generic_form<to_integer<std::uint64_t, Single>>},
-    {Op::kFcvtWD, generic_form<to_integer<std::int32_t, Double>>},
-    {Op::kFcvtWuD, generic_form<to_integer<std::uint32_t, Double>>},
-    {Op::kFcvtLD, generic_form<to_integer<std::int64_t, Double>>},
-    {Op::kFcvtLuD, generic_form<to_integer<std::uint64_t, Double>>},
-    {Op::kFcvtSW, generic_form<from_integer<Single, std::int32_t>>},
-    {Op::kFcvtSWu, generic_form<from_integer<Single, std::uint32_t>>},
-    {Op::kFcvtSL, generic_form<from_integer<Single, std::int64_t>>},
-    {Op::kFcvtSLu, generic_form<from_integer<Single, std::uint64_t>>},
-    {Op::kFcvtDW, generic_form<from_integer<Double, std::int32_t>>},
-    {Op::kFcvtDWu, generic_form<from_integer<Double, std::uint32_t>>},
-    {Op::kFcvtDL, generic_form<from_integer<Double, std::int64_t>>},
-    {Op::kFcvtDLu, generic_form<from_integer<Double, std::uint64_t>>},
+    kSlowPathRow<Op::kFaddS, binary<Single, soft_float::add<Single>>>,
+    kSlowPathRow<Op::kFsubS, binary<Single, soft_float::subtract<Single>>>,
+    kSlowPathRow<Op::kFmulS, binary<Single, soft_float::multiply<Single>>>,
+    kSlowPathRow<Op::kFdivS, binary<Single, soft_float::divide<Single>>>,
+    kSlowPathRow<Op::kFsqrtS, square_root<Single>>,
+    kSlowPathRow<Op::kFmaddS, fused<Single, false, false>>,
+    kSlowPathRow<Op::kFmsubS, fused<Single, false, true>>,
+    kSlowPathRow<Op::kFnmsubS, fused<Single, true, false>>,
+    kSlowPathRow<Op::kFnmaddS, fused<Single, true, true>>,
+    kSlowPathRow<Op::kFaddD, binary<Double, soft_float::add<Double>>>,
+    kSlowPathRow<Op::kFsubD, binary<Double, soft_float::subtract<Double>>>,
+    kSlowPathRow<Op::kFmulD, binary<Double, soft_float::multiply<Double>>>,
+    kSlowPathRow<Op::kFdivD, binary<Double, soft_float::divide<Double>>>,
+    kSlowPathRow<Op::kFsqrtD, square_root<Double>>,
+    kSlowPathRow<Op::kFmaddD, fused<Double, false, false>>,
+    kSlowPathRow<Op::kFmsubD, fused<Double, false, true>>,
+    kSlowPathRow<Op::kFnmsubD, fused<Double, true, false>>,
+    kSlowPathRow<Op::kFnmaddD, fused<Double, true, true>>,
+    kSlowPathRow<Op::kFcvtSD, narrow>,
+    kSlowPathRow<Op::kFcvtDS, widen>,
+    kSlowPathRow<Op::kFcvtWS, to_integer<std::int32_t, Single>>,
+    kSlowPathRow<Op::kFcvtWuS, to_integer<std::uint32_t, Single>>,
+    kSlowPathRow<Op::kFcvtLS, to_integer<std::int64_t, Single>>,
+    kSlowPathRow<Op::kFcvtLuS, to_integer<std::uint64_t, Single>>,
+    kSlowPathRow<Op::kFcvtWD, to_integer<std::int32_t, Double>>,
+    kSlowPathRow<Op::kFcvtWuD, to_integer<std::uint32_t, Double>>,
+    kSlowPathRow<Op::kFcvtLD, to_integer<std::int64_t, Double>>,
+    kSlowPathRow<Op::kFcvtLuD, to_integer<std::uint64_t, Double>>,
+    kSlowPathRow<Op::kFcvtSW, from_integer<Single, std::int32_t>>,
+    kSlowPathRow<Op::kFcvtSWu, from_integer<Single, std::uint32_t>>,
+    kSlowPathRow<Op::kFcvtSL, from_integer<Single, std::int64_t>>,
+    kSlowPathRow<Op::kFcvtSLu, from_integer<Single, std::uint64_t>>,
+    kSlowPathRow<Op::kFcvtDW, from_integer<Double, std::int32_t>>,
+    kSlowPathRow<Op::kFcvtDWu, from_integer<Double, std::uint32_t>>,
+    kSlowPathRow<Op::kFcvtDL, from_integer<Double, std::int64_t>>,
+    kSlowPathRow<Op::kFcvtDLu, from_integer<Double, std::uint64_t>>,
 };
 
 }  // namespace
 
-Handler generic_float_handler(Op op) { return find_generic(kRows, op); }
+const GenericRow* generic_float_row(Op op) { return find_generic(kRows, op); }
 
 }  // namespace caisson::interp

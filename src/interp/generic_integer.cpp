@@ -13,24 +13,18 @@ GenericOutcome perform(riscv::HartState& hart, const Record& record, std::int64_
 
 using riscv::Op;
 constexpr GenericRow kRows[] = {
-    {Op::kDiv, generic_form<perform<operations::Div>>},           {Op::kDivu, generic_form<perform<operations::Divu>>},
-    {Op::kRem, generic_form<perform<operations::Rem>>},           {Op::kRemu, generic_form<perform<operations::Remu>>},
-    {Op::kDivw, generic_form<perform<operations::Divw>>},         {Op::kDivuw, generic_form<perform<operations::Divuw>>},
-    {Op::kRemw, generic_form<perform<operations::Remw>>},         {Op::kRemuw, generic_form<perform<operations::Remuw>>},
-    {Op::kMulh, generic_form<perform<operations::Mulh>>},         {Op::kMulhsu, generic_form<perform<operations::Mulhsu>>},
-    {Op::kAndn, generic_form<perform<operations::Andn>>},         {Op::kOrn, generic_form<perform<operations::Orn>>},
-    {Op::kXnor, generic_form<perform<operations::Xnor>>},         {Op::kMax, generic_form<perform<operations::Max>>},
-    {Op::kMaxu, generic_form<perform<operations::Maxu>>},         {Op::kMin, generic_form<perform<operations::Min>>},
-    {Op::kMinu, generic_form<perform<operations::Minu>>},         {Op::kRol, generic_form<perform<operations::Rol>>},
-    {Op::kRor, generic_form<perform<operations::Ror>>},           {Op::kRolw, generic_form<perform<operations::Rolw>>},
-    {Op::kRorw, generic_form<perform<operations::Rorw>>},         {Op::kBclr, generic_form<perform<operations::Bclr>>},
-    {Op::kBext, generic_form<perform<operations::Bext>>},         {Op::kBinv, generic_form<perform<operations::Binv>>},
-    {Op::kBset, generic_form<perform<operations::Bset>>},         {Op::kCzeroEqz, generic_form<perform<operations::CzeroEqz>>},
-    {Op::kCzeroNez, generic_form<perform<operations::CzeroNez>>},
+    kGenericRow<Op::kDiv, perform<operations::Div>>,   kGenericRow<Op::kDivu, perform<operations::Divu>>,
+    kGenericRow<Op::kRem, perform<operations::Rem>>,   kGenericRow<Op::kRemu, perform<operations::Remu>>,
+    kGenericRow<Op::kDivw, perform<operations::Divw>>, kGenericRow<Op::kDivuw, perform<operations::Divuw>>,
+    kGenericRow<Op::kRemw, perform<operations::Remw>>, kGenericRow<Op::kRemuw, perform<operations::Remuw>>,
+    kGenericRow<Op::kMulh, perform<operations::Mulh>>, kGenericRow<Op::kMulhsu, perform<operations::Mulhsu>>,
+    kGenericRow<Op::kRolw, perform<operations::Rolw>>, kGenericRow<Op::kRorw, perform<operations::Rorw>>,
+    kGenericRow<Op::kBclr, perform<operations::Bclr>>, kGenericRow<Op::kBext, perform<operations::Bext>>,
+    kGenericRow<Op::kBinv, perform<operations::Binv>>, kGenericRow<Op::kBset, perform<operations::Bset>>,
 };
 
 }  // namespace
 
-Handler generic_integer_handler(Op op) { return find_generic(kRows, op); }
+const GenericRow* generic_integer_row(Op op) { return find_generic(kRows, op); }
 
 }  // namespace caisson::interp

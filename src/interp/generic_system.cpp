@@ -13,13 +13,19 @@ constexpr std::uint32_t kFflags = 0x001, kFrm = 0x002, kFcsr = 0x003, kCycle = 0
 
 std::uint64_t read_csr(HartState& hart, std::uint32_t number, std::int64_t gas) {
   switch (number) {
-    case kFflags: return hart.fflags;
-    case kFrm: return hart.frm;
-    case kFcsr: return hart.frm << 5 | hart.fflags;
-    case kTime: return current_time(*context_of(&hart));
+    case kFflags:
+      return hart.fflags;
+    case kFrm:
+      return hart.frm;
+    case kFcsr:
+      return hart.frm << 5 | hart.fflags;
+    case kTime:
+      return current_time(*context_of(&hart));
     case kCycle:
-    case kInstret: return hart.gas_used() - static_cast<std::uint64_t>(gas);
-    default: return 0;
+    case kInstret:
+      return hart.gas_used() - static_cast<std::uint64_t>(gas);
+    default:
+      return 0;
   }
 }
 
@@ -57,17 +63,17 @@ GenericOutcome jump_outside(HartState& hart, const Record& record, std::int64_t)
 
 using riscv::Op;
 constexpr GenericRow kRows[] = {
-    {Op::kCsrrw, generic_form<access_csr<Change::kWrite, true>>},
-    {Op::kCsrrs, generic_form<access_csr<Change::kSet, true>>},
-    {Op::kCsrrc, generic_form<access_csr<Change::kClear, true>>},
-    {Op::kCsrrwi, generic_form<access_csr<Change::kWrite, false>>},
-    {Op::kCsrrsi, generic_form<access_csr<Change::kSet, false>>},
-    {Op::kCsrrci, generic_form<access_csr<Change::kClear, false>>},
-    {Op::kJal, generic_form<jump_outside>},
+    kGenericRow<Op::kCsrrw, access_csr<Change::kWrite, true>>,
+    kGenericRow<Op::kCsrrs, access_csr<Change::kSet, true>>,
+    kGenericRow<Op::kCsrrc, access_csr<Change::kClear, true>>,
+    kGenericRow<Op::kCsrrwi, access_csr<Change::kWrite, false>>,
+    kGenericRow<Op::kCsrrsi, access_csr<Change::kSet, false>>,
+    kGenericRow<Op::kCsrrci, access_csr<Change::kClear, false>>,
+    kSlowPathRow<Op::kJal, jump_outside>,
 };
 
 }  // namespace
 
-Handler generic_system_handler(Op op) { return find_generic(kRows, op); }
+const GenericRow* generic_system_row(Op op) { return find_generic(kRows, op); }
 
 }  // namespace caisson::interp

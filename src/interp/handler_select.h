@@ -9,12 +9,14 @@ namespace caisson::interp {
 
 // Records that are not one instruction's semantics.
 enum class ControlRecord : std::uint8_t {
-  kResolve,          // hart.pc says where to go: ask the decoder (record 0)
-  kFallFar,          // imm = pc to fall into, a new block
-  kLink,             // imm = byte distance to the record that continues this block
-  kTrap,             // imm = TrapKind
-  kFetchFault,       // second half of the instruction cannot be fetched
-  kFence, kFullFence, kFenceI,
+  kResolve,  // hart.pc says where to go: ask the decoder (record 0)
+  kFallFar,  // imm = pc to fall into, a new block
+  kLink,  // imm = byte distance to the record that continues this block
+  kTrap,  // imm = TrapKind
+  kFetchFault,  // second half of the instruction cannot be fetched
+  kFence,
+  kFullFence,
+  kFenceI,
 };
 
 Handler select_control(ControlRecord kind);
@@ -39,8 +41,13 @@ Handler select_memory(riscv::Op op, unsigned value_class, unsigned rs1_class);
 // FP computational instructions: a = rd, b = rs1, c = rs2, d = rs3; for those with an integer operand its class. Null where
 // the host cannot do it under this static rounding mode; e always holds the rounding mode for the generic form.
 Handler select_float(riscv::Op op, std::uint8_t rounding_mode, unsigned integer_class);
-// Everything else, performed on the spilled state: a, b, c, d, e, or imm in place of c, d, e.
+// Everything else, performed on the state in memory: a, b, c, d, e, or imm in place of c, d, e. Pinned sources must have been
+// written by select_write_back() records, and a pinned rd is then read by a select_read_again() record: a = the register.
 Handler select_generic(riscv::Op op);
+Handler select_write_back(unsigned pin);
+Handler select_read_again(unsigned pin);
+// The same on any state of the pins.
+Handler select_spilling(riscv::Op op);
 
 // The host address to which fault recovery sends a handler's fault.
 const void* fault_landing();

@@ -42,22 +42,25 @@ CAISSON_HANDLER handler_generic_trap(CAISSON_INTERP_PARAMETERS) {
 
 CAISSON_HANDLER handler_resolve(CAISSON_INTERP_PARAMETERS) {
   ip = resolve(*context_of(hart), *hart);
-  if (ip == nullptr) [[unlikely]] [[clang::musttail]] return handler_leave(CAISSON_INTERP_ARGUMENTS);
+  if (ip == nullptr) [[unlikely]]
+    [[clang::musttail]] return handler_leave(CAISSON_INTERP_ARGUMENTS);
   CAISSON_ENTER_BLOCK();
 }
 
 namespace {
 
-#define CAISSON_FAR_TRANSFER(target)                 \
-  do {                                               \
-    const std::uint32_t caisson_target = (target);   \
-    hart->pc = caisson_target;                       \
-    ip = context_of(hart)->find(caisson_target);     \
-    CAISSON_ENTER_BLOCK();                           \
+#define CAISSON_FAR_TRANSFER(target)               \
+  do {                                             \
+    const std::uint32_t caisson_target = (target); \
+    hart->pc = caisson_target;                     \
+    ip = context_of(hart)->find(caisson_target);   \
+    CAISSON_ENTER_BLOCK();                         \
   } while (0)
 
 // The end of a decoded run: execution falls into code that lies elsewhere (another page, or not decoded yet).
-CAISSON_HANDLER handler_fall_far(CAISSON_INTERP_PARAMETERS) { CAISSON_FAR_TRANSFER(static_cast<std::uint32_t>(ip->imm)); }
+CAISSON_HANDLER handler_fall_far(CAISSON_INTERP_PARAMETERS) {
+  CAISSON_FAR_TRANSFER(static_cast<std::uint32_t>(ip->imm));
+}
 
 // The same inside a block, to a record that exists already: nothing is charged, the block was.
 CAISSON_HANDLER handler_link(CAISSON_INTERP_PARAMETERS) {
@@ -160,13 +163,14 @@ CAISSON_HANDLER jump_near(CAISSON_INTERP_PARAMETERS) {
 
 CAISSON_HANDLER jump_far(CAISSON_INTERP_PARAMETERS) { CAISSON_FAR_TRANSFER(static_cast<std::uint32_t>(ip->imm)); }
 
-#define CAISSON_INDIRECT_TRANSFER(target)                                                             \
-  do {                                                                                                \
-    const std::uint64_t caisson_pc = (target) & ~std::uint64_t{1};                                    \
-    hart->pc = caisson_pc;                                                                            \
-    if (caisson_pc >> 32 != 0) [[unlikely]] [[clang::musttail]] return handler_resolve(CAISSON_INTERP_ARGUMENTS); \
-    ip = context_of(hart)->find(static_cast<std::uint32_t>(caisson_pc));                              \
-    CAISSON_ENTER_BLOCK();                                                                            \
+#define CAISSON_INDIRECT_TRANSFER(target)                                   \
+  do {                                                                      \
+    const std::uint64_t caisson_pc = (target) & ~std::uint64_t{1};          \
+    hart->pc = caisson_pc;                                                  \
+    if (caisson_pc >> 32 != 0) [[unlikely]]                                 \
+      [[clang::musttail]] return handler_resolve(CAISSON_INTERP_ARGUMENTS); \
+    ip = context_of(hart)->find(static_cast<std::uint32_t>(caisson_pc));    \
+    CAISSON_ENTER_BLOCK();                                                  \
   } while (0)
 
 template <unsigned A>
@@ -260,14 +264,22 @@ Handler select_jump_register(bool links, unsigned rd_class, unsigned rs1_class) 
 
 Handler select_control(ControlRecord kind) {
   switch (kind) {
-    case ControlRecord::kResolve: return handler_resolve;
-    case ControlRecord::kFallFar: return handler_fall_far;
-    case ControlRecord::kLink: return handler_link;
-    case ControlRecord::kTrap: return handler_trap;
-    case ControlRecord::kFetchFault: return handler_fetch_fault;
-    case ControlRecord::kFence: return handler_fence;
-    case ControlRecord::kFullFence: return handler_full_fence;
-    case ControlRecord::kFenceI: return handler_fence_i;
+    case ControlRecord::kResolve:
+      return handler_resolve;
+    case ControlRecord::kFallFar:
+      return handler_fall_far;
+    case ControlRecord::kLink:
+      return handler_link;
+    case ControlRecord::kTrap:
+      return handler_trap;
+    case ControlRecord::kFetchFault:
+      return handler_fetch_fault;
+    case ControlRecord::kFence:
+      return handler_fence;
+    case ControlRecord::kFullFence:
+      return handler_full_fence;
+    case ControlRecord::kFenceI:
+      return handler_fence_i;
   }
   return nullptr;
 }

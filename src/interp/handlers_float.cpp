@@ -48,24 +48,24 @@ template <class Precision>
 }
 
 template <Op op>
-CAISSON_HANDLER generic_handler(CAISSON_INTERP_PARAMETERS) {
-  [[clang::musttail]] return select_generic(op)(CAISSON_INTERP_ARGUMENTS);
+CAISSON_HANDLER spilling_handler(CAISSON_INTERP_PARAMETERS) {
+  [[clang::musttail]] return select_spilling(op)(CAISSON_INTERP_ARGUMENTS);
 }
 
 // Rounding modes that MXCSR cannot express (frm 4 … 7) make the generic form of the instruction run.
-#define CAISSON_NEEDS_HOST_ROUNDING(op)                                                          \
-  if (hart->frm > 3) [[unlikely]] {                                                              \
-    [[clang::musttail]] return generic_handler<op>(CAISSON_INTERP_ARGUMENTS);                    \
+#define CAISSON_NEEDS_HOST_ROUNDING(op)                                        \
+  if (hart->frm > 3) [[unlikely]] {                                            \
+    [[clang::musttail]] return spilling_handler<op>(CAISSON_INTERP_ARGUMENTS); \
   }
 
-#define CAISSON_FLOAT_BINARY(name, op, Precision, instruction)                                   \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    CAISSON_NEEDS_HOST_ROUNDING(op)                                                              \
-    auto value = Precision::read(hart->f[ip->b]);                                                \
-    const auto other = Precision::read(hart->f[ip->c()]);                                          \
-    __asm__ volatile(instruction " %1, %0" : "+x"(value) : "x"(other));                          \
-    hart->f[ip->a] = box_result<Precision>(value);                                               \
-    CAISSON_NEXT();                                                                              \
+#define CAISSON_FLOAT_BINARY(name, op, Precision, instruction)          \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                     \
+    CAISSON_NEEDS_HOST_ROUNDING(op)                                     \
+    auto value = Precision::read(hart->f[ip->b]);                       \
+    const auto other = Precision::read(hart->f[ip->c()]);               \
+    __asm__ volatile(instruction " %1, %0" : "+x"(value) : "x"(other)); \
+    hart->f[ip->a] = box_result<Precision>(value);                      \
+    CAISSON_NEXT();                                                     \
   }
 CAISSON_FLOAT_BINARY(fadd_d, Op::kFaddD, Double, "addsd")
 CAISSON_FLOAT_BINARY(fsub_d, Op::kFsubD, Double, "subsd")
@@ -76,13 +76,13 @@ CAISSON_FLOAT_BINARY(fsub_s, Op::kFsubS, Single, "subss")
 CAISSON_FLOAT_BINARY(fmul_s, Op::kFmulS, Single, "mulss")
 CAISSON_FLOAT_BINARY(fdiv_s, Op::kFdivS, Single, "divss")
 
-#define CAISSON_FLOAT_ROOT(name, op, Precision, instruction)                                     \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    CAISSON_NEEDS_HOST_ROUNDING(op)                                                              \
-    auto value = Precision::read(hart->f[ip->b]);                                                \
-    __asm__ volatile(instruction " %0, %0" : "+x"(value));                                       \
-    hart->f[ip->a] = box_result<Precision>(value);                                               \
-    CAISSON_NEXT();                                                                              \
+#define CAISSON_FLOAT_ROOT(name, op, Precision, instruction) \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {          \
+    CAISSON_NEEDS_HOST_ROUNDING(op)                          \
+    auto value = Precision::read(hart->f[ip->b]);            \
+    __asm__ volatile(instruction " %0, %0" : "+x"(value));   \
+    hart->f[ip->a] = box_result<Precision>(value);           \
+    CAISSON_NEXT();                                          \
   }
 CAISSON_FLOAT_ROOT(fsqrt_d, Op::kFsqrtD, Double, "sqrtsd")
 CAISSON_FLOAT_ROOT(fsqrt_s, Op::kFsqrtS, Single, "sqrtss")
@@ -102,19 +102,19 @@ template <class Precision>
   return (magnitude_a == kInfinity && magnitude_b == 0) || (magnitude_a == 0 && magnitude_b == kInfinity);
 }
 
-#define CAISSON_FLOAT_FUSED(name, op, Precision, instruction)                                    \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    CAISSON_NEEDS_HOST_ROUNDING(op)                                                              \
-    const auto first = Precision::read(hart->f[ip->b]);                                          \
-    const auto second = Precision::read(hart->f[ip->c()]);                                         \
-    const auto addend = Precision::read(hart->f[ip->d()]);                                         \
-    auto value = first;                                                                          \
-    __asm__ volatile(instruction " %2, %1, %0" : "+x"(value) : "x"(second), "x"(addend));        \
-    if (value != value) [[unlikely]] {                                                           \
-      if (is_infinity_times_zero<Precision>(first, second)) hart->fflags |= riscv::kInvalid;     \
-    }                                                                                            \
-    hart->f[ip->a] = box_result<Precision>(value);                                               \
-    CAISSON_NEXT();                                                                              \
+#define CAISSON_FLOAT_FUSED(name, op, Precision, instruction)                                \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                          \
+    CAISSON_NEEDS_HOST_ROUNDING(op)                                                          \
+    const auto first = Precision::read(hart->f[ip->b]);                                      \
+    const auto second = Precision::read(hart->f[ip->c()]);                                   \
+    const auto addend = Precision::read(hart->f[ip->d()]);                                   \
+    auto value = first;                                                                      \
+    __asm__ volatile(instruction " %2, %1, %0" : "+x"(value) : "x"(second), "x"(addend));    \
+    if (value != value) [[unlikely]] {                                                       \
+      if (is_infinity_times_zero<Precision>(first, second)) hart->fflags |= riscv::kInvalid; \
+    }                                                                                        \
+    hart->f[ip->a] = box_result<Precision>(value);                                           \
+    CAISSON_NEXT();                                                                          \
   }
 CAISSON_FLOAT_FUSED(fmadd_d, Op::kFmaddD, Double, "vfmadd213sd")
 CAISSON_FLOAT_FUSED(fmsub_d, Op::kFmsubD, Double, "vfmsub213sd")
@@ -126,12 +126,12 @@ CAISSON_FLOAT_FUSED(fnmsub_s, Op::kFnmsubS, Single, "vfnmadd213ss")
 CAISSON_FLOAT_FUSED(fnmadd_s, Op::kFnmaddS, Single, "vfnmsub213ss")
 
 // Sign injection moves bits and raises nothing.
-#define CAISSON_SIGN_INJECTION(name, Precision, sign)                                            \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    const auto magnitude = Precision::bits(hart->f[ip->b]);                                      \
-    const auto other = Precision::bits(hart->f[ip->c()]);                                          \
+#define CAISSON_SIGN_INJECTION(name, Precision, sign)                                               \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                                 \
+    const auto magnitude = Precision::bits(hart->f[ip->b]);                                         \
+    const auto other = Precision::bits(hart->f[ip->c()]);                                           \
     hart->f[ip->a] = Precision::box((magnitude & ~Precision::kSign) | ((sign) & Precision::kSign)); \
-    CAISSON_NEXT();                                                                              \
+    CAISSON_NEXT();                                                                                 \
   }
 CAISSON_SIGN_INJECTION(fsgnj_d, Double, other)
 CAISSON_SIGN_INJECTION(fsgnjn_d, Double, ~other)
@@ -141,24 +141,24 @@ CAISSON_SIGN_INJECTION(fsgnjn_s, Single, ~other)
 CAISSON_SIGN_INJECTION(fsgnjx_s, Single, magnitude ^ other)
 
 // -0 is less than +0; one NaN gives the other operand, two the canonical NaN; a signalling one is invalid (ucomis raises that).
-#define CAISSON_MINIMUM(name, Precision, instruction, prefers, merge)                            \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    const auto a = Precision::bits(hart->f[ip->b]), b = Precision::bits(hart->f[ip->c()]);         \
-    std::uint8_t above, below, unordered;                                                        \
-    __asm__ volatile(instruction " %4, %3\n\tseta %0\n\tsetb %1\n\tsetp %2"                       \
-                     : "=&q"(above), "=&q"(below), "=&q"(unordered)                              \
+#define CAISSON_MINIMUM(name, Precision, instruction, prefers, merge)                                   \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                                     \
+    const auto a = Precision::bits(hart->f[ip->b]), b = Precision::bits(hart->f[ip->c()]);              \
+    std::uint8_t above, below, unordered;                                                               \
+    __asm__ volatile(instruction " %4, %3\n\tseta %0\n\tsetb %1\n\tsetp %2"                             \
+                     : "=&q"(above), "=&q"(below), "=&q"(unordered)                                     \
                      : "x"(std::bit_cast<Precision::Float>(a)), "x"(std::bit_cast<Precision::Float>(b)) \
-                     : "cc");                                                                    \
-    Precision::Bits result;                                                                      \
-    if (unordered) [[unlikely]] {                                                                \
-      result = !is_nan<Precision>(a) ? a : !is_nan<Precision>(b) ? b : Precision::kCanonical;    \
-    } else if (above == below) {                                                                 \
-      result = a merge b;                                                                        \
-    } else {                                                                                     \
-      result = prefers ? a : b;                                                                  \
-    }                                                                                            \
-    hart->f[ip->a] = Precision::box(result);                                                     \
-    CAISSON_NEXT();                                                                              \
+                     : "cc");                                                                           \
+    Precision::Bits result;                                                                             \
+    if (unordered) [[unlikely]] {                                                                       \
+      result = !is_nan<Precision>(a) ? a : !is_nan<Precision>(b) ? b : Precision::kCanonical;           \
+    } else if (above == below) {                                                                        \
+      result = a merge b;                                                                               \
+    } else {                                                                                            \
+      result = prefers ? a : b;                                                                         \
+    }                                                                                                   \
+    hart->f[ip->a] = Precision::box(result);                                                            \
+    CAISSON_NEXT();                                                                                     \
   }
 CAISSON_MINIMUM(fmin_d, Double, "ucomisd", below, |)
 CAISSON_MINIMUM(fmax_d, Double, "ucomisd", above, &)
@@ -183,57 +183,89 @@ CAISSON_HANDLER fcvt_s_d(CAISSON_INTERP_PARAMETERS) {
 
 Handler select_float_only(Op op) {
   switch (op) {
-    case Op::kFaddD: return fadd_d;
-    case Op::kFsubD: return fsub_d;
-    case Op::kFmulD: return fmul_d;
-    case Op::kFdivD: return fdiv_d;
-    case Op::kFsqrtD: return fsqrt_d;
-    case Op::kFaddS: return fadd_s;
-    case Op::kFsubS: return fsub_s;
-    case Op::kFmulS: return fmul_s;
-    case Op::kFdivS: return fdiv_s;
-    case Op::kFsqrtS: return fsqrt_s;
-    case Op::kFsgnjD: return fsgnj_d;
-    case Op::kFsgnjnD: return fsgnjn_d;
-    case Op::kFsgnjxD: return fsgnjx_d;
-    case Op::kFsgnjS: return fsgnj_s;
-    case Op::kFsgnjnS: return fsgnjn_s;
-    case Op::kFsgnjxS: return fsgnjx_s;
-    case Op::kFminD: return fmin_d;
-    case Op::kFmaxD: return fmax_d;
-    case Op::kFminS: return fmin_s;
-    case Op::kFmaxS: return fmax_s;
-    case Op::kFcvtDS: return fcvt_d_s;
-    case Op::kFcvtSD: return fcvt_s_d;
-    default: break;
+    case Op::kFaddD:
+      return fadd_d;
+    case Op::kFsubD:
+      return fsub_d;
+    case Op::kFmulD:
+      return fmul_d;
+    case Op::kFdivD:
+      return fdiv_d;
+    case Op::kFsqrtD:
+      return fsqrt_d;
+    case Op::kFaddS:
+      return fadd_s;
+    case Op::kFsubS:
+      return fsub_s;
+    case Op::kFmulS:
+      return fmul_s;
+    case Op::kFdivS:
+      return fdiv_s;
+    case Op::kFsqrtS:
+      return fsqrt_s;
+    case Op::kFsgnjD:
+      return fsgnj_d;
+    case Op::kFsgnjnD:
+      return fsgnjn_d;
+    case Op::kFsgnjxD:
+      return fsgnjx_d;
+    case Op::kFsgnjS:
+      return fsgnj_s;
+    case Op::kFsgnjnS:
+      return fsgnjn_s;
+    case Op::kFsgnjxS:
+      return fsgnjx_s;
+    case Op::kFminD:
+      return fmin_d;
+    case Op::kFmaxD:
+      return fmax_d;
+    case Op::kFminS:
+      return fmin_s;
+    case Op::kFmaxS:
+      return fmax_s;
+    case Op::kFcvtDS:
+      return fcvt_d_s;
+    case Op::kFcvtSD:
+      return fcvt_s_d;
+    default:
+      break;
   }
   static const bool has_fma = __builtin_cpu_supports("fma");
   if (!has_fma) return nullptr;
   switch (op) {
-    case Op::kFmaddD: return fmadd_d;
-    case Op::kFmsubD: return fmsub_d;
-    case Op::kFnmsubD: return fnmsub_d;
-    case Op::kFnmaddD: return fnmadd_d;
-    case Op::kFmaddS: return fmadd_s;
-    case Op::kFmsubS: return fmsub_s;
-    case Op::kFnmsubS: return fnmsub_s;
-    case Op::kFnmaddS: return fnmadd_s;
-    default: return nullptr;
+    case Op::kFmaddD:
+      return fmadd_d;
+    case Op::kFmsubD:
+      return fmsub_d;
+    case Op::kFnmsubD:
+      return fnmsub_d;
+    case Op::kFnmaddD:
+      return fnmadd_d;
+    case Op::kFmaddS:
+      return fmadd_s;
+    case Op::kFmsubS:
+      return fmsub_s;
+    case Op::kFnmsubS:
+      return fnmsub_s;
+    case Op::kFnmaddS:
+      return fnmadd_s;
+    default:
+      return nullptr;
   }
 }
 
 // --- with an integer operand or result, by its class ---
 
 // feq is quiet (ucomis: invalid for signalling NaNs only), flt and fle are signalling (comis).
-#define CAISSON_FLOAT_COMPARE(name, Precision, comparison)                                       \
-  template <unsigned D>                                                                          \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    const auto a = Precision::read(hart->f[ip->b]);                                              \
-    const auto b = Precision::read(hart->f[ip->c()]);                                              \
-    std::uint8_t holds, ordered;                                                                 \
-    __asm__ volatile(comparison : "=&q"(holds), "=&q"(ordered) : "x"(a), "x"(b) : "cc");         \
-    CAISSON_SET(D, a, static_cast<std::uint64_t>(holds & ordered));                              \
-    CAISSON_NEXT();                                                                              \
+#define CAISSON_FLOAT_COMPARE(name, Precision, comparison)                               \
+  template <unsigned D>                                                                  \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                      \
+    const auto a = Precision::read(hart->f[ip->b]);                                      \
+    const auto b = Precision::read(hart->f[ip->c()]);                                    \
+    std::uint8_t holds, ordered;                                                         \
+    __asm__ volatile(comparison : "=&q"(holds), "=&q"(ordered) : "x"(a), "x"(b) : "cc"); \
+    CAISSON_SET(D, a, static_cast<std::uint64_t>(holds & ordered));                      \
+    CAISSON_NEXT();                                                                      \
   }
 CAISSON_FLOAT_COMPARE(feq_d, Double, "ucomisd %3, %2\n\tsete %0\n\tsetnp %1")
 CAISSON_FLOAT_COMPARE(flt_d, Double, "comisd %2, %3\n\tseta %0\n\tsetnp %1")
@@ -244,67 +276,71 @@ CAISSON_FLOAT_COMPARE(fle_s, Single, "comiss %2, %3\n\tsetae %0\n\tsetnp %1")
 
 // Conversions to integers. The host answers the most negative integer for everything that does not fit; that value and the
 // ranges that the host's signed conversion cannot tell apart go to the generic form.
-#define CAISSON_TO_SIGNED(name, op, Precision, instruction, width, sentinel)                     \
-  template <unsigned D>                                                                          \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    CAISSON_NEEDS_HOST_ROUNDING(op)                                                              \
-    std::int##width##_t value;                                                                   \
+#define CAISSON_TO_SIGNED(name, op, Precision, instruction, width, sentinel)                      \
+  template <unsigned D>                                                                           \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                               \
+    CAISSON_NEEDS_HOST_ROUNDING(op)                                                               \
+    std::int##width##_t value;                                                                    \
     __asm__ volatile(instruction " %1, %0" : "=r"(value) : "x"(Precision::read(hart->f[ip->b]))); \
-    if (value == (sentinel)) [[unlikely]] {                                                      \
-      [[clang::musttail]] return generic_handler<op>(CAISSON_INTERP_ARGUMENTS);                  \
-    }                                                                                            \
-    CAISSON_SET(D, a, static_cast<std::uint64_t>(static_cast<std::int64_t>(value)));             \
-    CAISSON_NEXT();                                                                              \
+    if (value == (sentinel)) [[unlikely]] {                                                       \
+      [[clang::musttail]] return spilling_handler<op>(CAISSON_INTERP_ARGUMENTS);                  \
+    }                                                                                             \
+    CAISSON_SET(D, a, static_cast<std::uint64_t>(static_cast<std::int64_t>(value)));              \
+    CAISSON_NEXT();                                                                               \
   }
-#define CAISSON_TO_UNSIGNED(name, op, Precision, instruction, limit, extend)                     \
-  template <unsigned D>                                                                          \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    CAISSON_NEEDS_HOST_ROUNDING(op)                                                              \
-    const auto operand = Precision::read(hart->f[ip->b]);                                        \
-    if (!(operand >= 0 && operand < static_cast<Precision::Float>(limit))) [[unlikely]] {        \
-      [[clang::musttail]] return generic_handler<op>(CAISSON_INTERP_ARGUMENTS);                  \
-    }                                                                                            \
-    std::int64_t value;                                                                          \
-    __asm__ volatile(instruction " %1, %0" : "=r"(value) : "x"(operand));                        \
-    CAISSON_SET(D, a, static_cast<std::uint64_t>(extend));                                       \
-    CAISSON_NEXT();                                                                              \
+#define CAISSON_TO_UNSIGNED(name, op, Precision, instruction, limit, extend)              \
+  template <unsigned D>                                                                   \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                       \
+    CAISSON_NEEDS_HOST_ROUNDING(op)                                                       \
+    const auto operand = Precision::read(hart->f[ip->b]);                                 \
+    if (!(operand >= 0 && operand < static_cast<Precision::Float>(limit))) [[unlikely]] { \
+      [[clang::musttail]] return spilling_handler<op>(CAISSON_INTERP_ARGUMENTS);          \
+    }                                                                                     \
+    std::int64_t value;                                                                   \
+    __asm__ volatile(instruction " %1, %0" : "=r"(value) : "x"(operand));                 \
+    CAISSON_SET(D, a, static_cast<std::uint64_t>(extend));                                \
+    CAISSON_NEXT();                                                                       \
   }
 // Below these no rounding mode leaves the range: 2^32 - 2^9 (exact in single precision, which has 24 bits), and 2^63.
-#define CAISSON_TO_INTEGERS(suffix, Suffix, Precision, letter)                                                            \
-  CAISSON_TO_SIGNED(fcvt_w_##suffix, Op::kFcvtW##Suffix, Precision, "cvts" letter "2si", 32, INT32_MIN)                   \
-  CAISSON_TO_SIGNED(fcvt_l_##suffix, Op::kFcvtL##Suffix, Precision, "cvts" letter "2siq", 64, INT64_MIN)                  \
-  CAISSON_TO_UNSIGNED(fcvt_wu_##suffix, Op::kFcvtWu##Suffix, Precision, "cvts" letter "2siq", 4294966784.0, static_cast<std::int32_t>(value)) \
-  CAISSON_TO_UNSIGNED(fcvt_lu_##suffix, Op::kFcvtLu##Suffix, Precision, "cvts" letter "2siq", 9223371487098961920.0, value) \
-  CAISSON_TO_SIGNED(fcvt_w_##suffix##_rtz, Op::kFcvtW##Suffix, Precision, "cvtts" letter "2si", 32, INT32_MIN)            \
-  CAISSON_TO_SIGNED(fcvt_l_##suffix##_rtz, Op::kFcvtL##Suffix, Precision, "cvtts" letter "2siq", 64, INT64_MIN)           \
-  CAISSON_TO_UNSIGNED(fcvt_wu_##suffix##_rtz, Op::kFcvtWu##Suffix, Precision, "cvtts" letter "2siq", 4294966784.0, static_cast<std::int32_t>(value)) \
-  CAISSON_TO_UNSIGNED(fcvt_lu_##suffix##_rtz, Op::kFcvtLu##Suffix, Precision, "cvtts" letter "2siq", 9223371487098961920.0, value)
+#define CAISSON_TO_INTEGERS(suffix, Suffix, Precision, letter)                                                       \
+  CAISSON_TO_SIGNED(fcvt_w_##suffix, Op::kFcvtW##Suffix, Precision, "cvts" letter "2si", 32, INT32_MIN)              \
+  CAISSON_TO_SIGNED(fcvt_l_##suffix, Op::kFcvtL##Suffix, Precision, "cvts" letter "2siq", 64, INT64_MIN)             \
+  CAISSON_TO_UNSIGNED(fcvt_wu_##suffix, Op::kFcvtWu##Suffix, Precision, "cvts" letter "2siq", 4294966784.0,          \
+                      static_cast<std::int32_t>(value))                                                              \
+  CAISSON_TO_UNSIGNED(fcvt_lu_##suffix, Op::kFcvtLu##Suffix, Precision, "cvts" letter "2siq", 9223371487098961920.0, \
+                      value)                                                                                         \
+  CAISSON_TO_SIGNED(fcvt_w_##suffix##_rtz, Op::kFcvtW##Suffix, Precision, "cvtts" letter "2si", 32, INT32_MIN)       \
+  CAISSON_TO_SIGNED(fcvt_l_##suffix##_rtz, Op::kFcvtL##Suffix, Precision, "cvtts" letter "2siq", 64, INT64_MIN)      \
+  CAISSON_TO_UNSIGNED(fcvt_wu_##suffix##_rtz, Op::kFcvtWu##Suffix, Precision, "cvtts" letter "2siq", 4294966784.0,   \
+                      static_cast<std::int32_t>(value))                                                              \
+  CAISSON_TO_UNSIGNED(fcvt_lu_##suffix##_rtz, Op::kFcvtLu##Suffix, Precision, "cvtts" letter "2siq",                 \
+                      9223371487098961920.0, value)
 CAISSON_TO_INTEGERS(d, D, Double, "d")
 CAISSON_TO_INTEGERS(s, S, Single, "s")
 
 // Conversions from integers: `fits` says which values the host's signed conversion takes.
-#define CAISSON_FROM_INTEGER(name, op, Precision, instruction, source_type, operand_type, fits)  \
-  template <unsigned A>                                                                          \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                              \
-    CAISSON_NEEDS_HOST_ROUNDING(op)                                                              \
-    const operand_type operand = static_cast<source_type>(CAISSON_GET(A, b));                    \
-    if (!(fits)) [[unlikely]] {                                                                  \
-      [[clang::musttail]] return generic_handler<op>(CAISSON_INTERP_ARGUMENTS);                  \
-    }                                                                                            \
-    Precision::Float value = 0;                                                                  \
-    __asm__ volatile(instruction " %1, %0" : "+x"(value) : "r"(operand));                        \
-    hart->f[ip->a] = Precision::box(std::bit_cast<Precision::Bits>(value));                      \
-    CAISSON_NEXT();                                                                              \
+#define CAISSON_FROM_INTEGER(name, op, Precision, instruction, source_type, operand_type, fits) \
+  template <unsigned A>                                                                         \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                             \
+    CAISSON_NEEDS_HOST_ROUNDING(op)                                                             \
+    const operand_type operand = static_cast<source_type>(CAISSON_GET(A, b));                   \
+    if (!(fits)) [[unlikely]] {                                                                 \
+      [[clang::musttail]] return spilling_handler<op>(CAISSON_INTERP_ARGUMENTS);                \
+    }                                                                                           \
+    Precision::Float value = 0;                                                                 \
+    __asm__ volatile(instruction " %1, %0" : "+x"(value) : "r"(operand));                       \
+    hart->f[ip->a] = Precision::box(std::bit_cast<Precision::Bits>(value));                     \
+    CAISSON_NEXT();                                                                             \
   }
-#define CAISSON_FROM_INTEGERS(suffix, Suffix, Precision, letter)                                 \
-  CAISSON_FROM_INTEGER(fcvt_##suffix##_w, Op::kFcvt##Suffix##W, Precision, "cvtsi2s" letter "l", \
-                       std::int32_t, std::int32_t, true)                                         \
-  CAISSON_FROM_INTEGER(fcvt_##suffix##_wu, Op::kFcvt##Suffix##Wu, Precision, "cvtsi2s" letter "q", \
-                       std::uint32_t, std::int64_t, true)                                        \
-  CAISSON_FROM_INTEGER(fcvt_##suffix##_l, Op::kFcvt##Suffix##L, Precision, "cvtsi2s" letter "q", \
-                       std::int64_t, std::int64_t, true)                                         \
-  CAISSON_FROM_INTEGER(fcvt_##suffix##_lu, Op::kFcvt##Suffix##Lu, Precision, "cvtsi2s" letter "q", \
-                       std::int64_t, std::int64_t, operand >= 0)
+#define CAISSON_FROM_INTEGERS(suffix, Suffix, Precision, letter)                                                  \
+  CAISSON_FROM_INTEGER(fcvt_##suffix##_w, Op::kFcvt##Suffix##W, Precision, "cvtsi2s" letter "l", std::int32_t,    \
+                       std::int32_t, true)                                                                        \
+  CAISSON_FROM_INTEGER(fcvt_##suffix##_wu, Op::kFcvt##Suffix##Wu, Precision, "cvtsi2s" letter "q", std::uint32_t, \
+                       std::int64_t, true)                                                                        \
+  CAISSON_FROM_INTEGER(fcvt_##suffix##_l, Op::kFcvt##Suffix##L, Precision, "cvtsi2s" letter "q", std::int64_t,    \
+                       std::int64_t, true)                                                                        \
+  CAISSON_FROM_INTEGER(fcvt_##suffix##_lu, Op::kFcvt##Suffix##Lu, Precision, "cvtsi2s" letter "q", std::int64_t,  \
+                       std::int64_t, operand >= 0)
 CAISSON_FROM_INTEGERS(d, D, Double, "d")
 CAISSON_FROM_INTEGERS(s, S, Single, "s")
 
@@ -354,11 +390,11 @@ CAISSON_HANDLER fclass_s(CAISSON_INTERP_PARAMETERS) {
   CAISSON_NEXT();
 }
 
-#define CAISSON_INTEGER_CLASS_TABLE(function)                                                    \
-  struct function##_maker {                                                                      \
-    template <std::size_t I>                                                                     \
-    static constexpr Handler handler = function<I>;                                              \
-  };                                                                                             \
+#define CAISSON_INTEGER_CLASS_TABLE(function)       \
+  struct function##_maker {                         \
+    template <std::size_t I>                        \
+    static constexpr Handler handler = function<I>; \
+  };                                                \
   constexpr auto function##_table = make_table<function##_maker>(std::make_index_sequence<kClassCount>())
 
 CAISSON_INTEGER_CLASS_TABLE(feq_d);
@@ -403,44 +439,26 @@ struct IntegerClassRow {
   const Handler* handlers;
 };
 constexpr IntegerClassRow kIntegerClassRows[] = {
-    {Op::kFeqD, feq_d_table.data()},
-    {Op::kFltD, flt_d_table.data()},
-    {Op::kFleD, fle_d_table.data()},
-    {Op::kFclassD, fclass_d_table.data()},
-    {Op::kFcvtWD, fcvt_w_d_table.data()},
-    {Op::kFcvtDW, fcvt_d_w_table.data()},
-    {Op::kFcvtWuD, fcvt_wu_d_table.data()},
-    {Op::kFcvtDWu, fcvt_d_wu_table.data()},
-    {Op::kFcvtLD, fcvt_l_d_table.data()},
-    {Op::kFcvtDL, fcvt_d_l_table.data()},
-    {Op::kFcvtLuD, fcvt_lu_d_table.data()},
-    {Op::kFcvtDLu, fcvt_d_lu_table.data()},
-    {Op::kFeqS, feq_s_table.data()},
-    {Op::kFltS, flt_s_table.data()},
-    {Op::kFleS, fle_s_table.data()},
-    {Op::kFclassS, fclass_s_table.data()},
-    {Op::kFcvtWS, fcvt_w_s_table.data()},
-    {Op::kFcvtSW, fcvt_s_w_table.data()},
-    {Op::kFcvtWuS, fcvt_wu_s_table.data()},
-    {Op::kFcvtSWu, fcvt_s_wu_table.data()},
-    {Op::kFcvtLS, fcvt_l_s_table.data()},
-    {Op::kFcvtSL, fcvt_s_l_table.data()},
-    {Op::kFcvtLuS, fcvt_lu_s_table.data()},
-    {Op::kFcvtSLu, fcvt_s_lu_table.data()},
-    {Op::kFmvXD, fmv_x_d_table.data()},
-    {Op::kFmvXW, fmv_x_w_table.data()},
-    {Op::kFmvDX, fmv_d_x_table.data()},
-    {Op::kFmvWX, fmv_w_x_table.data()},
+    {Op::kFeqD, feq_d_table.data()},        {Op::kFltD, flt_d_table.data()},
+    {Op::kFleD, fle_d_table.data()},        {Op::kFclassD, fclass_d_table.data()},
+    {Op::kFcvtWD, fcvt_w_d_table.data()},   {Op::kFcvtDW, fcvt_d_w_table.data()},
+    {Op::kFcvtWuD, fcvt_wu_d_table.data()}, {Op::kFcvtDWu, fcvt_d_wu_table.data()},
+    {Op::kFcvtLD, fcvt_l_d_table.data()},   {Op::kFcvtDL, fcvt_d_l_table.data()},
+    {Op::kFcvtLuD, fcvt_lu_d_table.data()}, {Op::kFcvtDLu, fcvt_d_lu_table.data()},
+    {Op::kFeqS, feq_s_table.data()},        {Op::kFltS, flt_s_table.data()},
+    {Op::kFleS, fle_s_table.data()},        {Op::kFclassS, fclass_s_table.data()},
+    {Op::kFcvtWS, fcvt_w_s_table.data()},   {Op::kFcvtSW, fcvt_s_w_table.data()},
+    {Op::kFcvtWuS, fcvt_wu_s_table.data()}, {Op::kFcvtSWu, fcvt_s_wu_table.data()},
+    {Op::kFcvtLS, fcvt_l_s_table.data()},   {Op::kFcvtSL, fcvt_s_l_table.data()},
+    {Op::kFcvtLuS, fcvt_lu_s_table.data()}, {Op::kFcvtSLu, fcvt_s_lu_table.data()},
+    {Op::kFmvXD, fmv_x_d_table.data()},     {Op::kFmvXW, fmv_x_w_table.data()},
+    {Op::kFmvDX, fmv_d_x_table.data()},     {Op::kFmvWX, fmv_w_x_table.data()},
 };
 constexpr IntegerClassRow kTowardZeroRows[] = {
-    {Op::kFcvtWD, fcvt_w_d_rtz_table.data()},
-    {Op::kFcvtWuD, fcvt_wu_d_rtz_table.data()},
-    {Op::kFcvtLD, fcvt_l_d_rtz_table.data()},
-    {Op::kFcvtLuD, fcvt_lu_d_rtz_table.data()},
-    {Op::kFcvtWS, fcvt_w_s_rtz_table.data()},
-    {Op::kFcvtWuS, fcvt_wu_s_rtz_table.data()},
-    {Op::kFcvtLS, fcvt_l_s_rtz_table.data()},
-    {Op::kFcvtLuS, fcvt_lu_s_rtz_table.data()},
+    {Op::kFcvtWD, fcvt_w_d_rtz_table.data()}, {Op::kFcvtWuD, fcvt_wu_d_rtz_table.data()},
+    {Op::kFcvtLD, fcvt_l_d_rtz_table.data()}, {Op::kFcvtLuD, fcvt_lu_d_rtz_table.data()},
+    {Op::kFcvtWS, fcvt_w_s_rtz_table.data()}, {Op::kFcvtWuS, fcvt_wu_s_rtz_table.data()},
+    {Op::kFcvtLS, fcvt_l_s_rtz_table.data()}, {Op::kFcvtLuS, fcvt_lu_s_rtz_table.data()},
 };
 
 // Conversions whose result is always exact: their static rounding mode does not matter.

@@ -7,7 +7,8 @@ namespace {
 
 template <class Operation, unsigned D, unsigned A>
 CAISSON_HANDLER immediate_form(CAISSON_INTERP_PARAMETERS) {
-  CAISSON_SET(D, a, Operation::apply(CAISSON_GET(A, b), static_cast<std::uint64_t>(static_cast<std::int64_t>(ip->imm))));
+  CAISSON_SET(D, a,
+              Operation::apply(CAISSON_GET(A, b), static_cast<std::uint64_t>(static_cast<std::int64_t>(ip->imm))));
   CAISSON_NEXT();
 }
 
@@ -22,6 +23,18 @@ template <unsigned D>
 CAISSON_HANDLER load_address(CAISSON_INTERP_PARAMETERS) {
   const auto upper = static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int8_t>(ip->b)));
   CAISSON_SET(D, a, upper << 32 | static_cast<std::uint32_t>(ip->imm));
+  CAISSON_NEXT();
+}
+
+// A pinned register to its place in memory, and back.
+template <unsigned K>
+CAISSON_HANDLER write_back(CAISSON_INTERP_PARAMETERS) {
+  hart->x[ip->a] = CAISSON_GET(K, a);
+  CAISSON_NEXT();
+}
+template <unsigned K>
+CAISSON_HANDLER read_again(CAISSON_INTERP_PARAMETERS) {
+  CAISSON_SET(K, a, hart->x[ip->a]);
   CAISSON_NEXT();
 }
 
@@ -41,9 +54,23 @@ struct LoadAddress {
   static constexpr Handler handler = load_address<I>;
 };
 
+template <class Unused>
+struct WriteBack {
+  template <std::size_t I>
+  static constexpr Handler handler = write_back<I>;
+};
+template <class Unused>
+struct ReadAgain {
+  template <std::size_t I>
+  static constexpr Handler handler = read_again<I>;
+};
+
 template <class Operation>
-constexpr auto kImmediateForms = make_table<ImmediateForm<Operation>>(std::make_index_sequence<kClassCount * kClassCount>());
+constexpr auto kImmediateForms =
+    make_table<ImmediateForm<Operation>>(std::make_index_sequence<kClassCount * kClassCount>());
 constexpr auto kLoadImmediate = make_table<LoadImmediate<void>>(std::make_index_sequence<kClassCount>());
+constexpr auto kWriteBack = make_table<WriteBack<void>>(std::make_index_sequence<kPinCount>());
+constexpr auto kReadAgain = make_table<ReadAgain<void>>(std::make_index_sequence<kPinCount>());
 constexpr auto kLoadAddress = make_table<LoadAddress<void>>(std::make_index_sequence<kClassCount>());
 
 template <riscv::Op kOp, class Operation>
@@ -82,7 +109,7 @@ constexpr RegisterFormIndex kImmediateIndex = make_immediate_index<
 
 Handler select_register_form(Op op, unsigned rd_class, unsigned rs1_class, unsigned rs2_class) {
   const auto row = static_cast<std::size_t>(op);
-  for (const RegisterFormIndex* forms : {&kArithmeticForms, &kLogicForms, &kAddressForms}) {
+  for (const RegisterFormIndex* forms : {&kArithmeticForms, &kLogicForms, &kAddressForms, &kBitForms}) {
     if ((*forms)[row] != nullptr) return (*forms)[row][(rd_class * kClassCount + rs1_class) * kClassCount + rs2_class];
   }
   return nullptr;
@@ -95,6 +122,8 @@ Handler select_immediate_form(Op op, unsigned rd_class, unsigned rs1_class) {
 
 Handler select_load_immediate(unsigned rd_class) { return kLoadImmediate[rd_class]; }
 Handler select_load_address(unsigned rd_class) { return kLoadAddress[rd_class]; }
+Handler select_write_back(unsigned pin) { return kWriteBack[pin]; }
+Handler select_read_again(unsigned pin) { return kReadAgain[pin]; }
 Handler select_move(unsigned rd_class, unsigned rs1_class) {
   return kImmediateForms<operations::Move>[rd_class * kClassCount + rs1_class];
 }

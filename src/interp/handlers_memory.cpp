@@ -8,12 +8,12 @@ namespace {
 
 #define CAISSON_ADDRESS(A) (static_cast<std::uint32_t>(CAISSON_GET(A, b)) + static_cast<std::uint32_t>(ip->imm))
 
-#define CAISSON_LOAD_HANDLER(name, instruction)                        \
-  template <unsigned D, unsigned A>                                    \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                    \
-    CAISSON_GUEST_LOAD(instruction, CAISSON_ADDRESS(A), loaded)        \
-    CAISSON_SET(D, a, loaded);                                         \
-    CAISSON_NEXT();                                                    \
+#define CAISSON_LOAD_HANDLER(name, instruction)                 \
+  template <unsigned D, unsigned A>                             \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {             \
+    CAISSON_GUEST_LOAD(instruction, CAISSON_ADDRESS(A), loaded) \
+    CAISSON_SET(D, a, loaded);                                  \
+    CAISSON_NEXT();                                             \
   }
 
 CAISSON_LOAD_HANDLER(load_b, "movsbq (%[window],%[address]), %[value]")
@@ -24,11 +24,11 @@ CAISSON_LOAD_HANDLER(load_bu, "movzbl (%[window],%[address]), %k[value]")
 CAISSON_LOAD_HANDLER(load_hu, "movzwl (%[window],%[address]), %k[value]")
 CAISSON_LOAD_HANDLER(load_wu, "movl (%[window],%[address]), %k[value]")
 
-#define CAISSON_STORE_HANDLER(name, instruction)                       \
-  template <unsigned V, unsigned A>                                    \
-  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                    \
+#define CAISSON_STORE_HANDLER(name, instruction)                            \
+  template <unsigned V, unsigned A>                                         \
+  CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                         \
     CAISSON_GUEST_STORE(instruction, CAISSON_ADDRESS(A), CAISSON_GET(V, a)) \
-    CAISSON_NEXT();                                                    \
+    CAISSON_NEXT();                                                         \
   }
 
 CAISSON_STORE_HANDLER(store_b, "movb %b[value], (%[window],%[address])")
@@ -60,11 +60,11 @@ CAISSON_HANDLER store_double(CAISSON_INTERP_PARAMETERS) {
   CAISSON_NEXT();
 }
 
-#define CAISSON_MEMORY_TABLE(table, function)                                                       \
-  struct table##Maker {                                                                             \
-    template <std::size_t I>                                                                        \
-    static constexpr Handler handler = function<I / kClassCount, I % kClassCount>;                  \
-  };                                                                                                \
+#define CAISSON_MEMORY_TABLE(table, function)                                      \
+  struct table##Maker {                                                            \
+    template <std::size_t I>                                                       \
+    static constexpr Handler handler = function<I / kClassCount, I % kClassCount>; \
+  };                                                                               \
   constexpr auto table = make_table<table##Maker>(std::make_index_sequence<kClassCount * kClassCount>())
 
 CAISSON_MEMORY_TABLE(kLoadB, load_b);
@@ -80,11 +80,11 @@ CAISSON_MEMORY_TABLE(kStoreW, store_w);
 CAISSON_MEMORY_TABLE(kStoreD, store_d);
 
 // The value's class does not matter for floating point: class 0 serves.
-#define CAISSON_FLOAT_MEMORY_TABLE(table, function)                                                 \
-  struct table##Maker {                                                                             \
-    template <std::size_t I>                                                                        \
-    static constexpr Handler handler = function<0, I>;                                              \
-  };                                                                                                \
+#define CAISSON_FLOAT_MEMORY_TABLE(table, function)    \
+  struct table##Maker {                                \
+    template <std::size_t I>                           \
+    static constexpr Handler handler = function<0, I>; \
+  };                                                   \
   constexpr auto table = make_table<table##Maker>(std::make_index_sequence<kClassCount>())
 
 CAISSON_FLOAT_MEMORY_TABLE(kLoadFloat, load_float);
@@ -98,22 +98,38 @@ Handler select_memory(riscv::Op op, unsigned value_class, unsigned rs1_class) {
   using riscv::Op;
   const unsigned index = value_class * kClassCount + rs1_class;
   switch (op) {
-    case Op::kLb: return kLoadB[index];
-    case Op::kLh: return kLoadH[index];
-    case Op::kLw: return kLoadW[index];
-    case Op::kLd: return kLoadD[index];
-    case Op::kLbu: return kLoadBu[index];
-    case Op::kLhu: return kLoadHu[index];
-    case Op::kLwu: return kLoadWu[index];
-    case Op::kSb: return kStoreB[index];
-    case Op::kSh: return kStoreH[index];
-    case Op::kSw: return kStoreW[index];
-    case Op::kSd: return kStoreD[index];
-    case Op::kFlw: return kLoadFloat[rs1_class];
-    case Op::kFld: return kLoadDouble[rs1_class];
-    case Op::kFsw: return kStoreFloat[rs1_class];
-    case Op::kFsd: return kStoreDouble[rs1_class];
-    default: return nullptr;
+    case Op::kLb:
+      return kLoadB[index];
+    case Op::kLh:
+      return kLoadH[index];
+    case Op::kLw:
+      return kLoadW[index];
+    case Op::kLd:
+      return kLoadD[index];
+    case Op::kLbu:
+      return kLoadBu[index];
+    case Op::kLhu:
+      return kLoadHu[index];
+    case Op::kLwu:
+      return kLoadWu[index];
+    case Op::kSb:
+      return kStoreB[index];
+    case Op::kSh:
+      return kStoreH[index];
+    case Op::kSw:
+      return kStoreW[index];
+    case Op::kSd:
+      return kStoreD[index];
+    case Op::kFlw:
+      return kLoadFloat[rs1_class];
+    case Op::kFld:
+      return kLoadDouble[rs1_class];
+    case Op::kFsw:
+      return kStoreFloat[rs1_class];
+    case Op::kFsd:
+      return kStoreDouble[rs1_class];
+    default:
+      return nullptr;
   }
 }
 

@@ -80,15 +80,18 @@ std::uint64_t current_time(Context& context) {
   return impl->time(impl->time_context);
 }
 
-Result<std::unique_ptr<Interpreter>> Interpreter::create(memory::AddressSpace& memory, CacheMode mode, TimeSource time, void* time_context) {
+Result<std::unique_ptr<Interpreter>> Interpreter::create(memory::AddressSpace& memory, CacheMode mode, TimeSource time,
+                                                         void* time_context) {
   if (auto installed = memory::install_fault_recovery(); !installed) return std::unexpected(installed.error());
   memory::register_tier(__start_caisson_interp, __stop_caisson_interp, fault_landing());
   auto impl = std::make_unique<Impl>(memory, mode, time, time_context);
   Context* context = impl->cache.context();
   if (context == nullptr) {
-    return fail(ErrorCode::kOutOfMemory,
-                fmt::format("cannot reserve {} MiB of address space for decoded code; raise the limit on address space (ulimit -v)",
-                            kContextBytes >> 20));
+    return fail(
+        ErrorCode::kOutOfMemory,
+        fmt::format(
+            "cannot reserve {} MiB of address space for decoded code; raise the limit on address space (ulimit -v)",
+            kContextBytes >> 20));
   }
   context->owner = impl.get();
   context->scope.window_base = memory.base();
@@ -115,7 +118,9 @@ void Interpreter::run(riscv::HartState& hart, std::uint64_t slice) {
   impl_->sample(hart);
 }
 
-void Interpreter::code_changed(std::uint32_t first_page, std::uint32_t page_count) { impl_->cache.drop_pages(first_page, page_count); }
+void Interpreter::code_changed(std::uint32_t first_page, std::uint32_t page_count) {
+  impl_->cache.drop_pages(first_page, page_count);
+}
 
 const InterpreterStats& Interpreter::stats() const { return impl_->cache.stats; }
 

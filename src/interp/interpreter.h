@@ -22,7 +22,7 @@ struct InterpreterStats {
   std::uint64_t flushes = 0;               // the whole cache was forgotten because its budget was used up
   std::uint64_t repins = 0;                // other guest registers were chosen to live in host registers
   std::uint64_t mixed_checks = 0;          // block entries that compared bytes
-  std::uint64_t verify_failures = 0;       // CacheMode::kVerify: a hit whose bytes had changed unnoticed; always our bug
+  std::uint64_t verify_failures = 0;  // CacheMode::kVerify: a hit whose bytes had changed unnoticed; always our bug
 };
 
 // Gas is kept in a signed host register while handlers run.
@@ -41,7 +41,8 @@ using TimeSource = std::uint64_t (*)(void* context);
 class Interpreter final : public memory::CodeObserver {
  public:
   // Becomes the code observer of `memory`. Error: kOutOfMemory where the host cannot reserve address space.
-  static Result<std::unique_ptr<Interpreter>> create(memory::AddressSpace& memory, CacheMode mode, TimeSource time, void* time_context);
+  static Result<std::unique_ptr<Interpreter>> create(memory::AddressSpace& memory, CacheMode mode, TimeSource time,
+                                                     void* time_context);
   ~Interpreter();
 
   // Runs until a trap, which hart.trap and hart.pc describe, or until about `slice` gas is used up: then the trap kind is kNone

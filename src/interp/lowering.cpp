@@ -25,7 +25,7 @@ Record lower_jal(const Decoded& decoded, std::uint32_t pc, const ClassMap& class
     record.handler = select_jump(decoded.rd != 0, classes[rd], false);
     record.imm = static_cast<std::int32_t>(pc + static_cast<std::uint32_t>(decoded.imm));
   } else {
-    record.handler = select_generic(Op::kJal);
+    record.handler = select_spilling(Op::kJal);
     record.imm = decoded.imm;
   }
   return record;
@@ -76,7 +76,7 @@ Record lower_memory(const Decoded& decoded, const ClassMap& classes) {
   return record;
 }
 
-// Instructions on registers: their own handler, or the generic one.
+// Instructions on registers that have handlers of their own; the handler is null for others.
 Record lower_registers(const Decoded& decoded, const ClassMap& classes) {
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
   const bool float_rd = row.has(riscv::traits::kFloatRd), float_rs1 = row.has(riscv::traits::kFloatRs1);
@@ -96,29 +96,56 @@ Record lower_registers(const Decoded& decoded, const ClassMap& classes) {
   } else if (row.form == Form::kR) {
     record.handler = select_register_form(decoded.op, classes[rd], classes[decoded.rs1], classes[decoded.rs2]);
   }
-  if (record.handler == nullptr) record.handler = select_generic(decoded.op);
   return record;
 }
 
-Record lower_csr(const Decoded& decoded) {
+// What works on the state in memory, between records that write pinned sources there and read a pinned result back.
+Lowered lower_generic(const Decoded& decoded, const Record& operands, const ClassMap& classes) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  Lowered lowered;
+  const auto add_for = [&](Handler handler, std::uint8_t reg) {
+    Record record;
+    record.handler = handler;
+    record.a = reg;
+    lowered.add(record);
+  };
+  const auto is_pinned = [&](std::uint8_t reg) { return classes[reg] != kMemoryClass; };
+  const bool integer_rs1 = row.has(riscv::traits::kReadsRs1) && !row.has(riscv::traits::kFloatRs1);
+  const bool integer_rs2 = row.has(riscv::traits::kReadsRs2) && !row.has(riscv::traits::kFloatRs2);
+  const bool integer_rd = row.has(riscv::traits::kWritesRd) && !row.has(riscv::traits::kFloatRd);
+  if (integer_rs1 && is_pinned(decoded.rs1)) add_for(select_write_back(classes[decoded.rs1]), decoded.rs1);
+  if (integer_rs2 && is_pinned(decoded.rs2)) add_for(select_write_back(classes[decoded.rs2]), decoded.rs2);
+  lowered.add(operands);
+  lowered.records[lowered.count - 1].handler = select_generic(decoded.op);
+  if (integer_rd && is_pinned(operands.a)) add_for(select_read_again(classes[operands.a]), operands.a);
+  return lowered;
+}
+
+Record csr_operands(const Decoded& decoded) {
   Record record;
-  record.handler = select_generic(decoded.op);
   record.a = destination(decoded.rd);
   record.b = decoded.rs1;
   record.set_operands(0, 0, static_cast<std::uint16_t>(decoded.imm));
   return record;
 }
 
-Record trap_record(riscv::TrapKind kind) { return control_record(ControlRecord::kTrap, static_cast<std::int32_t>(kind)); }
+Record trap_record(riscv::TrapKind kind) {
+  return control_record(ControlRecord::kTrap, static_cast<std::int32_t>(kind));
+}
 
 Record lower_environment(const Decoded& decoded) {
   switch (decoded.op) {
-    case Op::kEcall: return trap_record(riscv::TrapKind::kEcall);
-    case Op::kEbreak: return trap_record(riscv::TrapKind::kEbreak);
-    case Op::kFenceI: return control_record(ControlRecord::kFenceI);
+    case Op::kEcall:
+      return trap_record(riscv::TrapKind::kEcall);
+    case Op::kEbreak:
+      return trap_record(riscv::TrapKind::kEbreak);
+    case Op::kFenceI:
+      return control_record(ControlRecord::kFenceI);
     case Op::kPause:
-    case Op::kFenceTso: return control_record(ControlRecord::kFence);
-    default: return trap_record(riscv::TrapKind::kIllegal);
+    case Op::kFenceTso:
+      return control_record(ControlRecord::kFence);
+    default:
+      return trap_record(riscv::TrapKind::kIllegal);
   }
 }
 
@@ -149,46 +176,83 @@ Handler near_handler(const Decoded& decoded, const ClassMap& classes) {
   return select_branch(decoded.op, classes[decoded.rs1], classes[decoded.rs2], decoded.rs2 == 0, true);
 }
 
-Handler select_generic(Op op) {
-  for (auto* find : {generic_integer_handler, generic_atomic_handler, generic_float_handler, generic_system_handler}) {
-    if (Handler handler = find(op)) return handler;
+namespace {
+
+const GenericRow* generic_row(Op op) {
+  for (auto* find : {generic_integer_row, generic_atomic_row, generic_float_row, generic_system_row}) {
+    if (const GenericRow* row = find(op)) return row;
   }
   return nullptr;
 }
 
-Record lower(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
+Record lower_branch(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
+  Record record;
+  record.handler = select_branch(decoded.op, classes[decoded.rs1], classes[decoded.rs2], decoded.rs2 == 0, false);
+  record.a = decoded.rs2;
+  record.b = decoded.rs1;
+  record.imm = static_cast<std::int32_t>(pc + static_cast<std::uint32_t>(decoded.imm));
+  return record;
+}
+
+Record lower_jalr(const Decoded& decoded, const ClassMap& classes) {
+  const std::uint8_t rd = destination(decoded.rd);
+  Record record;
+  record.handler = select_jump_register(decoded.rd != 0, classes[rd], classes[decoded.rs1]);
+  record.a = rd;
+  record.b = decoded.rs1;
+  record.imm = decoded.imm;
+  return record;
+}
+
+// The one record of an instruction with handlers of its own; where there is none, its operands and no handler.
+Record lower_to_record(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
   switch (riscv::info(decoded.op).form) {
-    case Form::kU: return lower_upper_immediate(decoded, pc, classes);
-    case Form::kJ: return lower_jal(decoded, pc, classes);
+    case Form::kU:
+      return lower_upper_immediate(decoded, pc, classes);
+    case Form::kJ:
+      return lower_jal(decoded, pc, classes);
     case Form::kI:
     case Form::kShift:
-    case Form::kShiftW: return lower_integer_immediate(decoded, classes);
+    case Form::kShiftW:
+      return lower_integer_immediate(decoded, classes);
     case Form::kLoad:
-    case Form::kStore: return lower_memory(decoded, classes);
+    case Form::kStore:
+      return lower_memory(decoded, classes);
     case Form::kCsr:
-    case Form::kCsrImmediate: return lower_csr(decoded);
-    case Form::kNone: return lower_environment(decoded);
+    case Form::kCsrImmediate:
+      return csr_operands(decoded);
+    case Form::kNone:
+      return lower_environment(decoded);
     case Form::kFence:
-      return control_record(orders_store_before_load(decoded.ordering) ? ControlRecord::kFullFence : ControlRecord::kFence);
-    case Form::kB: {
-      Record record;
-      record.handler = select_branch(decoded.op, classes[decoded.rs1], classes[decoded.rs2], decoded.rs2 == 0, false);
-      record.a = decoded.rs2;
-      record.b = decoded.rs1;
-      record.imm = static_cast<std::int32_t>(pc + static_cast<std::uint32_t>(decoded.imm));
-      return record;
-    }
-    case Form::kJalr: {
-      const std::uint8_t rd = destination(decoded.rd);
-      Record record;
-      record.handler = select_jump_register(decoded.rd != 0, classes[rd], classes[decoded.rs1]);
-      record.a = rd;
-      record.b = decoded.rs1;
-      record.imm = decoded.imm;
-      return record;
-    }
-    default: return lower_registers(decoded, classes);
+      return control_record(orders_store_before_load(decoded.ordering) ? ControlRecord::kFullFence
+                                                                       : ControlRecord::kFence);
+    case Form::kB:
+      return lower_branch(decoded, pc, classes);
+    case Form::kJalr:
+      return lower_jalr(decoded, classes);
+    default:
+      return lower_registers(decoded, classes);
   }
+}
+
+}  // namespace
+
+Handler select_generic(Op op) {
+  const GenericRow* row = generic_row(op);
+  return row == nullptr ? nullptr : row->generic;
+}
+
+Handler select_spilling(Op op) {
+  const GenericRow* row = generic_row(op);
+  return row == nullptr ? nullptr : row->spilling;
+}
+
+Lowered lower(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
+  const Record record = lower_to_record(decoded, pc, classes);
+  if (record.handler == nullptr) return lower_generic(decoded, record, classes);
+  Lowered lowered;
+  lowered.add(record);
+  return lowered;
 }
 
 }  // namespace caisson::interp

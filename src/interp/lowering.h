@@ -16,9 +16,17 @@ using ClassMap = std::array<std::uint8_t, 33>;
 // The class map of a choice of pins.
 ClassMap classes_of(const std::array<std::uint8_t, 8>& pins);
 
-// The record of `decoded` at `pc`, with cost 0. Branches and jal get their far form; near_form() makes it near.
+// The records of one instruction, executed in order. The last one of a terminator is the one that transfers.
+struct Lowered {
+  std::array<Record, 4> records;
+  unsigned count = 0;
+
+  void add(const Record& record) { records[count++] = record; }
+};
+
+// The records of `decoded` at `pc`, with cost 0. Branches and jal get one record, in its far form; near_handler() makes it near.
 // The caller handles instructions that cannot be fetched whole.
-Record lower(const riscv::Decoded& decoded, std::uint32_t pc, const ClassMap& classes);
+Lowered lower(const riscv::Decoded& decoded, std::uint32_t pc, const ClassMap& classes);
 
 // True for branches and jal whose target can be linked: their far record's imm is the target pc.
 bool is_direct_transfer(const riscv::Decoded& decoded, std::uint32_t pc);

@@ -15,15 +15,15 @@ using i32 = std::int32_t;
 
 inline constexpr u64 sign_extend32(u32 value) { return static_cast<u64>(static_cast<i64>(static_cast<i32>(value))); }
 
-#define CAISSON_OPERATION(Name, expression)                                         \
-  struct Name {                                                                     \
+#define CAISSON_OPERATION(Name, expression)                                                                        \
+  struct Name {                                                                                                    \
     [[gnu::always_inline]] static u64 apply([[maybe_unused]] u64 a, [[maybe_unused]] u64 b) { return expression; } \
   };
 
 // RV64I
 CAISSON_OPERATION(Add, a + b)
 CAISSON_OPERATION(Sub, a - b)
-CAISSON_OPERATION(And, a & b)
+CAISSON_OPERATION(And, a& b)
 CAISSON_OPERATION(Or, a | b)
 CAISSON_OPERATION(Xor, a ^ b)
 CAISSON_OPERATION(Sll, a << (b & 63))
@@ -38,23 +38,29 @@ CAISSON_OPERATION(Srlw, sign_extend32(static_cast<u32>(a) >> (b & 31)))
 CAISSON_OPERATION(Sraw, static_cast<u64>(static_cast<i64>(static_cast<i32>(a) >> (b & 31))))
 
 // M: division by zero and overflow as the specification's table 7.1 says; no host division ever traps.
-CAISSON_OPERATION(Mul, a * b)
+CAISSON_OPERATION(Mul, a* b)
 CAISSON_OPERATION(Mulw, sign_extend32(static_cast<u32>(a) * static_cast<u32>(b)))
 CAISSON_OPERATION(Mulh, static_cast<u64>((static_cast<__int128>(static_cast<i64>(a)) * static_cast<i64>(b)) >> 64))
 CAISSON_OPERATION(Mulhu, static_cast<u64>((static_cast<unsigned __int128>(a) * b) >> 64))
-CAISSON_OPERATION(Mulhsu, static_cast<u64>((static_cast<__int128>(static_cast<i64>(a)) * static_cast<__int128>(b)) >> 64))
-CAISSON_OPERATION(Div, b == 0 ? ~u64{0} : b == ~u64{0} ? 0 - a : static_cast<u64>(static_cast<i64>(a) / static_cast<i64>(b)))
+CAISSON_OPERATION(Mulhsu,
+                  static_cast<u64>((static_cast<__int128>(static_cast<i64>(a)) * static_cast<__int128>(b)) >> 64))
+CAISSON_OPERATION(Div, b == 0         ? ~u64{0}
+                       : b == ~u64{0} ? 0 - a
+                                      : static_cast<u64>(static_cast<i64>(a) / static_cast<i64>(b)))
 CAISSON_OPERATION(Divu, b == 0 ? ~u64{0} : a / b)
 CAISSON_OPERATION(Rem, b == 0 ? a : b == ~u64{0} ? 0 : static_cast<u64>(static_cast<i64>(a) % static_cast<i64>(b)))
 CAISSON_OPERATION(Remu, b == 0 ? a : a % b)
-CAISSON_OPERATION(Divw, static_cast<u32>(b) == 0           ? ~u64{0}
-                        : static_cast<u32>(b) == ~u32{0} ? sign_extend32(0 - static_cast<u32>(a))
-                                                         : sign_extend32(static_cast<u32>(static_cast<i32>(a) / static_cast<i32>(b))))
+CAISSON_OPERATION(Divw, static_cast<u32>(b) == 0 ? ~u64{0}
+                        : static_cast<u32>(b) == ~u32{0}
+                            ? sign_extend32(0 - static_cast<u32>(a))
+                            : sign_extend32(static_cast<u32>(static_cast<i32>(a) / static_cast<i32>(b))))
 CAISSON_OPERATION(Divuw, static_cast<u32>(b) == 0 ? ~u64{0} : sign_extend32(static_cast<u32>(a) / static_cast<u32>(b)))
-CAISSON_OPERATION(Remw, static_cast<u32>(b) == 0           ? sign_extend32(static_cast<u32>(a))
-                        : static_cast<u32>(b) == ~u32{0} ? 0
-                                                         : sign_extend32(static_cast<u32>(static_cast<i32>(a) % static_cast<i32>(b))))
-CAISSON_OPERATION(Remuw, sign_extend32(static_cast<u32>(b) == 0 ? static_cast<u32>(a) : static_cast<u32>(a) % static_cast<u32>(b)))
+CAISSON_OPERATION(Remw, static_cast<u32>(b) == 0 ? sign_extend32(static_cast<u32>(a))
+                        : static_cast<u32>(b) == ~u32{0}
+                            ? 0
+                            : sign_extend32(static_cast<u32>(static_cast<i32>(a) % static_cast<i32>(b))))
+CAISSON_OPERATION(Remuw, sign_extend32(static_cast<u32>(b) == 0 ? static_cast<u32>(a)
+                                                                : static_cast<u32>(a) % static_cast<u32>(b)))
 
 // Zba
 CAISSON_OPERATION(AddUw, static_cast<u32>(a) + b)
@@ -105,8 +111,8 @@ CAISSON_OPERATION(CzeroNez, b != 0 ? 0 : a)
 CAISSON_OPERATION(Move, a)
 
 // Branch conditions.
-#define CAISSON_CONDITION(Name, expression)                                          \
-  struct Name {                                                                      \
+#define CAISSON_CONDITION(Name, expression)                                                        \
+  struct Name {                                                                                    \
     [[gnu::always_inline]] static bool holds(u64 a, [[maybe_unused]] u64 b) { return expression; } \
   };
 CAISSON_CONDITION(Beq, a == b)

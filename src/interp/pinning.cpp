@@ -45,13 +45,13 @@ std::optional<Pins> PinChooser::choose(const Pins& current) {
 
   std::array<std::uint8_t, 31> order;
   std::iota(order.begin(), order.end(), std::uint8_t{1});
-  std::partial_sort(order.begin(), order.begin() + kPinCount, order.end(), [&](std::uint8_t a, std::uint8_t b) {
-    return uses_[a] != uses_[b] ? uses_[a] > uses_[b] : a < b;
-  });
+  std::partial_sort(order.begin(), order.begin() + kPinCount, order.end(),
+                    [&](std::uint8_t a, std::uint8_t b) { return uses_[a] != uses_[b] ? uses_[a] > uses_[b] : a < b; });
   Pins best;
   std::copy_n(order.begin(), kPinCount, best.begin());
   const auto covered = [&](const Pins& pins) {
-    return std::accumulate(pins.begin(), pins.end(), std::uint64_t{0}, [&](std::uint64_t sum, std::uint8_t reg) { return sum + uses_[reg]; });
+    return std::accumulate(pins.begin(), pins.end(), std::uint64_t{0},
+                           [&](std::uint64_t sum, std::uint8_t reg) { return sum + uses_[reg]; });
   };
   const std::uint64_t all = std::accumulate(uses_.begin(), uses_.end(), std::uint64_t{0});
   const std::uint64_t gain = covered(best) - covered(current);

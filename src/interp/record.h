@@ -31,10 +31,10 @@ inline constexpr unsigned kClassCount = kPinCount + 1;
 
 // preserve_none puts all of these into fixed host registers: r12, r13, r14, r15, rdi, rsi, rdx, rcx, r8, r9, r11
 // (enter.S and guest_access.h rely on it).
-#define CAISSON_INTERP_PARAMETERS                                                                                    \
-  [[maybe_unused]] ::caisson::riscv::HartState *hart, [[maybe_unused]] const ::caisson::interp::Record *ip,          \
-      [[maybe_unused]] std::int64_t gas, [[maybe_unused]] std::uint8_t *window, [[maybe_unused]] std::uint64_t p0,   \
-      [[maybe_unused]] std::uint64_t p1, [[maybe_unused]] std::uint64_t p2, [[maybe_unused]] std::uint64_t p3,       \
+#define CAISSON_INTERP_PARAMETERS                                                                                  \
+  [[maybe_unused]] ::caisson::riscv::HartState *hart, [[maybe_unused]] const ::caisson::interp::Record *ip,        \
+      [[maybe_unused]] std::int64_t gas, [[maybe_unused]] std::uint8_t *window, [[maybe_unused]] std::uint64_t p0, \
+      [[maybe_unused]] std::uint64_t p1, [[maybe_unused]] std::uint64_t p2, [[maybe_unused]] std::uint64_t p3,     \
       [[maybe_unused]] std::uint64_t p4, [[maybe_unused]] std::uint64_t p5, [[maybe_unused]] std::uint64_t p6
 #define CAISSON_INTERP_ARGUMENTS hart, ip, gas, window, p0, p1, p2, p3, p4, p5, p6
 
@@ -43,13 +43,13 @@ using Handler = __attribute__((preserve_none)) void (*)(CAISSON_INTERP_PARAMETER
 struct Record {
   Handler handler = nullptr;
   std::uint16_t cost = 0;  // gas from this instruction to its block's terminator, inclusive
-  std::uint8_t a = 0;      // rd; rs2 of stores and branches
-  std::uint8_t b = 0;      // rs1
-  std::int32_t imm = 0;    // immediate; byte distance to the target record (near transfers) or target pc (far ones)
+  std::uint8_t a = 0;  // rd; rs2 of stores and branches
+  std::uint8_t b = 0;  // rs1
+  std::int32_t imm = 0;  // immediate; byte distance to the target record (near transfers) or target pc (far ones)
 
   // What instructions without an immediate keep in its place.
-  std::uint8_t c() const { return static_cast<std::uint8_t>(imm); }          // rs2
-  std::uint8_t d() const { return static_cast<std::uint8_t>(imm >> 8); }     // rs3
+  std::uint8_t c() const { return static_cast<std::uint8_t>(imm); }  // rs2
+  std::uint8_t d() const { return static_cast<std::uint8_t>(imm >> 8); }  // rs3
   std::uint16_t e() const { return static_cast<std::uint16_t>(imm >> 16); }  // rounding mode, CSR number
   void set_operands(std::uint8_t rs2, std::uint8_t rs3, std::uint16_t extra) {
     imm = static_cast<std::int32_t>(std::uint32_t{extra} << 16 | std::uint32_t{rs3} << 8 | rs2);
@@ -57,10 +57,10 @@ struct Record {
 };
 static_assert(sizeof(Record) == 16);
 
-inline constexpr std::uint64_t kChunkBytes = 1024;                       // of guest code
-inline constexpr std::uint64_t kChunkSlots = kChunkBytes / 2;            // half-words
+inline constexpr std::uint64_t kChunkBytes = 1024;  // of guest code
+inline constexpr std::uint64_t kChunkSlots = kChunkBytes / 2;  // half-words
 inline constexpr std::uint64_t kChunkTableEntries = (std::uint64_t{1} << 32) / kChunkBytes;
-inline constexpr std::uint64_t kChunkCapacity = 16384;                   // decoded at most 16 MiB of code, then the cache starts anew
+inline constexpr std::uint64_t kChunkCapacity = 16384;  // decoded at most 16 MiB of code, then the cache starts anew
 inline constexpr std::uint64_t kRecordCapacity = std::uint64_t{1} << 22;
 
 // Byte offsets from the Context. Table entries are offsets from kChunkPoolOffset, chunk entries offsets from kRecordsOffset.
@@ -72,7 +72,7 @@ inline constexpr std::uint64_t kContextBytes = kRecordsOffset + kRecordCapacity 
 
 // Why the handlers returned to run().
 enum class ExitKind : std::uint8_t {
-  kTrap,      // hart.trap and hart.pc are set
+  kTrap,  // hart.trap and hart.pc are set
   kSliceEnd,  // the block at hart.pc costs exit_cost, more than was left of the slice
 };
 
@@ -81,14 +81,16 @@ class Interpreter;
 struct Context {
   std::array<std::uint8_t, 8> pins{};  // guest register of each pin; enter.S reads this at offset 0
   memory::GuestScope scope;
-  std::int64_t slice_gas = 0;          // left when the handlers returned
+  std::int64_t slice_gas = 0;  // left when the handlers returned
   ExitKind exit_kind = ExitKind::kTrap;
   std::uint32_t exit_cost = 0;
-  void* owner = nullptr;               // Interpreter::Impl, for the paths that leave the handlers
+  void* owner = nullptr;  // Interpreter::Impl, for the paths that leave the handlers
 
   std::uint8_t* at(std::uint64_t offset) { return reinterpret_cast<std::uint8_t*>(this) + offset; }
   std::uint32_t* chunk_table() { return reinterpret_cast<std::uint32_t*>(at(kChunkTableOffset)); }
-  std::uint32_t* chunk(std::uint32_t table_entry) { return reinterpret_cast<std::uint32_t*>(at(kChunkPoolOffset + table_entry)); }
+  std::uint32_t* chunk(std::uint32_t table_entry) {
+    return reinterpret_cast<std::uint32_t*>(at(kChunkPoolOffset + table_entry));
+  }
   std::uint32_t* record_pcs() { return reinterpret_cast<std::uint32_t*>(at(kRecordPcsOffset)); }
   Record* records() { return reinterpret_cast<Record*>(at(kRecordsOffset)); }
 

@@ -13,7 +13,7 @@ namespace caisson::interp {
 // Indexed by Op: the operation's handlers by (rd * 8 + rs1) * 8 + rs2, or null.
 using RegisterFormIndex = std::array<const Handler*, riscv::kBaseOpCount>;
 
-extern const RegisterFormIndex kArithmeticForms, kLogicForms, kAddressForms;
+extern const RegisterFormIndex kArithmeticForms, kLogicForms, kAddressForms, kBitForms;
 
 namespace {
 
@@ -31,7 +31,8 @@ struct RegisterForm {
 };
 
 template <class Operation>
-constexpr auto kRegisterForms = make_table<RegisterForm<Operation>>(std::make_index_sequence<kClassCount * kClassCount * kClassCount>());
+constexpr auto kRegisterForms =
+    make_table<RegisterForm<Operation>>(std::make_index_sequence<kClassCount * kClassCount * kClassCount>());
 
 // One row of an index: the operation that performs an instruction.
 template <riscv::Op kOp, class Operation>
