@@ -42,8 +42,8 @@ class FileSystem {
   // options.root, directories and workdir (which must exist). Errors as mount().
   static Result<FileSystem> create(const LinuxOptions& options);
 
-  // A host descriptor (the caller's) to read an executable regular file by, seen from "/"; or −errno: −ENOENT, −EACCES (no
-  // regular file, not executable), …
+  // A host descriptor (the caller's) to read an executable regular file by; a relative path begins at the working
+  // directory. Or −errno: −ENOENT, −EACCES (no regular file, not executable), …
   std::int64_t open_program(const std::string& guest_path) const;
 
   // Puts the host directory at the absolute guest path, over what is there; "/" replaces the virtual root.

@@ -43,12 +43,17 @@ class OpenFile {
 
   // The host's descriptor of the same file for calls that pass through (fsync, mmap, poll …); −1 where there is none.
   virtual int host_descriptor() const { return -1; }
+  // A host descriptor that names the file (an O_PATH one too) and through which it may be opened anew, changed or linked;
+  // −1 for what the guest did not open by itself.
+  virtual int named_descriptor() const { return -1; }
+  // A regular file of the host: it can be mapped, extended and synchronised.
+  virtual bool is_regular() const { return false; }
   // What poll() says without a host descriptor to ask.
   virtual short ready_events() const { return POLLIN | POLLOUT; }
   // Not nullptr: the file is a directory from which paths can be looked up.
   virtual std::shared_ptr<const HeldDirectory> directory() const { return nullptr; }
   // The mount it was opened in; nullptr for pipes, inherited and virtual files.
-  virtual const Mount* mount() const { return nullptr; }
+  virtual std::shared_ptr<const Mount> mount() const { return nullptr; }
 
   std::uint32_t status_flags() const { return status_flags_.load(std::memory_order_relaxed); }
   void set_status_flags(std::uint32_t flags) { status_flags_.store(flags, std::memory_order_relaxed); }

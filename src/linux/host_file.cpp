@@ -1,0 +1,180 @@
+#include "linux/host_file.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "linux/call_arguments.h"
+#include "linux/guest_buffers.h"
+#include "linux/host_result.h"
+#include "linux/linux_process.h"
+#include "linux/signal_delivery.h"
+#include "linux/terminal.h"
+#include "linux/waiting.h"
+
+namespace caisson::linux_personality {
+
+namespace {
+
+// After poll() says POLLOUT, a pipe takes this much without blocking (pipe(7): one page), and a terminal no less.
+constexpr std::uint64_t kStreamWriteChunk = 4096;
+
+// Keeps a SIGPIPE that a write raises from reaching the embedder: blocked for this thread and taken back if it was ours.
+class BrokenPipeGuard {
+ public:
+  BrokenPipeGuard() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+  }
+  BrokenPipeGuard(const BrokenPipeGuard&) = delete;
+  ~BrokenPipeGuard() {
+    const timespec at_once{};
+    if (broken_ && !was_pending_) ::sigtimedwait(&pipe_, nullptr, &at_once);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  void note_broken() { broken_ = true; }
+
+ private:
+  sigset_t pipe_, before_;
+  bool was_pending_ = false, broken_ = false;
+};
+
+std::uint32_t adopted_flags(int descriptor) {
+  const int flags = ::fcntl(descriptor, F_GETFL);
+  return flags < 0 ? O_RDWR : static_cast<std::uint32_t>(flags) & (O_ACCMODE | O_APPEND);
+}
+
+}  // namespace
+
+std::int64_t host_status(LinuxProcess& process, int host_descriptor, const Mount* mount, struct statx& status) {
+  if (::statx(host_descriptor, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &status) != 0) return guest_error(errno);
+  status.stx_mask &= STATX_BASIC_STATS | STATX_BTIME;
+  status.stx_attributes = status.stx_attributes_mask = 0;
+  if (process.deterministic()) {
+    status.stx_dev_major = 0;
+    status.stx_dev_minor = mount == nullptr ? 0 : mount->number;
+  }
+  return 0;
+}
+
+RegularFile::RegularFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<const Mount> mount,
+                         bool openable_again)
+    : OpenFile(status_flags, std::move(guest_path)), descriptor_(std::move(descriptor)), mount_(std::move(mount)), openable_again_(openable_again) {}
+
+std::int64_t RegularFile::read(LinuxProcess&, GuestBuffers& to, std::optional<std::uint64_t> offset) {
+  const std::span<const iovec> ranges = to.host_ranges();
+  const int count = static_cast<int>(ranges.size());
+  const ssize_t moved = offset ? ::preadv(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset))
+                               : ::readv(descriptor_.get(), ranges.data(), count);
+  if (moved < 0) return guest_error(errno);
+  to.advance_written(static_cast<std::uint64_t>(moved));
+  return moved;
+}
+
+std::int64_t RegularFile::write(LinuxProcess&, GuestBuffers& from, std::optional<std::uint64_t> offset) {
+  const std::span<const iovec> ranges = from.host_ranges();
+  const int count = static_cast<int>(ranges.size());
+  const ssize_t moved = offset ? ::pwritev(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset))
+                               : ::writev(descriptor_.get(), ranges.data(), count);
+  return guest_result(moved);
+}
+
+std::int64_t RegularFile::seek(LinuxProcess&, std::int64_t offset, int whence) {
+  return guest_result(::lseek(descriptor_.get(), offset, whence));
+}
+
+std::int64_t RegularFile::status(LinuxProcess& process, struct statx& status) {
+  return host_status(process, descriptor_.get(), mount_.get(), status);
+}
+
+std::int64_t RegularFile::control(LinuxProcess& process, std::uint32_t request, std::uint64_t argument) {
+  if (request != FIONREAD) return -ENOTTY;
+  int available = 0;
+  if (::ioctl(descriptor_.get(), FIONREAD, &available) != 0) return guest_error(errno);
+  return process.memory().write_value(argument, available) ? 0 : -EFAULT;
+}
+
+std::int64_t RegularFile::truncate(std::uint64_t length) { return guest_result(::ftruncate(descriptor_.get(), static_cast<off_t>(length))); }
+
+StreamFile::StreamFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, bool non_blocking_host)
+    : OpenFile(status_flags, std::move(guest_path)), descriptor_(std::move(descriptor)), non_blocking_host_(non_blocking_host) {}
+
+// 0: ready; else what the call returns.
+std::int64_t StreamFile::wait(LinuxProcess& process, short events) {
+  pollfd descriptor{descriptor_.get(), events, 0};
+  if (non_blocking()) return ::poll(&descriptor, 1, 0) > 0 ? 0 : -EAGAIN;
+  return wait_for(process, {&descriptor, 1}, std::nullopt) == WaitOutcome::kInterrupted ? kRestartUnlessNoRestart : 0;
+}
+
+std::int64_t StreamFile::read(LinuxProcess& process, GuestBuffers& to, std::optional<std::uint64_t> offset) {
+  if (offset) return -ESPIPE;
+  if (to.remaining() == 0) return 0;
+  for (;;) {
+    if (const std::int64_t stopped = wait(process, POLLIN); stopped != 0) return stopped;
+    const std::span<const iovec> ranges = to.host_ranges();
+    const ssize_t moved = ::readv(descriptor_.get(), ranges.data(), static_cast<int>(ranges.size()));
+    if (moved >= 0) {
+      to.advance_written(static_cast<std::uint64_t>(moved));
+      return moved;
+    }
+    // EAGAIN: another reader was faster, wait again.
+    if (errno != EAGAIN && errno != EINTR) return guest_error(errno);
+    if (non_blocking()) return -EAGAIN;
+  }
+}
+
+std::int64_t StreamFile::write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) {
+  if (offset) return -ESPIPE;
+  BrokenPipeGuard guard;
+  std::int64_t written = 0;
+  while (from.remaining() > 0) {
+    if (const std::int64_t stopped = wait(process, POLLOUT); stopped != 0) return written > 0 ? written : stopped;
+    const std::span<const iovec> ranges = from.host_ranges(non_blocking_host_ ? GuestBuffers::kMaximumTransfer : kStreamWriteChunk);
+    const ssize_t moved = ::writev(descriptor_.get(), ranges.data(), static_cast<int>(ranges.size()));
+    if (moved >= 0) {
+      from.advance(static_cast<std::uint64_t>(moved));
+      written += moved;
+      continue;
+    }
+    if (errno == EPIPE) {
+      guard.note_broken();
+      raise_signal(process, kSigPipe);
+    }
+    if (errno != EAGAIN && errno != EINTR) return written > 0 ? written : guest_error(errno);
+    if (non_blocking()) return written > 0 ? written : -EAGAIN;
+  }
+  return written;
+}
+
+std::int64_t StreamFile::status(LinuxProcess& process, struct statx& status) {
+  return host_status(process, descriptor_.get(), nullptr, status);
+}
+
+std::int64_t StreamFile::control(LinuxProcess& process, std::uint32_t request, std::uint64_t argument) {
+  return terminal_control(process, descriptor_.get(), request, argument);
+}
+
+std::shared_ptr<OpenFile> adopt_host_descriptor(HostDescriptor descriptor) {
+  const std::uint32_t flags = adopted_flags(descriptor.get());
+  struct stat status{};
+  ::fstat(descriptor.get(), &status);
+  if (S_ISREG(status.st_mode)) return std::make_shared<RegularFile>(std::move(descriptor), flags, "/dev/inherited", nullptr, false);
+  std::string name = S_ISFIFO(status.st_mode)    ? "pipe:[0]"
+                     : S_ISSOCK(status.st_mode)  ? "socket:[0]"
+                     : ::isatty(descriptor.get()) ? "/dev/tty"
+                                                 : "/dev/inherited";
+  return std::make_shared<StreamFile>(std::move(descriptor), flags, std::move(name), false);
+}
+
+}  // namespace caisson::linux_personality
