@@ -1,8 +1,8 @@
 // gas/: schedules, the single source of every charge.
 //
-// A schedule gives each gas class of the instruction table a weight, and each grant of memory a price. It is versioned: a
-// published schedule never changes, a new one gets a new name, since bills must stay comparable and compiled code embeds them.
-// It knows the instruction table; it must not know tiers, blocks or instances. See docs/gas.md.
+// A schedule gives each gas class of the instruction table a weight, and each grant of memory a price. It is versioned:
+// a published schedule never changes, a new one gets a new name, since bills must stay comparable and compiled code
+// embeds them. It knows the instruction table; it must not know tiers, blocks or instances. See docs/gas.md.
 //
 // Everything here is constexpr.
 #pragma once
@@ -27,9 +27,9 @@ struct ClassWeight {
   std::uint32_t weight;
 };
 
-// gas-v1, in the order of GasClass. A unit is about one simple host instruction's time. Moves between register files and sign
-// injection cost a NaN-box check more than an ALU operation; a CSR access reads or writes the host's rounding and flag state,
-// so it costs what floating-point arithmetic does; pause is priced as the fence whose encoding it is.
+// gas-v1, in the order of GasClass. A unit is about one simple host instruction's time. Moves between register files
+// and sign injection cost a NaN-box check more than an ALU operation; a CSR access reads or writes the host's rounding
+// and flag state, so it costs what floating-point arithmetic does; pause is priced as the fence whose encoding it is.
 inline constexpr std::array<ClassWeight, riscv::kGasClassCount> kGasV1 = {{
     {riscv::GasClass::kIllegal, "illegal", 0},
     {riscv::GasClass::kAlu, "alu", 1},
@@ -78,7 +78,8 @@ inline constexpr std::array<std::uint32_t, riscv::kOpCount> kWeights = detail::m
 // What executing `op` adds to the cost of its block; 0 for kIllegal.
 constexpr std::uint32_t weight(riscv::Op op) { return kWeights[static_cast<std::size_t>(op)]; }
 
-// The dearest block that a page can hold: nothing but the dearest instructions that do not end a block, then a terminator.
+// The dearest block that a page can hold: nothing but the dearest instructions that do not end a block, then a
+// terminator.
 constexpr std::uint32_t dearest_block() {
   std::uint32_t dearest_inside = 0, dearest_end = 0;
   for (const riscv::InstructionInfo& row : riscv::kInstructions) {

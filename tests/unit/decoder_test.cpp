@@ -135,7 +135,8 @@ TEST(InstructionTable, MnemonicsAreUnique) {
   for (const InstructionInfo& row : kInstructions) EXPECT_TRUE(names.insert(row.mnemonic).second) << row.mnemonic;
 }
 
-// Where two rows share an encoding, the first is a special case of the second; anything else would be a mistake in the table.
+// Where two rows share an encoding, the first is a special case of the second; anything else would be a mistake in the
+// table.
 TEST(InstructionTable, OverlappingRowsStandSpecialFirst) {
   std::set<std::string> overlaps;
   for (std::size_t first = 1; first < kOpCount; ++first) {
@@ -337,8 +338,8 @@ std::string in_our_words(std::string text) {
   return text;
 }
 
-// Encodings that we run and objdump 2.40 does not know: Zicond; fences with reserved fields, which implementations ignore;
-// rounding modes of conversions that are always exact.
+// Encodings that we run and objdump 2.40 does not know: Zicond; fences with reserved fields, which implementations
+// ignore; rounding modes of conversions that are always exact.
 bool objdump_does_not_know(std::uint32_t bits) {
   const InstructionInfo& row = info(decode(bits).row);
   switch (row.op) {
@@ -355,8 +356,8 @@ bool objdump_does_not_know(std::uint32_t bits) {
   }
 }
 
-// Encodings that objdump 2.40 shows as instructions and the specification reserves: modes and CSRs of which objdump makes no
-// question, and c.addi16sp by 0.
+// Encodings that objdump 2.40 shows as instructions and the specification reserves: modes and CSRs of which objdump
+// makes no question, and c.addi16sp by 0.
 bool objdump_is_lenient(std::uint32_t bits) {
   const InstructionInfo& row = info(row_by_definition(bits));
   return is_reserved_rounding(bits, row) || is_forbidden_csr(bits, row) || bits == 0x6101;

@@ -1,4 +1,5 @@
-// docs/isa.md is rendered from the instruction table and the gas schedule. `CAISSON_UPDATE_PAGES=1 isa_page_test` writes it.
+// docs/isa.md is rendered from the instruction table and the gas schedule. `CAISSON_UPDATE_PAGES=1 isa_page_test`
+// writes it.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

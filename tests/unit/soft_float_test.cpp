@@ -1,7 +1,7 @@
 // Soft floating point against hardware that rounds in four of the five modes, and against qemu-riscv64 in all five.
 //
-// Operations are rows of one table: the host's instruction, the guest's, and ours. The guest program is generated from the
-// table, compiled, and fed with operands through files.
+// Operations are rows of one table: the host's instruction, the guest's, and ours. The guest program is generated from
+// the table, compiled, and fed with operands through files.
 #include "isa/riscv/soft_float.h"
 
 #include <gtest/gtest.h>
@@ -32,8 +32,8 @@ constexpr std::uint64_t kSeed = 20260402;
 constexpr std::array kModes = {RoundingMode::kNearestEven, RoundingMode::kTowardZero, RoundingMode::kDown,
                                RoundingMode::kUp, RoundingMode::kNearestMaxMagnitude};
 
-// What an operation takes and gives: bits of a float or double, integers of 32 or 64 bits. What is narrow stands in the low
-// half, whatever the upper half holds.
+// What an operation takes and gives: bits of a float or double, integers of 32 or 64 bits. What is narrow stands in the
+// low half, whatever the upper half holds.
 enum class Operand { kNone, kSingle, kDouble, kWord, kLong };
 
 using Operands = std::array<std::uint64_t, 3>;

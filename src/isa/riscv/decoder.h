@@ -1,7 +1,7 @@
 // Decoding: bytes to a Decoded instruction, from the one table (instructions.inc).
 //
-// Compressed instructions decode to the base instruction that they stand for, with length 2, so that tiers implement base
-// instructions only; `row` still names the compressed row for the disassembler.
+// Compressed instructions decode to the base instruction that they stand for, with length 2, so that tiers implement
+// base instructions only; `row` still names the compressed row for the disassembler.
 // Pure functions of their arguments; thread-safe.
 #pragma once
 
@@ -15,9 +15,9 @@
 namespace caisson::riscv {
 
 struct Decoded {
-  // The base instruction, and the table row that matched (a kC... row for compressed encodings). Both are kIllegal for anything
-  // that the table does not list or the specification reserves: also rounding modes 5 and 6, and CSRs that a user program
-  // may not access so (is_legal_csr_access). All other members but `length` are then 0.
+  // The base instruction, and the table row that matched (a kC... row for compressed encodings). Both are kIllegal for
+  // anything that the table does not list or the specification reserves: also rounding modes 5 and 6, and CSRs that a
+  // user program may not access so (is_legal_csr_access). All other members but `length` are then 0.
   Op op = Op::kIllegal;
   Op row = Op::kIllegal;
   // 2 or 4; for illegal encodings what the low two bits say.
@@ -28,7 +28,8 @@ struct Decoded {
   std::uint8_t rm = 0;
   // aq (2) | rl (1) of atomics; predecessors << 4 | successors of fence.
   std::uint8_t ordering = 0;
-  // Sign-extended immediate: offsets in bytes, for lui and auipc the value added (imm << 12), shift amounts, CSR numbers.
+  // Sign-extended immediate: offsets in bytes, for lui and auipc the value added (imm << 12), shift amounts, CSR
+  // numbers.
   std::int32_t imm = 0;
 };
 
@@ -38,7 +39,8 @@ Decoded decode(std::uint32_t bits);
 // 2 or 4, from the low two bits of the first half-word (longer formats count as 4 and are illegal).
 inline std::uint8_t instruction_length(std::uint16_t low) { return (low & 3) == 3 ? 4 : 2; }
 
-// Text in objdump's canonical form without aliases ("addi\ta0,a0,1"); branch and jump targets as absolute hexadecimal from pc.
+// Text in objdump's canonical form without aliases ("addi\ta0,a0,1"); branch and jump targets as absolute hexadecimal
+// from pc.
 std::string disassemble(std::uint32_t bits, std::uint64_t pc);
 
 }  // namespace caisson::riscv

@@ -1,8 +1,8 @@
 // The text of an instruction, in the form that GNU objdump gives with `-M no-aliases`.
 //
-// Like the rows, operands are data: each form has a template whose letters stand for an operand and whose other characters
-// stand for themselves. Two deliberate differences from objdump: pause has its name (there it is an alias of fence), and
-// shifts by 0 in compressed form keep their mnemonic (there c.slli64 and the like, which RV128 gave up).
+// Like the rows, operands are data: each form has a template whose letters stand for an operand and whose other
+// characters stand for themselves. Two deliberate differences from objdump: pause has its name (there it is an alias of
+// fence), and shifts by 0 in compressed form keep their mnemonic (there c.slli64 and the like, which RV128 gave up).
 #include <fmt/format.h>
 
 #include <array>

@@ -1,8 +1,9 @@
 // The instruction set as data: one row per instruction, from instructions.inc, and what every row says.
 //
-// Decoder, disassembler, gas schedule, interpreter dispatch and the ISA page of the docs are derived from this table; it knows
-// encodings and operands, and must not know what an instruction does or costs. Base instructions have the small, dense
-// numbers (1 … kBaseOpCount-1, so tiers can index arrays by Op), compressed encodings follow and name their base.
+// Decoder, disassembler, gas schedule, interpreter dispatch and the ISA page of the docs are derived from this table;
+// it knows encodings and operands, and must not know what an instruction does or costs. Base instructions have the
+// small, dense numbers (1 … kBaseOpCount-1, so tiers can index arrays by Op), compressed encodings follow and name
+// their base.
 //
 //   const InstructionInfo& row = info(Op::kAddUw);   // row.mnemonic == "add.uw", row.form == Form::kR
 //
@@ -28,7 +29,8 @@ enum class Op : std::uint16_t {
   kEnd,
 };
 
-// Numbers of Ops: [0, kBaseOpCount) are kIllegal and the base instructions, [kBaseOpCount, kOpCount) compressed encodings.
+// Numbers of Ops: [0, kBaseOpCount) are kIllegal and the base instructions, [kBaseOpCount, kOpCount) compressed
+// encodings.
 inline constexpr std::size_t kBaseOpCount = static_cast<std::size_t>(Op::kFirstCompressed);
 inline constexpr std::size_t kOpCount = static_cast<std::size_t>(Op::kEnd);
 
@@ -247,8 +249,8 @@ inline constexpr std::array<InstructionInfo, kOpCount> kInstructions = detail::m
 // The row of `op`, which must be a value of the enumeration.
 constexpr const InstructionInfo& info(Op op) { return kInstructions[static_cast<std::size_t>(op)]; }
 
-// The CSRs that a user program sees: fcsr and its parts, and the counters. Any other access is an illegal encoding, and so is
-// writing a counter ("Zicsr", "Zicntr"), so decode() answers kIllegal and tiers meet no other number.
+// The CSRs that a user program sees: fcsr and its parts, and the counters. Any other access is an illegal encoding, and
+// so is writing a counter ("Zicsr", "Zicntr"), so decode() answers kIllegal and tiers meet no other number.
 enum class Csr : std::uint16_t {
   kFflags = 0x001,
   kFrm = 0x002,

@@ -115,8 +115,8 @@ constexpr Exact aligned(Exact value, int position) {
   return {value.negative, value.exponent - shift, value.significand << shift};
 }
 
-// Right shift that keeps a 1 in the lowest bit for anything lost: on which side of a boundary a value lies is not changed by
-// it as long as the boundary is a multiple of 4.
+// Right shift that keeps a 1 in the lowest bit for anything lost: on which side of a boundary a value lies is not
+// changed by it as long as the boundary is a multiple of 4.
 constexpr Wide shift_right_sticky(Wide value, int shift) {
   if (shift > 127) return value != 0;
   const Wide lost = value & ((Wide{1} << shift) - 1);

@@ -1,9 +1,9 @@
 // Floating point in integers: IEEE 754 binary32 and binary64 as RISC-V wants it, in all five rounding modes.
 //
-// The host rounds in four of the five; round to nearest, ties to the larger magnitude (rmm) comes here at run time, and the
-// handlers that use host instructions are tested against it. Every operation computes the exact result (or enough of it to
-// know on which side of every rounding boundary it lies) and rounds once. NaN results are canonical, tininess is detected
-// after rounding, out-of-range conversions give RISC-V's values (unprivileged specification, "F" and "D").
+// The host rounds in four of the five; round to nearest, ties to the larger magnitude (rmm) comes here at run time, and
+// the handlers that use host instructions are tested against it. Every operation computes the exact result (or enough
+// of it to know on which side of every rounding boundary it lies) and rounds once. NaN results are canonical, tininess
+// is detected after rounding, out-of-range conversions give RISC-V's values (unprivileged specification, "F" and "D").
 //
 //   FloatResult<std::uint64_t> sum = soft_float::add(a, b, RoundingMode::kNearestMaxMagnitude);  // bits of doubles
 //   hart.fflags |= sum.flags;
@@ -53,8 +53,8 @@ FloatResult<Bits> from_signed(std::int64_t value, RoundingMode mode);
 template <class Bits>
 FloatResult<Bits> from_unsigned(std::uint64_t value, RoundingMode mode);
 
-// To std::int32_t, std::uint32_t, std::int64_t or std::uint64_t. Values out of range become the nearest that fits, NaN the
-// greatest, with kInvalid and no other flag.
+// To std::int32_t, std::uint32_t, std::int64_t or std::uint64_t. Values out of range become the nearest that fits, NaN
+// the greatest, with kInvalid and no other flag.
 template <class Integer, class Bits>
 FloatResult<Integer> to_integer(Bits value, RoundingMode mode);
 
