@@ -58,7 +58,10 @@ struct Mapping {
   std::string name;  // what the mapper called it: a path, "[stack]", "[heap]" or empty
 };
 
+class RegionMap;
+class Staging;
 class WindowPool;
+struct Region;
 
 class AddressSpace {
  public:
@@ -77,7 +80,8 @@ class AddressSpace {
   MapStatus map_file(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared, int fd, std::uint64_t offset, std::string_view name = {});
   MapStatus unmap(std::uint64_t address, std::uint64_t length);
   MapStatus protect(std::uint64_t address, std::uint64_t length, Permissions permissions);
-  // mremap: moves the pages with contents; the destination is replaced, the source becomes unmapped.
+  // mremap: moves the pages with contents; the destination is replaced, the source becomes unmapped. The source must lie within
+  // one mapping (kNotMapped) and must not overlap the destination (kInvalid).
   MapStatus move(std::uint64_t from, std::uint64_t length, std::uint64_t to);
   // madvise(MADV_DONTNEED): anonymous private pages read as zero again, file pages as the file.
   MapStatus discard(std::uint64_t address, std::uint64_t length);
@@ -122,13 +126,32 @@ class AddressSpace {
   static constexpr std::uint8_t kMixed = 8;
   AddressSpace() = default;
 
+  // Checks the commit limit and makes room for `region`, of which it sets `committed` and `name`.
+  MapStatus admit(Region& region, std::string_view name);
+  // Room for a change of the books; see RegionMap::prepare.
+  bool prepare(std::size_t additional_regions);
+  std::uint64_t committed_within(std::uint32_t first, std::uint32_t end) const;
+  bool fits(std::uint64_t credited, std::uint64_t added) const;
+  void account(std::uint64_t credited, std::uint64_t added);
+  void set_page_bytes(const Region& region);
+  void clear_page_bytes(const Region& region);
+  // Tells the observer about the executable pages within [first, end), or about all of them when they become code.
+  void announce_code_change(std::uint32_t first, std::uint32_t end, bool becomes_code);
+  void record_unmapped(std::uint32_t first, std::uint32_t end);
+  void record_mapped(const Region& region);
+  // Puts `staging` where `region` says, and records it.
+  MapStatus place(Staging& staging, const Region& region);
+  bool detach_from_file(const Region& part);
+  void restore_protection(std::uint32_t first, std::uint32_t end);
+
   std::uint8_t* base_ = nullptr;
-  std::uint8_t* page_permissions_ = nullptr;  // 2^20 bytes, lazily committed: Permissions | kMixed | private flags of memory/
+  std::uint8_t* page_permissions_ = nullptr;  // 2^20 bytes, lazily committed: Permissions | kMixed
   CodeObserver* observer_ = nullptr;
   std::uint64_t committed_bytes_ = 0, peak_committed_bytes_ = 0, commit_limit_ = 0;
   std::shared_ptr<WindowPool> pool_;
-  struct Regions;
-  std::unique_ptr<Regions> regions_;
+  std::unique_ptr<RegionMap> regions_;
+  std::uint32_t next_object_ = 1;
+  std::uint64_t charged_mappings_ = 0;
 };
 
 }  // namespace caisson::memory

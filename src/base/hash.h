@@ -1,0 +1,17 @@
+// base/: what every stage may use and what depends on nothing of Caisson: results and errors, hashing.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "caisson/result.h"
+
+namespace caisson::base {
+
+using Sha256 = std::array<std::uint8_t, 32>;
+
+// The SHA-256 of `bytes`. Fails (kInternal) only where libcrypto has no usable SHA-256 provider. Thread-safe.
+Result<Sha256> sha256(std::span<const std::uint8_t> bytes);
+
+}  // namespace caisson::base
