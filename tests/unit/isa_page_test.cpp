@@ -1,5 +1,5 @@
-// docs/isa.md is rendered from the instruction table and the gas schedule. `CAISSON_UPDATE_PAGES=1 isa_page_test`
-// writes it.
+// The pages of docs/ that follow from tables. docs/isa.md is rendered from the instruction table and the gas schedule.
+// `CAISSON_UPDATE_PAGES=1 isa_page_test` writes it.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -46,13 +46,23 @@ std::string render_page() {
   return page;
 }
 
+std::string contents_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 TEST(IsaPage, IsUpToDate) {
   const std::string path = CAISSON_SOURCE_DIR "/docs/isa.md";
   const std::string rendered = render_page();
   if (std::getenv("CAISSON_UPDATE_PAGES") != nullptr) std::ofstream(path) << rendered;
-  std::ifstream file(path);
-  const std::string page{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  EXPECT_TRUE(page == rendered) << path << " is out of date: run isa_page_test with CAISSON_UPDATE_PAGES=1";
+  EXPECT_TRUE(contents_of(path) == rendered)
+      << path << " is out of date: run isa_page_test with CAISSON_UPDATE_PAGES=1";
+}
+
+TEST(GasPage, HasTheWeightsOfTheSchedule) {
+  std::string table = fmt::format("## The schedule {}\n\n| class | weight |\n| --- | --- |\n", gas::kScheduleName);
+  for (const gas::ClassWeight& entry : gas::kGasV1) table += fmt::format("| {} | {} |\n", entry.name, entry.weight);
+  EXPECT_NE(contents_of(CAISSON_SOURCE_DIR "/docs/gas.md").find(table + "\n"), std::string::npos) << table;
 }
 
 }  // namespace
