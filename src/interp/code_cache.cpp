@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "gas/gas_schedule.h"
+#include "interp/fusion.h"
 
 namespace caisson::interp {
 namespace {
@@ -227,6 +228,9 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
   std::uint32_t instructions = 0;
   CodeReader reader(memory_);
   std::vector<PendingLink> transfers;
+  // The instruction before in this block, where it is one record that could be fused with the next.
+  std::optional<riscv::Decoded> previous;
+  std::uint32_t previous_pc = pc;
 
   const auto emit = [&](const Record& record, std::uint32_t at) {
     context_->record_pcs()[next_record_] = at;
@@ -279,19 +283,28 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
     lowered.records[0].cost = static_cast<std::uint16_t>(gas::weight(decoded.op));
     const std::uint32_t index = next_record_;
     for (unsigned part = 0; part < lowered.count; ++part) emit(lowered.records[part], pc);
+    const bool may_fuse = previous.has_value() && lowered.count == 1;
+    const bool fused = may_fuse && fuse(*previous, previous_pc, decoded, 0, classes_, &context_->records()[index - 1]);
     if (cached) {
       *slot(pc) = static_cast<std::uint32_t>(index * sizeof(Record));
       if (is_direct_transfer(decoded, pc)) {
         const std::uint32_t target = pc + static_cast<std::uint32_t>(decoded.imm);
-        if (page_of(target) == page) transfers.push_back({.record = index, .target = target, .decoded = decoded});
+        if (page_of(target) == page) {
+          transfers.push_back(
+              {.record = index, .target = target, .decoded = decoded, .previous = may_fuse ? previous : std::nullopt});
+        }
       }
     }
+    previous.reset();
+    if (lowered.count == 1 && !fused) previous = decoded;
+    previous_pc = pc;
     ++instructions;
     pc += decoded.length;
     const bool is_terminator =
         decoded.op == riscv::Op::kIllegal || riscv::info(decoded.op).has(riscv::traits::kTerminator);
     if (!is_terminator) continue;
     close_block(0);
+    previous.reset();
     if (is_unconditional_end(decoded)) break;
     if (!cached || instructions >= kRunInstructions) {
       fall_to(pc);
@@ -317,6 +330,10 @@ void CodeCache::link(const PendingLink& pending, std::uint32_t target_record) {
   record.imm = (static_cast<std::int32_t>(target_record) - static_cast<std::int32_t>(pending.record)) *
                static_cast<std::int32_t>(sizeof(Record));
   record.handler = near_handler(pending.decoded, classes_);
+  if (pending.previous.has_value()) {
+    fuse(*pending.previous, 0, pending.decoded, record.imm + static_cast<std::int32_t>(sizeof(Record)), classes_,
+         &record - 1);
+  }
 }
 
 void CodeCache::link_pending() {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -56,6 +57,7 @@ class CodeCache {
     std::uint32_t record = 0;
     std::uint32_t target = 0;
     riscv::Decoded decoded;
+    std::optional<riscv::Decoded> previous;  // the instruction of the record before, where both may be fused
   };
 
   void flush();
