@@ -37,7 +37,7 @@ std::size_t within_window(std::uint64_t address, std::size_t length) {
 
 // Fills `to` with the file's bytes from `offset` up to its end; the rest stays zero.
 bool read_file(int fd, std::uint64_t offset, std::uint8_t* to, std::size_t length) {
-  struct stat status {};
+  struct stat status{};
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return false;
   const auto size = static_cast<std::uint64_t>(status.st_size);
   std::size_t left = offset >= size ? 0 : static_cast<std::size_t>(std::min<std::uint64_t>(length, size - offset));
@@ -61,7 +61,8 @@ MapStatus status_of_host_error() { return errno == ENOMEM ? MapStatus::kNoMemory
 
 }  // namespace
 
-Result<std::unique_ptr<AddressSpace>> AddressSpace::create(std::shared_ptr<WindowPool> pool, std::uint64_t commit_limit) {
+Result<std::unique_ptr<AddressSpace>> AddressSpace::create(std::shared_ptr<WindowPool> pool,
+                                                           std::uint64_t commit_limit) {
   if (pool == nullptr) return fail(ErrorCode::kInvalidArgument, "an address space needs a window pool");
   if (Result<void> installed = install_fault_recovery(); !installed) return std::unexpected(installed.error());
   const Result<Window> window = pool->acquire();
@@ -196,15 +197,16 @@ MapStatus AddressSpace::map_anonymous(std::uint64_t address, std::uint64_t lengt
   announce_code_change(range->first, range->end, region.is_executable());
   std::uint8_t* const begin = base_ + address;
   // What is free reads as zero already and only has to become accessible.
-  const bool mapped = !regions_->is_free(range->first, range->end) ? make_zero_pages(begin, length, permissions)
-                      : permissions == kNone || mprotect(begin, length, host_protection(permissions)) == 0;
+  const bool mapped = !regions_->is_free(range->first, range->end)
+                          ? make_zero_pages(begin, length, permissions)
+                          : permissions == kNone || mprotect(begin, length, host_protection(permissions)) == 0;
   if (!mapped) return MapStatus::kNoMemory;
   record_mapped(region);
   return MapStatus::kOk;
 }
 
-MapStatus AddressSpace::map_file(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared, int fd,
-                                 std::uint64_t offset, std::string_view name) {
+MapStatus AddressSpace::map_file(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared,
+                                 int fd, std::uint64_t offset, std::string_view name) {
   constexpr std::uint64_t kMaximumOffset = std::numeric_limits<off_t>::max();
   const std::optional<PageRange> range = page_range(address, length);
   if (!range || offset % kPageSize != 0 || offset > kMaximumOffset - length) return MapStatus::kInvalid;
@@ -334,7 +336,8 @@ MapStatus AddressSpace::discard(std::uint64_t address, std::uint64_t length) {
   for (const Region& region : regions_->overlapping(first, end)) {
     const Region part = clipped(region, first, end);
     if (!can_discard(part)) continue;
-    if (madvise(base_ + part.first * kPageSize, part.pages() * kPageSize, MADV_DONTNEED) != 0) return MapStatus::kNoMemory;
+    if (madvise(base_ + part.first * kPageSize, part.pages() * kPageSize, MADV_DONTNEED) != 0)
+      return MapStatus::kNoMemory;
   }
   const std::uint64_t credited = committed_within(first, end);
   regions_->update(first, end, [](Region& region) {
@@ -359,7 +362,8 @@ MapStatus AddressSpace::sync(std::uint64_t address, std::uint64_t length) {
 
 // --- questions ---
 
-std::optional<std::uint64_t> AddressSpace::find_free(std::uint64_t length, std::uint64_t low, std::uint64_t high) const {
+std::optional<std::uint64_t> AddressSpace::find_free(std::uint64_t length, std::uint64_t low,
+                                                     std::uint64_t high) const {
   if (length == 0 || length > kWindowSize || low > kHighestAddress) return std::nullopt;
   const auto pages = static_cast<Page>((length + kPageSize - 1) / kPageSize);
   const auto low_page = static_cast<Page>((low + kPageSize - 1) / kPageSize);

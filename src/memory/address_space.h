@@ -33,10 +33,10 @@ inline constexpr Permissions kNone = 0, kRead = 1, kWrite = 2, kExecute = 4;
 
 enum class MapStatus : std::uint8_t {
   kOk,
-  kNoMemory,   // commit limit, mapping budget or host memory exhausted; nothing changed
-  kInvalid,    // unaligned, empty, or outside [kLowestAddress, kHighestAddress)
+  kNoMemory,  // commit limit, mapping budget or host memory exhausted; nothing changed
+  kInvalid,  // unaligned, empty, or outside [kLowestAddress, kHighestAddress)
   kNotMapped,  // protect or move over a hole
-  kIo,         // a file could not be read or mapped
+  kIo,  // a file could not be read or mapped
 };
 
 // Told before code bytes may differ from what was decoded: the range lost X, was unmapped, replaced, or written by the host.
@@ -74,10 +74,12 @@ class AddressSpace {
   std::uint8_t* base() const { return base_; }
 
   // --- mapping (addresses and lengths page-aligned; replaces what is there) ---
-  MapStatus map_anonymous(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared = false, std::string_view name = {});
+  MapStatus map_anonymous(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared = false,
+                          std::string_view name = {});
   // Private: pages with X are copied at once (code must not change behind the decoder), others are mapped lazily. The fd may be closed afterwards.
   // Bytes past the end of the file: zero up to the page's end, SIGBUS semantics after it for lazily mapped pages.
-  MapStatus map_file(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared, int fd, std::uint64_t offset, std::string_view name = {});
+  MapStatus map_file(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared, int fd,
+                     std::uint64_t offset, std::string_view name = {});
   MapStatus unmap(std::uint64_t address, std::uint64_t length);
   MapStatus protect(std::uint64_t address, std::uint64_t length, Permissions permissions);
   // mremap: moves the pages with contents; the destination is replaced, the source becomes unmapped. The source must lie within
@@ -110,12 +112,16 @@ class AddressSpace {
   // A NUL-terminated string of at most `limit` bytes without the NUL; nullopt where it is not readable; longer ones give an Error-free
   // string of limit+1 bytes so that callers can answer ENAMETOOLONG.
   std::optional<std::string> read_string(std::uint64_t address, std::size_t limit) const;
-  template <class T> std::optional<T> read_value(std::uint64_t address) const {
+  template <class T>
+  std::optional<T> read_value(std::uint64_t address) const {
     T value;
     if (read(address, &value, sizeof value) != sizeof value) return std::nullopt;
     return value;
   }
-  template <class T> bool write_value(std::uint64_t address, const T& value) { return write(address, &value, sizeof value) == sizeof value; }
+  template <class T>
+  bool write_value(std::uint64_t address, const T& value) {
+    return write(address, &value, sizeof value) == sizeof value;
+  }
 
   // --- accounting ---
   std::uint64_t committed_bytes() const { return committed_bytes_; }

@@ -1,14 +1,14 @@
 #include "memory/fault_recovery.h"
 
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <ucontext.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <mutex>
 
 #include "memory/address_space.h"
@@ -63,8 +63,8 @@ constinit std::mutex registration_mutex;
 constinit bool installed = false;  // guarded by registration_mutex
 
 // What stood before our handlers; written before they can run.
-constinit struct sigaction previous_segv {};
-constinit struct sigaction previous_bus {};
+constinit struct sigaction previous_segv{};
+constinit struct sigaction previous_bus{};
 
 std::uintptr_t register_of(const ucontext_t& context, int number) {
   return static_cast<std::uintptr_t>(context.uc_mcontext.gregs[number]);
@@ -88,7 +88,8 @@ void describe_fault(GuestScope& scope, int signal_number, std::uintptr_t address
 
 bool recover_primitive(std::uintptr_t pc, std::uintptr_t address, ucontext_t& context) {
   for (const GuardedRange& range : kGuardedRanges) {
-    if (pc - reinterpret_cast<std::uintptr_t>(range.begin) >= static_cast<std::uintptr_t>(range.end - range.begin)) continue;
+    if (pc - reinterpret_cast<std::uintptr_t>(range.begin) >= static_cast<std::uintptr_t>(range.end - range.begin))
+      continue;
     const bool copy = range.operand == GuestOperand::kCopy;
     const std::uintptr_t guest = register_of(context, copy ? REG_R8 : REG_RDI);
     const std::uintptr_t length = copy ? register_of(context, REG_RDX) : sizeof(std::uint64_t);
@@ -146,12 +147,13 @@ void handle_fault(int signal_number, siginfo_t* info, void* opaque_context) {
 }
 
 Result<void> install_handler(int signal_number, struct sigaction& previous) {
-  struct sigaction ours {};
+  struct sigaction ours{};
   ours.sa_sigaction = handle_fault;
   ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&ours.sa_mask);
   if (sigaction(signal_number, nullptr, &previous) != 0 || sigaction(signal_number, &ours, nullptr) != 0) {
-    return fail(ErrorCode::kInternal, std::string("cannot install a handler for memory faults: ") + std::strerror(errno));
+    return fail(ErrorCode::kInternal,
+                std::string("cannot install a handler for memory faults: ") + std::strerror(errno));
   }
   return {};
 }

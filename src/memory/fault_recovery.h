@@ -20,9 +20,9 @@ namespace caisson::memory {
 // Describes the guest execution that is current on this thread. Linked, since a host function may run another guest.
 struct GuestScope {
   std::uint8_t* window_base = nullptr;
-  void* host_stack = nullptr;       // rsp for the landing
+  void* host_stack = nullptr;  // rsp for the landing
   std::uint64_t fault_address = 0;  // out: guest address of the first inaccessible byte, modulo 2^32
-  bool fault_is_write = false;      // out
+  bool fault_is_write = false;  // out
   bool fault_is_bus_error = false;  // out: SIGBUS, a file mapping past the end of its file
   GuestScope* outer = nullptr;
 };
@@ -49,7 +49,8 @@ void register_tier(const void* begin, const void* end, const void* landing);
 // Copies between guest and host memory and returns the number of bytes NOT copied (0 = all): exactly those from the first
 // inaccessible byte on. `guest` is whichever of `to` and `from` is guest memory; a fault on the other side crashes.
 // The ranges must not overlap.
-std::size_t guarded_copy(void* to, const void* from, std::size_t length, const void* guest) __asm__("caisson_guarded_copy");
+std::size_t guarded_copy(void* to, const void* from, std::size_t length,
+                         const void* guest) __asm__("caisson_guarded_copy");
 
 // Loads and compare-and-swaps at a naturally aligned host address inside a window; false where the page faults.
 // *expected receives the value that was found; *swapped tells whether `desired` was stored.

@@ -54,7 +54,8 @@ Staging Staging::zero_pages(std::size_t length) {
 }
 
 Staging Staging::shared_pages(std::size_t length, Permissions permissions) {
-  return {mmap(nullptr, length, host_protection(permissions), MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), length};
+  return {mmap(nullptr, length, host_protection(permissions), MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+          length};
 }
 
 Staging Staging::file(std::size_t length, Permissions permissions, bool shared, int fd, std::uint64_t offset) {
@@ -102,7 +103,8 @@ bool Staging::put_back(Permissions permissions) {
   if (taken_from_ == nullptr || place(taken_from_) == Placed::kYes) return true;
   // Out of kernel mappings; what can be read can still be copied.
   const int protection = host_protection(permissions);
-  if (mprotect(taken_from_, length_, PROT_READ | PROT_WRITE) != 0 || mprotect(begin_, length_, PROT_READ) != 0) return false;
+  if (mprotect(taken_from_, length_, PROT_READ | PROT_WRITE) != 0 || mprotect(begin_, length_, PROT_READ) != 0)
+    return false;
   const std::size_t left = guarded_copy(taken_from_, begin_, length_, begin_);
   return mprotect(taken_from_, length_, protection) == 0 && left == 0;
 }

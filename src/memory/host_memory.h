@@ -27,7 +27,7 @@ class Staging {
   enum class Placed {
     kYes,
     kRefused,  // the target is as it was
-    kLost,     // the target's old contents are gone, and it is reserve now
+    kLost,  // the target's old contents are gone, and it is reserve now
   };
 
   Staging() = default;

@@ -39,8 +39,8 @@ bool RegionMap::prepare(std::size_t additional) {
 }
 
 std::size_t RegionMap::first_ending_after(Page page) const {
-  const auto found =
-      std::partition_point(regions_.begin(), regions_.end(), [page](const Region& region) { return region.end <= page; });
+  const auto found = std::partition_point(regions_.begin(), regions_.end(),
+                                          [page](const Region& region) { return region.end <= page; });
   return static_cast<std::size_t>(found - regions_.begin());
 }
 
@@ -110,13 +110,15 @@ void RegionMap::merge(std::size_t begin, std::size_t end) {
       regions_[++kept] = regions_[i];
     }
   }
-  regions_.erase(regions_.begin() + static_cast<std::ptrdiff_t>(kept) + 1, regions_.begin() + static_cast<std::ptrdiff_t>(limit));
+  regions_.erase(regions_.begin() + static_cast<std::ptrdiff_t>(kept) + 1,
+                 regions_.begin() + static_cast<std::ptrdiff_t>(limit));
 }
 
 void RegionMap::erase(Page first, Page end) {
   const std::size_t begin = split_at(first);
   const std::size_t limit = split_at(end);
-  regions_.erase(regions_.begin() + static_cast<std::ptrdiff_t>(begin), regions_.begin() + static_cast<std::ptrdiff_t>(limit));
+  regions_.erase(regions_.begin() + static_cast<std::ptrdiff_t>(begin),
+                 regions_.begin() + static_cast<std::ptrdiff_t>(limit));
   // The new gap may reach up to the region above it.
   const Page gap_end = begin < regions_.size() ? regions_[begin].first : kHighestPage;
   if (gap_end > full_above_) full_above_ = kPageCount;

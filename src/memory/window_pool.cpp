@@ -29,20 +29,24 @@ Error reservation_error(int error_number) {
   rlimit address_space{};
   if (error_number == ENOMEM && getrlimit(RLIMIT_AS, &address_space) == 0 && address_space.rlim_cur != RLIM_INFINITY) {
     return {ErrorCode::kOutOfMemory,
-            fmt::format("cannot reserve a 4 GiB window of address space: this process is limited to {} MiB; raise the limit "
-                        "(ulimit -v unlimited) or run fewer guests at a time",
-                        address_space.rlim_cur >> 20),
+            fmt::format(
+                "cannot reserve a 4 GiB window of address space: this process is limited to {} MiB; raise the limit "
+                "(ulimit -v unlimited) or run fewer guests at a time",
+                address_space.rlim_cur >> 20),
             "window pool"};
   }
-  return {ErrorCode::kOutOfMemory,
-          fmt::format("cannot reserve a 4 GiB window of address space ({}): run fewer guests at a time, raise vm.max_map_count, "
-                      "and check that vm.overcommit_memory is not 2",
-                      std::strerror(error_number)),
-          "window pool"};
+  return {
+      ErrorCode::kOutOfMemory,
+      fmt::format(
+          "cannot reserve a 4 GiB window of address space ({}): run fewer guests at a time, raise vm.max_map_count, "
+          "and check that vm.overcommit_memory is not 2",
+          std::strerror(error_number)),
+      "window pool"};
 }
 
 Result<Window> reserve_window() {
-  void* const reservation = mmap(nullptr, kReservationSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const reservation =
+      mmap(nullptr, kReservationSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reservation == MAP_FAILED) return std::unexpected(reservation_error(errno));
   auto* const start = static_cast<std::uint8_t*>(reservation);
   if (mprotect(start, kPageBytesSize, PROT_READ | PROT_WRITE) != 0) {
@@ -57,8 +61,8 @@ bool return_to_host(Window window) { return munmap(window.page_bytes, kReservati
 
 bool empty(Window window, std::uint64_t used_begin, std::uint64_t used_end) {
   if (used_begin >= used_end) return true;
-  return mmap(window.base + used_begin, used_end - used_begin, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-              -1, 0) != MAP_FAILED;
+  return mmap(window.base + used_begin, used_end - used_begin, PROT_NONE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
 }  // namespace

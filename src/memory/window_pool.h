@@ -27,14 +27,14 @@ inline constexpr std::size_t kGuardSize = std::size_t{1} << 20;
 
 // One reservation. A plain handle: whoever acquired it returns it.
 struct Window {
-  std::uint8_t* base = nullptr;        // of the 4 GiB
+  std::uint8_t* base = nullptr;  // of the 4 GiB
   std::uint8_t* page_bytes = nullptr;  // one byte per guest page, all zero, readable and writable
 };
 
 struct WindowPoolStats {
-  std::uint64_t reserved = 0;   // windows ever asked from the host
-  std::uint64_t reused = 0;     // acquisitions served from idle windows
-  std::uint64_t released = 0;   // windows given back to the host
+  std::uint64_t reserved = 0;  // windows ever asked from the host
+  std::uint64_t reused = 0;  // acquisitions served from idle windows
+  std::uint64_t released = 0;  // windows given back to the host
   std::uint64_t abandoned = 0;  // windows that the host could neither empty nor take back; never used again
   std::size_t in_use = 0;
   std::size_t idle = 0;
