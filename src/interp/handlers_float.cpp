@@ -461,9 +461,6 @@ constexpr IntegerClassRow kTowardZeroRows[] = {
     {Op::kFcvtLS, fcvt_l_s_rtz_table.data()}, {Op::kFcvtLuS, fcvt_lu_s_rtz_table.data()},
 };
 
-// Conversions whose result is always exact: their static rounding mode does not matter.
-bool is_exact(Op op) { return op == Op::kFcvtDS || op == Op::kFcvtDW || op == Op::kFcvtDWu; }
-
 }  // namespace
 
 Handler select_float(Op op, std::uint8_t rounding_mode, unsigned integer_class) {
@@ -474,7 +471,7 @@ Handler select_float(Op op, std::uint8_t rounding_mode, unsigned integer_class) 
       if (row.op == op) return row.handlers[integer_class];
     }
   }
-  if (is_static && !is_exact(op)) return nullptr;
+  if (is_static && !riscv::info(op).has(riscv::traits::kExact)) return nullptr;
   if (Handler handler = select_float_only(op)) return handler;
   for (const IntegerClassRow& row : kIntegerClassRows) {
     if (row.op == op) return row.handlers[integer_class];
