@@ -308,9 +308,9 @@ MapStatus AddressSpace::move(std::uint64_t from, std::uint64_t length, std::uint
 
   Region moved = clipped(covering.front(), source->first, source->end);
   announce_code_change(source->first, source->end, false);
-  Staging staging = Staging::take(base_ + from, length);
+  Staging staging = moved.shared ? Staging::duplicate(base_ + from, length) : Staging::take(base_ + from, length);
   if (!staging && !moved.shared) {
-    // The region is made of several kernel mappings, or the kernel cannot move without unmapping (before 5.13).
+    // The region is made of several kernel mappings, or of a file's pages, which not every kernel moves without unmapping.
     staging = Staging::copy(base_ + from, length, moved.permissions);
     if (moved.backing == Backing::kFile) moved.backing = Backing::kFileCopy;
   }

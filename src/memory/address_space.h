@@ -83,7 +83,7 @@ class AddressSpace {
   MapStatus unmap(std::uint64_t address, std::uint64_t length);
   MapStatus protect(std::uint64_t address, std::uint64_t length, Permissions permissions);
   // mremap: moves the pages with contents; the destination is replaced, the source becomes unmapped. The source must lie within
-  // one mapping (kNotMapped) and must not overlap the destination (kInvalid).
+  // one mapping (kNotMapped) and must not overlap the destination (kInvalid). Private file pages may become a copy.
   MapStatus move(std::uint64_t from, std::uint64_t length, std::uint64_t to);
   // madvise(MADV_DONTNEED): anonymous private pages read as zero again, file pages as the file.
   MapStatus discard(std::uint64_t address, std::uint64_t length);

@@ -69,6 +69,11 @@ Staging Staging::take(std::uint8_t* begin, std::size_t length) {
   return staging;
 }
 
+Staging Staging::duplicate(std::uint8_t* begin, std::size_t length) {
+  // An old size of 0 maps shared pages a second time (mremap(2), "Notes").
+  return {mremap(begin, 0, length, MREMAP_MAYMOVE), length};
+}
+
 Staging Staging::copy(std::uint8_t* begin, std::size_t length, Permissions permissions) {
   Staging staging = zero_pages(length);
   if (!staging) return {};

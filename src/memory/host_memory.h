@@ -40,8 +40,10 @@ class Staging {
   static Staging zero_pages(std::size_t length);
   static Staging shared_pages(std::size_t length, Permissions permissions);
   static Staging file(std::size_t length, Permissions permissions, bool shared, int fd, std::uint64_t offset);
-  // Takes the pages of one kernel mapping out of a window. The range stays mapped, without its contents.
+  // Takes the private pages of one kernel mapping out of a window. The range stays mapped, without its contents.
   static Staging take(std::uint8_t* begin, std::size_t length);
+  // A second view of shared pages of a window.
+  static Staging duplicate(std::uint8_t* begin, std::size_t length);
   // Copies private pages of a window that `permissions` describes; what lies past the end of a file reads as zero.
   static Staging copy(std::uint8_t* begin, std::size_t length, Permissions permissions);
 
