@@ -6,7 +6,7 @@
 //   linux_options.arguments = {"busybox", "echo", "hello"};
 //   auto program = caisson::find_linux_program(linux_options);          // follows `#!` lines
 //   auto module = engine.load_bytes(program->bytes, program->options.program);
-//   auto personality = caisson::linux_personality(program->options);
+//   auto personality = caisson::make_linux_personality(program->options);
 //   auto instance = engine.instantiate(*module, {.personality = *personality});
 //   auto result = instance->start();                                    // kHalt: return_value is the exit status
 //
@@ -65,6 +65,6 @@ Result<LinuxProgram> find_linux_program(const LinuxOptions& options);
 
 // A personality for one instance (InstanceOptions::personality). Checks what can be checked without one: directories that
 // exist, absolute guest paths, environment entries with a '='. Errors: kInvalidArgument, kNotFound, kPermission.
-Result<std::shared_ptr<runtime::Personality>> linux_personality(LinuxOptions options);
+Result<std::shared_ptr<runtime::Personality>> make_linux_personality(LinuxOptions options);
 
 }  // namespace caisson

@@ -28,7 +28,7 @@ using SystemCall = std::int64_t (*)(LinuxProcess&, const CallArguments&);
 inline constexpr std::int64_t kRestartUnlessNoRestart = -512;  // … whose action lacks SA_RESTART: EINTR (read, write, wait …)
 inline constexpr std::int64_t kRestartUnlessHandled = -514;    // … at all: EINTR (nanosleep, poll, select, sigsuspend …)
 
-// The call's charge for memory failed before any effect: the ecall is undone and the run stops out of gas.
+// The call's charge for memory (see charge_pages()) failed before any effect: the ecall is undone and the run stops out of gas.
 inline constexpr std::int64_t kCallOutOfGas = -1000;
 // The call set pc and registers itself (rt_sigreturn).
 inline constexpr std::int64_t kCallJumped = -1001;

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,7 +51,7 @@ struct MemoryLayout {
 
 class LinuxProcess {
  public:
-  // A process without a program yet: files opened, ids and limits set. Errors as linux_personality().
+  // A process without a program yet: files opened, ids and limits set. Errors as make_linux_personality().
   static Result<std::unique_ptr<LinuxProcess>> create(runtime::GuestInstance& instance, const LinuxOptions& options);
 
   LinuxProcess(runtime::GuestInstance& instance, FileSystem file_system, FileTable file_table);
@@ -63,18 +63,15 @@ class LinuxProcess {
   memory::AddressSpace& memory() { return instance_.memory(); }
   bool deterministic() const { return instance_.options().deterministic; }
 
-  // Nanoseconds of CLOCK_MONOTONIC and CLOCK_REALTIME as the guest sees them.
+  // Nanoseconds of CLOCK_MONOTONIC and CLOCK_REALTIME as the guest sees them, and of the time that it has been running:
+  // the host thread's CPU clock, or the gas-driven clock without what skip_time() added.
   std::uint64_t monotonic_ns() const { return instance_.clock_ns() + skipped_ns_; }
   std::uint64_t realtime_ns() const;
+  std::uint64_t processor_ns() const;
   // --deterministic: a wait passes by moving the virtual clock.
   void skip_time(std::uint64_t nanoseconds) { skipped_ns_ += nanoseconds; }
 
-  // Names. Used here: FileSystem::create(const LinuxOptions&) -> Result<FileSystem> (movable), and
-  // open_program(const std::string& guest_path) -> host descriptor to read an executable regular file, or -errno.
   FileSystem file_system;
-  // Descriptors. Used here: FileTable::create(const LinuxOptions&) -> Result<FileTable> (movable), and
-  // mappable(int descriptor, MappableFile*) -> 0 or -errno, where MappableFile{int host_descriptor; bool readable, writable;
-  // std::string path;} is what mmap needs to know (EBADF, EACCES, ENODEV).
   FileTable files;
   std::uint32_t umask = 022;
 
@@ -93,8 +90,16 @@ class LinuxProcess {
   std::vector<std::uint8_t> auxiliary_vector;  // as it lies on the stack, AT_NULL included
   std::string command_name;                    // at most 15 bytes (PR_SET_NAME, /proc/self/comm)
 
-  std::uint64_t robust_list_head = 0, robust_list_length = 0;
+  // The deadline of the relative timeout that the current call waits for; kept where that call is made again (waiting.h).
+  std::optional<std::uint64_t> wait_deadline_ns;
+
+  std::uint64_t robust_list_head = 0;
   std::uint64_t clear_child_tid = 0;
+  std::uint32_t personality_flags = 0;  // personality(2)
+  std::int32_t nice = 0;
+  std::int32_t parent_death_signal = 0;
+  bool dumpable = true;
+  bool no_new_privileges = false;
 
  private:
   runtime::GuestInstance& instance_;

@@ -24,10 +24,24 @@ bool raise_signal(LinuxProcess& process, const SignalInfo& info);
 // A signal that a trap causes and that cannot wait: a blocked or ignored one kills, as on Linux.
 void force_signal(LinuxProcess& process, const SignalInfo& info);
 
-// Delivers what is pending and not blocked: enters handlers (pc and registers change) or ends the process through
-// GuestInstance::finish(). `result` is the restart code of a system call that stands at hart.pc, or 0.
-// Returns true where pc changed or the process ended.
-bool deliver_signals(LinuxProcess& process, std::int64_t restart_result = 0);
+// rt_sigreturn: back to what the frame at sp holds; a bad frame forces SIGSEGV.
+void return_from_signal(LinuxProcess& process);
+
+// True where `sp` lies on the enabled alternate stack.
+bool is_on_alternate_stack(const AlternateStack& stack, std::uint64_t sp);
+
+// sigaltstack(2) with the process's sp: 0, or -EPERM (sp is on the current one), -EINVAL (flags), -ENOMEM (too small).
+std::int64_t set_alternate_stack(LinuxProcess& process, const AlternateStack& stack);
+
+enum class Delivery : std::uint8_t {
+  kNone,     // nothing was deliverable, or it was ignored
+  kEntered,  // pc and registers stand at the entry of a handler
+  kDied,     // GuestInstance::finish() was called
+};
+
+// Delivers what is pending and not blocked. `restart_result` is the restart code of the system call that stands at hart.pc,
+// or 0: before a handler is entered it is settled whether that call is made again or has returned EINTR.
+Delivery deliver_signals(LinuxProcess& process, std::int64_t restart_result = 0);
 
 // The signal that a trap of the hart means under Linux.
 SignalInfo signal_of_trap(LinuxProcess& process, const riscv::Trap& trap);

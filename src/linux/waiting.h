@@ -21,6 +21,13 @@ enum class WaitOutcome : std::uint8_t {
   kInterrupted,  // return kRestartUnlessNoRestart or kRestartUnlessHandled from the call
 };
 
+// The deadline of a relative timeout. A call that was stopped by a request to stop the run is made again later and keeps
+// the deadline of its first attempt.
+std::uint64_t deadline_after(LinuxProcess& process, std::uint64_t timeout_ns);
+
+// The deadline of an absolute time on CLOCK_REALTIME.
+std::uint64_t monotonic_of_realtime(const LinuxProcess& process, std::uint64_t realtime_ns);
+
 // Waits for events on host descriptors (none: sleeps). The deadline is on LinuxProcess::monotonic_ns(); nullopt: for ever;
 // one that has passed polls once. Descriptors < 0 are skipped, as by poll().
 WaitOutcome wait_for(LinuxProcess& process, std::span<pollfd> descriptors, std::optional<std::uint64_t> deadline_ns);
