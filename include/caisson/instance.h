@@ -43,7 +43,7 @@ struct InstanceOptions {
   std::uint64_t seed = 0;
   // Decode every instruction each time it runs instead of caching (to measure the cache), or check each hit.
   enum class DecodeCache : std::uint8_t { kOn, kOff, kVerify } decode_cache = DecodeCache::kOn;
-  // Who answers system calls, e.g. linux_personality(); none: only host functions are answered. It begins with the program's
+  // Who answers system calls, e.g. make_linux_personality(); none: only host functions are answered. It begins with the program's
   // `_start`: a module without one has no use for it.
   std::shared_ptr<runtime::Personality> personality;
 };

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caisson/engine.h"
@@ -65,7 +66,7 @@ void print_result(const InvocationResult& result, std::uint64_t gas_used) {
 // The personality of a program that has an entry point: no files, and the host's standard descriptors.
 Result<std::shared_ptr<runtime::Personality>> make_personality(const Module& module) {
   if (!module.has_start()) return nullptr;
-  return linux_personality({.arguments = {module.name()}, .program = "/program"});
+  return make_linux_personality({.arguments = {module.name()}, .program = "/program"});
 }
 
 int invoke(const std::string& image, const std::string& function, const std::vector<std::uint64_t>& arguments,
@@ -78,16 +79,18 @@ int invoke(const std::string& image, const std::string& function, const std::vec
   const Result<std::shared_ptr<runtime::Personality>> personality = make_personality(*module);
   if (!personality) return report_error(kText.name, personality.error().to_string());
   options.instance.personality = *personality;
+  // --gas is what the call may cost; the memory of the instance is there before it.
+  const std::uint64_t gas = std::exchange(options.instance.gas, kUnlimitedGas);
 
   Result<Instance> instance = engine->instantiate(*module, options.instance);
   if (!instance) return report_error(kText.name, instance.error().to_string());
   if (options.timeout) instance->set_deadline(Instance::Clock::now() + *options.timeout);
-  const Result<InvocationResult> result = instance->invoke(function, arguments, options.instance.gas);
+  const Result<InvocationResult> result = instance->invoke(function, arguments, gas);
   if (!result) return report_error(kText.name, result.error().to_string());
 
-  print_result(*result, instance->gas_used());
-  const int status =
-      report_run_end({*result, instance->program_counter(), instance->gas_used(), instance->host_error()});
+  const std::uint64_t gas_used = gas - result->gas_remaining;
+  print_result(*result, gas_used);
+  const int status = report_run_end({*result, instance->program_counter(), gas_used, instance->host_error()});
   print_stats(options.stats, *instance, personality->get(), *result, clock);
   return status;
 }

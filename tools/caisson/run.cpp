@@ -135,7 +135,7 @@ int run_program(const std::string& name, RunOptions options) {
   if (!engine) return report_error(kText.name, engine.error().to_string());
   Result<LoadedProgram> program = load_program(*engine, name, std::move(options.personality));
   if (!program) return report_program_error(kText.name, program.error());
-  Result<std::shared_ptr<runtime::Personality>> personality = linux_personality(std::move(program->options));
+  Result<std::shared_ptr<runtime::Personality>> personality = make_linux_personality(std::move(program->options));
   if (!personality) return report_error(kText.name, personality.error().to_string());
   options.guest.instance.personality = *personality;
 
