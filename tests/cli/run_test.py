@@ -26,6 +26,11 @@ class ExitStatus(CommandLineTest):
         used = int(done.stderr.split("gas used ")[1].rstrip(")\n"))
         self.assertTrue(990_000 < used <= 1_000_000, used)
 
+    def test_out_of_gas_before_the_first_instruction(self):
+        done = self.run_program("exit", options=["--gas=10"])
+        self.assertEqual(done.returncode, 120)
+        self.assertRegex(done.stderr, r"\Acaisson: out of gas at pc 0x[0-9a-f]+ \(gas used 0\)\n\Z")
+
     def test_timeout(self):
         done = self.run_program("loop", options=["--timeout=0.3"], timeout=20)
         self.assertEqual(done.returncode, 124)

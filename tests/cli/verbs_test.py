@@ -19,11 +19,11 @@ class Invoke(CommandLineTest):
     def test_prints_the_result(self):
         done = self.invoke("add", 30, 12, options=["--gas=1000"])
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        # add costs 1 and ret 5, beside the memory that instantiation granted.
+        # add costs 1 and ret 5.
         result = self.result(done)
         self.assertEqual(result["exit_reason"], "4 (host call)")
         self.assertEqual((result["exit_arg"], result["return_value"]), ("0x0", "42"))
-        self.assertEqual(int(result["gas_remaining"]), 1000 - 6)
+        self.assertEqual((result["gas_used"], result["gas_remaining"]), ("6", "994"))
 
     def test_takes_64_bit_integers(self):
         for one, other, total in (
