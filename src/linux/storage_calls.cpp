@@ -131,7 +131,7 @@ std::int64_t sys_sendfile(LinuxProcess& process, const CallArguments& arguments)
     result = out->write(process, from, std::nullopt);
     if (result <= 0) break;
     moved += static_cast<std::uint64_t>(result);
-    if (result < read || process.hart().interrupt.load(std::memory_order_relaxed) != 0) break;
+    if (result < read || process.instance().stop_requested()) break;
   }
   if (moved == 0 && result < 0) return result;
   const std::int64_t end = start + static_cast<std::int64_t>(moved);

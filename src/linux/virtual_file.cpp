@@ -28,7 +28,7 @@ std::int64_t read_random(LinuxProcess& process, GuestBuffers& to) {
     const std::size_t copied = to.copy_to_guest(bytes.data(), step);
     moved += copied;
     // Large reads end where the run is to stop, as the kernel's do for a signal.
-    if (copied < step || process.hart().interrupt.load(std::memory_order_relaxed) != 0) break;
+    if (copied < step || process.instance().stop_requested()) break;
   }
   return moved_or_fault(moved, wanted);
 }
