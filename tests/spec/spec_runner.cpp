@@ -1,6 +1,6 @@
 // spec_runner: runs spec files on one tier, or checks that they cover the instruction table.
 //
-//   spec_runner --tier NAME FILE…    each row of each case, whole and in slices of one block
+//   spec_runner --tier NAME FILE…    each row of each case, with all gas at once and unit by unit
 //   spec_runner --coverage FILE…     every row of the instruction table occurs in the code of some case
 //
 // Prints what differs and exits with 1, or 0.
@@ -29,14 +29,15 @@ using memory::kPageSize;
 constexpr std::uint64_t kTime = 0x0123456789abcdef;
 // Bounds a case that runs away.
 constexpr std::uint64_t kDefaultGas = 1'000'000;
-constexpr std::uint64_t kSlices[] = {std::uint64_t{1} << 40, 1};
+// All gas at once, or unit by unit: each block is then refused until it can be paid exactly.
+constexpr std::uint64_t kGasSteps[] = {0, 1};
 
 std::uint64_t read_time(void*) { return kTime; }
 
 // What differs from what the row wants; empty where all is right.
 std::vector<std::string> run_row(const SpecCase& spec_case, const Row& row,
                                  const std::shared_ptr<memory::WindowPool>& windows, const tests::Tier& tier,
-                                 std::uint64_t slice) {
+                                 std::uint64_t gas_step) {
   if (row.incomplete) return {"the row does not say what it wants; tests/spec/update asks the oracle"};
   const Result<MachineState> initial = initial_state(spec_case, row);
   if (!initial) return {initial.error().to_string()};
@@ -58,7 +59,7 @@ std::vector<std::string> run_row(const SpecCase& spec_case, const Row& row,
   hart.fflags = initial->fflags;
   hart.grant_gas(row.set.gas.value_or(kDefaultGas));
   const std::unique_ptr<tests::TierRunner> runner = tier.make(**space, read_time, nullptr);
-  tests::run_to_trap(*runner, hart, slice);
+  tests::run_to_trap(*runner, hart, gas_step);
 
   MachineState final = *initial;
   std::copy_n(hart.x.begin(), final.x.size(), final.x.begin());
@@ -100,13 +101,13 @@ int run_files(const tests::Tier& tier, const std::vector<std::string>& paths) {
     }
     for (const SpecCase& spec_case : *cases) {
       for (const Row& row : spec_case.rows) {
-        for (std::uint64_t slice : kSlices) {
-          const std::vector<std::string> differences = run_row(spec_case, row, windows, tier, slice);
+        for (std::uint64_t gas_step : kGasSteps) {
+          const std::vector<std::string> differences = run_row(spec_case, row, windows, tier, gas_step);
           ++rows;
           if (differences.empty()) continue;
           ++failures;
-          fmt::print(stderr, "{}:{}: case `{}` on {} in slices of {}:\n  {}\n", path, row.line, spec_case.name,
-                     tier.name, slice,
+          fmt::print(stderr, "{}:{}: case `{}` on {}{}:\n  {}\n", path, row.line, spec_case.name, tier.name,
+                     gas_step == 0 ? "" : ", gas unit by unit",
                      fmt::join(differences.begin(),
                                differences.begin() + std::min<std::ptrdiff_t>(std::ssize(differences), 12), "\n  "));
         }

@@ -5,6 +5,9 @@
 namespace caisson::tests {
 namespace {
 
+// Ends some hundred times in a batch of generated programs, so that resuming and what tiers do between slices is tested, too.
+constexpr std::uint64_t kSlice = 50'000;
+
 template <interp::CacheMode kMode>
 std::unique_ptr<TierRunner> make_interpreter(memory::AddressSpace& memory, interp::TimeSource time,
                                              void* time_context) {
@@ -35,10 +38,26 @@ const Tier* find_tier(std::string_view name) {
   return found == std::end(kTiers) ? nullptr : found;
 }
 
-void run_to_trap(TierRunner& tier, riscv::HartState& hart, std::uint64_t slice) {
+void TierRunner::run_whole(riscv::HartState& hart) {
   do {
-    tier.run(hart, slice);
+    run(hart, kSlice);
   } while (hart.trap.kind == riscv::TrapKind::kNone);
+}
+
+void run_to_trap(TierRunner& tier, riscv::HartState& hart, std::uint64_t step) {
+  if (step == 0) return tier.run_whole(hart);
+  std::uint64_t left = hart.gas;  // what the run may still use
+  std::uint64_t given = 0;
+  while (true) {
+    given = std::min(given + step, left);
+    const std::uint64_t used_before = hart.gas_used();
+    hart.grant_gas(given);
+    tier.run_whole(hart);
+    left -= hart.gas_used() - used_before;
+    given = hart.gas;
+    if (hart.trap.kind != riscv::TrapKind::kOutOfGas || given == left) break;
+  }
+  hart.grant_gas(left);
 }
 
 }  // namespace caisson::tests

@@ -17,6 +17,9 @@ class TierRunner {
  public:
   virtual ~TierRunner() = default;
   virtual void run(riscv::HartState& hart, std::uint64_t slice) = 0;
+
+  // Runs to a trap whatever slices it takes.
+  void run_whole(riscv::HartState& hart);
 };
 
 struct Tier {
@@ -29,7 +32,8 @@ std::span<const Tier> tiers();
 // nullptr where no tier has that name.
 const Tier* find_tier(std::string_view name);
 
-// Runs until a trap, in slices of `slice` gas each.
-void run_to_trap(TierRunner& tier, riscv::HartState& hart, std::uint64_t slice);
+// Runs until a trap. With a step, gas is given out in portions of `step`, so that the run is out of gas again and again and
+// resumed; what hart.gas holds is the most that it gets either way.
+void run_to_trap(TierRunner& tier, riscv::HartState& hart, std::uint64_t step = 0);
 
 }  // namespace caisson::tests
