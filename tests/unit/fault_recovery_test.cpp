@@ -113,7 +113,9 @@ class FaultRecovery : public testing::Test {
     Access access;
     access.scope.window_base = window_.base;
     enter_guest(access.scope);
-    access.faulted = entry(&access.scope, window_.base + address, access.seen.data());
+    // As an integer, since some tests leave the window.
+    const std::uintptr_t host_address = reinterpret_cast<std::uintptr_t>(window_.base) + address;
+    access.faulted = entry(&access.scope, reinterpret_cast<void*>(host_address), access.seen.data());
     leave_guest(access.scope);
     return access;
   }
