@@ -6,6 +6,8 @@
 // X is a flag that the tiers check at fetch and that implies R; guest pages are never host-executable.
 // memory/ knows nothing of instructions, ELF or Linux: mmap's semantics live in linux/, built from these operations.
 // Every read or write that the engine makes on a guest's behalf goes through read()/write() here.
+// Thread safety: copies and questions may run on several threads at the same time; a call that changes mappings needs the
+// address space for itself. What other processes do to a mapped file in the meantime is harmless.
 // Start reading at AddressSpace, then window_pool.h, then fault_recovery.h.
 #pragma once
 
