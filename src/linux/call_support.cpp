@@ -6,10 +6,11 @@
 
 namespace caisson::linux_personality {
 
-std::expected<std::string, std::int64_t> path_argument(LinuxProcess& process, std::uint64_t address) {
+std::expected<std::string, std::int64_t> path_argument(LinuxProcess& process, std::uint64_t address, bool may_be_empty) {
   std::optional<std::string> path = process.memory().read_string(address, kMaximumPath - 1);
   if (!path) return std::unexpected(-EFAULT);
   if (path->size() >= kMaximumPath) return std::unexpected(-ENAMETOOLONG);
+  if (path->empty() && !may_be_empty) return std::unexpected(-ENOENT);
   return std::move(*path);
 }
 
@@ -37,9 +38,9 @@ std::expected<Place, std::int64_t> place_of_descriptor(LinuxProcess& process, st
 
 std::expected<Place, std::int64_t> place_argument(LinuxProcess& process, std::int32_t descriptor, std::uint64_t path_address,
                                                   const LookUpFlags& flags, bool empty_path) {
-  auto path = path_argument(process, path_address);
+  auto path = path_argument(process, path_address, empty_path);
   if (!path) return std::unexpected(path.error());
-  if (path->empty() && empty_path) {
+  if (path->empty()) {
     if (descriptor != AT_FDCWD) return place_of_descriptor(process, descriptor);
     *path = ".";
   }

@@ -15,8 +15,8 @@ namespace caisson::linux_personality {
 
 inline constexpr unsigned kFileLimit = 7;  // RLIMIT_NOFILE
 
-// A path argument. Errors: −EFAULT, −ENAMETOOLONG.
-std::expected<std::string, std::int64_t> path_argument(LinuxProcess& process, std::uint64_t address);
+// A path argument. Errors: −EFAULT, −ENAMETOOLONG, −ENOENT where it is empty and must not be.
+std::expected<std::string, std::int64_t> path_argument(LinuxProcess& process, std::uint64_t address, bool may_be_empty = false);
 
 // Where a path with this directory descriptor starts. Errors: −EBADF, −ENOTDIR; not looked at for an absolute path.
 std::expected<std::shared_ptr<const HeldDirectory>, std::int64_t> start_directory(LinuxProcess& process, std::int32_t descriptor,

@@ -124,7 +124,6 @@ std::int64_t sys_linkat(LinuxProcess& process, const CallArguments& arguments) {
 std::int64_t sys_symlinkat(LinuxProcess& process, const CallArguments& arguments) {
   const auto target = path_argument(process, arguments[0]);
   if (!target) return target.error();
-  if (target->empty()) return -ENOENT;
   const auto place = new_name(process, arguments.signed32(1), arguments[2]);
   if (!place) return place.error();
   return guest_result(::symlinkat(target->c_str(), place->parent.get(), host_name(*place).c_str()));
