@@ -131,22 +131,30 @@ void RegionMap::insert(const Region& region) {
 }
 
 std::optional<const std::string*> RegionMap::intern(std::string_view name) {
-  constexpr std::size_t kLongestName = 4096;
   if (name.empty()) return nullptr;
   try {
-    if (names_.size() > 2 * regions_.size() + 64) drop_unused_names();
-    return &*names_.emplace(name.substr(0, kLongestName)).first;
+    if (const auto known = names_.find(name); known != names_.end()) return &*known;
+    if (++names_since_sweep_ == kNamesBetweenSweeps) drop_unused_names();
+    if (name.size() > kMaximumNameBytes - name_bytes_) return nullptr;
+    const std::string* const added = &*names_.emplace(name).first;
+    name_bytes_ += name.size();
+    return added;
   } catch (const std::bad_alloc&) {
     return std::nullopt;
   }
 }
 
 void RegionMap::drop_unused_names() {
+  names_since_sweep_ = 0;
   std::vector<const std::string*> used;
   used.reserve(regions_.size());
   for (const Region& region : regions_) used.push_back(region.name);
   std::ranges::sort(used);
-  std::erase_if(names_, [&used](const std::string& name) { return !std::ranges::binary_search(used, &name); });
+  std::erase_if(names_, [this, &used](const std::string& name) {
+    const bool unused = !std::ranges::binary_search(used, &name);
+    if (unused) name_bytes_ -= name.size();
+    return unused;
+  });
 }
 
 }  // namespace caisson::memory

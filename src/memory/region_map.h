@@ -55,6 +55,8 @@ struct Region {
 class RegionMap {
  public:
   static constexpr std::size_t kMaximumRegions = 16'000;
+  // A guest chooses the names, by the paths that it maps.
+  static constexpr std::size_t kMaximumNameBytes = std::size_t{1} << 20;
 
   // Makes room for one change that leaves at most `additional` regions more; false where the budget or the host's memory is
   // exhausted.
@@ -82,10 +84,13 @@ class RegionMap {
     merge(begin, limit);
   }
 
-  // A lasting copy of `name`, nullptr for the empty one; nullopt where the host's memory is exhausted.
+  // A copy of `name` that lasts while a region bears it, from the next change on. nullptr for no name, also where the guest has named
+  // too much; nullopt where the host's memory is exhausted.
   std::optional<const std::string*> intern(std::string_view name);
 
  private:
+  static constexpr std::size_t kNamesBetweenSweeps = 1024;
+
   std::size_t first_ending_after(Page page) const;
   // Makes `page` a boundary between regions and returns the index of the first region at or above it.
   std::size_t split_at(Page page);
@@ -95,6 +100,8 @@ class RegionMap {
 
   std::vector<Region> regions_;
   std::set<std::string, std::less<>> names_;
+  std::size_t name_bytes_ = 0;
+  std::size_t names_since_sweep_ = 0;
 
   // What the last search found out: of the gaps within [0, full_below_), none that ends above full_above_ holds full_pages_.
   // So the usual allocation from the top down does not look at all regions every time.

@@ -77,6 +77,29 @@ TEST(RegionMap, NamesLastWhileTheyAreUsed) {
   EXPECT_EQ(map.intern("").value(), nullptr);
 }
 
+TEST(RegionMap, NamesAreBounded) {
+  RegionMap map;
+  std::size_t bytes = 0;
+  Page page = kLowestPage;
+  for (int i = 0; i < 2000; ++i, page += 2) {
+    const std::optional<const std::string*> name = map.intern(std::string(1000, 'x') + std::to_string(i));
+    ASSERT_TRUE(name);
+    if (*name == nullptr) break;
+    bytes += (*name)->size();
+    ASSERT_TRUE(map.prepare(1));
+    Region named = region(page, page + 1);
+    named.name = *name;
+    map.insert(named);
+  }
+  EXPECT_GT(bytes, RegionMap::kMaximumNameBytes / 2);
+  EXPECT_LE(bytes, RegionMap::kMaximumNameBytes);
+  EXPECT_EQ(map.intern(std::string(2000, 'y')).value(), nullptr) << "a region without its name, not a failure";
+  // Names that no region bears any more make room again.
+  map.erase(kLowestPage, kHighestPage);
+  for (int i = 0; i < 1100; ++i) ASSERT_TRUE(map.intern("z" + std::to_string(i)));
+  EXPECT_NE(map.intern(std::string(2000, 'y')).value(), nullptr);
+}
+
 // What a RegionMap stands for: one entry a page.
 class Model {
  public:
