@@ -17,5 +17,6 @@ int run_verb(const Arguments& arguments);
 int invoke_verb(const Arguments& arguments);
 int image_verb(const Arguments& arguments);
 int doctor_verb(const Arguments& arguments);
+int bench_verb(const Arguments& arguments);
 
 }  // namespace caisson::cli

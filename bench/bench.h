@@ -1,0 +1,47 @@
+// bench/: the suites behind `caisson bench`.
+//
+// A suite measures cases on engines that take turns (A B A B …), so that a change of the machine's speed hits all alike; every
+// result is checked before it is timed. It returns rows, which report.h prints and writes. bench/ knows only the public API and
+// the peers' command lines. Start reading at compute_suite.cpp; statistics.h says what a row holds.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/report.h"
+#include "caisson/result.h"
+
+namespace caisson::bench {
+
+struct Options {
+  std::string filter;  // only cases whose name contains this
+  std::size_t runs = 0;  // samples of each case and engine; 0: what the suite thinks enough
+  bool quick = false;  // a fifth of the suite's samples: to see that all works
+};
+
+// Called before each case: its name, its place among all cases of the run, their number.
+using Progress = std::function<void(std::string_view name, std::size_t index, std::size_t count)>;
+
+struct Suite {
+  std::string_view name;
+  std::string_view summary;
+  std::size_t runs;  // samples where Options does not say
+  std::vector<std::string> (*cases)();
+  // Adds the rows of one case with `runs` samples.
+  Result<void> (*measure)(const std::string& case_name, std::size_t runs, Report& report);
+  // Adds rows about all cases together; may be null.
+  void (*summarize)(Report& report);
+};
+
+// Every suite, in the order of --list.
+std::span<const Suite> suites();
+
+// Measures the suites with these names (none: all). Errors: kInvalidArgument (a suite that does not exist, a filter that leaves no
+// case), and the first failure of a case, such as a checksum that differs.
+Result<Report> run(const std::vector<std::string>& suite_names, const Options& options, const Progress& progress);
+
+}  // namespace caisson::bench

@@ -1,0 +1,114 @@
+#include "bench/compute_engines.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "bench/child_process.h"
+#include "caisson/engine.h"
+
+namespace caisson::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double nanoseconds_since(Clock::time_point begin) {
+  return static_cast<double>(std::chrono::nanoseconds(Clock::now() - begin).count());
+}
+
+class NativeEngine : public ComputeEngine {
+ public:
+  static Result<std::unique_ptr<ComputeEngine>> make(const Kernel& kernel) {
+    return std::make_unique<NativeEngine>(kernel.native);
+  }
+  explicit NativeEngine(std::uint64_t (*function)(std::uint64_t)) : function_(function) {}
+
+  Result<ComputeSample> run(std::uint64_t rounds) override {
+    const Clock::time_point begin = Clock::now();
+    const std::uint64_t checksum = function_(rounds);
+    return ComputeSample{nanoseconds_since(begin), checksum};
+  }
+
+ private:
+  std::uint64_t (*function_)(std::uint64_t);
+};
+
+class CaissonEngine : public ComputeEngine {
+ public:
+  template <Tier kTier>
+  static Result<std::unique_ptr<ComputeEngine>> make(const Kernel& kernel) {
+    auto engine = Engine::create();
+    if (!engine) return std::unexpected(engine.error());
+    const auto module = engine->load_bytes(kernel.guest, std::string(kernel.name));
+    if (!module) return std::unexpected(module.error());
+    auto instance = engine->instantiate(*module, {.tier = kTier});
+    if (!instance) return std::unexpected(instance.error());
+    return std::make_unique<CaissonEngine>(*std::move(instance));
+  }
+  explicit CaissonEngine(Instance instance) : instance_(std::move(instance)) {}
+
+  // With a limited amount of gas, more than any kernel takes: what is measured is metered.
+  Result<ComputeSample> run(std::uint64_t rounds) override {
+    constexpr std::uint64_t kGas = std::uint64_t{1} << 50;
+    const Clock::time_point begin = Clock::now();
+    const auto result = instance_.invoke("run", std::span(&rounds, 1), kGas);
+    const double nanoseconds = nanoseconds_since(begin);
+    if (!result) return std::unexpected(result.error());
+    if (!result->ok()) {
+      return fail(ErrorCode::kInternal,
+                  fmt::format("ended with {} at {:#x}", to_string(result->exit_reason), result->exit_arg));
+    }
+    return ComputeSample{nanoseconds, result->return_value};
+  }
+
+ private:
+  Instance instance_;
+};
+
+// A kernel's own Linux program under an emulator; it stays up and reports what each run took by its own clock.
+class EmulatorEngine : public ComputeEngine {
+ public:
+  static Result<std::unique_ptr<ComputeEngine>> make_qemu(const Kernel& kernel) {
+    const auto emulator = find_program("qemu-riscv64");
+    if (!emulator) return fail(ErrorCode::kNotFound, "qemu-riscv64 is not in PATH");
+    auto folder = ProgramFolder::create();
+    if (!folder) return std::unexpected(folder.error());
+    const auto program = folder->add(kernel.name, kernel.timed_program);
+    if (!program) return std::unexpected(program.error());
+    auto process = ChildProcess::start({emulator->string(), *program});
+    if (!process) return std::unexpected(process.error());
+    return std::make_unique<EmulatorEngine>(*std::move(folder), *std::move(process));
+  }
+  EmulatorEngine(ProgramFolder folder, ChildProcess process)
+      : folder_(std::move(folder)), process_(std::move(process)) {}
+
+  Result<ComputeSample> run(std::uint64_t rounds) override {
+    std::uint8_t request[sizeof(rounds)];
+    std::memcpy(request, &rounds, sizeof(rounds));
+    if (const auto sent = process_.write(request); !sent) return std::unexpected(sent.error());
+    std::uint8_t bytes[16];
+    if (const auto received = process_.read(bytes); !received) return std::unexpected(received.error());
+    std::uint64_t reply[2];
+    std::memcpy(reply, bytes, sizeof(reply));
+    return ComputeSample{static_cast<double>(reply[0]), reply[1]};
+  }
+
+ private:
+  ProgramFolder folder_;
+  ChildProcess process_;
+};
+
+}  // namespace
+
+std::span<const ComputeEngineKind> compute_engines() {
+  static const ComputeEngineKind kEngines[] = {
+      {"native", NativeEngine::make},
+      {"interp", CaissonEngine::make<Tier::kInterp>},
+      {"qemu-riscv64", EmulatorEngine::make_qemu},
+  };
+  return kEngines;
+}
+
+}  // namespace caisson::bench

@@ -1,0 +1,95 @@
+// Suite `compute`: the kernels of guest/bench on every engine, warm, metered where the engine meters.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bench/compute_engines.h"
+#include "bench/kernels.h"
+#include "bench/suites.h"
+
+namespace caisson::bench {
+namespace {
+
+constexpr char kSuite[] = "compute";
+constexpr char kGeometricMean[] = "geomean";
+
+std::vector<std::string> cases() {
+  std::vector<std::string> names;
+  for (const Kernel& kernel : kernels()) names.emplace_back(kernel.name);
+  return names;
+}
+
+struct Contender {
+  std::string name;
+  std::unique_ptr<ComputeEngine> engine;
+};
+
+// The engines of this machine, each having run the kernel once (which warms it up) with the native checksum.
+Result<std::vector<Contender>> prepare(const Kernel& kernel, Report& report) {
+  std::vector<Contender> contenders;
+  std::uint64_t expected = 0;
+  for (const ComputeEngineKind& kind : compute_engines()) {
+    auto engine = kind.make(kernel);
+    if (!engine && engine.error().code == ErrorCode::kNotFound) {
+      add_absent(report, kSuite, kind.name, engine.error().message);
+      continue;
+    }
+    if (!engine) return std::unexpected(engine.error());
+    const auto first = (*engine)->run(kernel.rounds);
+    if (!first) return fail(first.error().code, first.error().message, kind.name);
+    if (contenders.empty()) expected = first->checksum;
+    if (first->checksum != expected) {
+      return fail(ErrorCode::kInternal, fmt::format("checksum {:#x}, natively {:#x}", first->checksum, expected),
+                  kind.name);
+    }
+    contenders.push_back({kind.name, *std::move(engine)});
+  }
+  return contenders;
+}
+
+Result<void> measure(const std::string& case_name, std::size_t runs, Report& report) {
+  const Kernel& kernel = *std::ranges::find(kernels(), case_name, &Kernel::name);
+  auto contenders = prepare(kernel, report);
+  if (!contenders) return std::unexpected(contenders.error());
+  std::vector<std::string> names;
+  for (const Contender& contender : *contenders) names.push_back(contender.name);
+  std::vector<std::vector<double>> samples(contenders->size());
+  for (std::size_t turn = 0; turn < runs; ++turn) {
+    for (std::size_t index = 0; index < contenders->size(); ++index) {
+      const auto sample = (*contenders)[index].engine->run(kernel.rounds);
+      if (!sample) return fail(sample.error().code, sample.error().message, names[index]);
+      samples[index].push_back(sample->nanoseconds);
+    }
+  }
+  add_time_rows(report, kSuite, case_name, names, samples);
+  return {};
+}
+
+// The geometric mean over the kernels of each engine's ratio; minimum and maximum are its best and worst kernel.
+void summarize_ratios(Report& report) {
+  for (const ComputeEngineKind& kind : compute_engines()) {
+    std::vector<double> ratios;
+    for (const Row& row : report.rows) {
+      if (row.suite == kSuite && row.engine == kind.name && row.metric == "ratio_to_native")
+        ratios.push_back(row.summary.median);
+    }
+    if (ratios.empty()) continue;
+    const auto [lowest, highest] = std::ranges::minmax(ratios);
+    report.rows.push_back({kSuite,
+                           kGeometricMean,
+                           kind.name,
+                           "ratio_to_native",
+                           "ratio",
+                           {geometric_mean(ratios), lowest, highest, ratios.size()},
+                           fmt::format("over {} kernels; minimum and maximum are kernels", ratios.size())});
+  }
+}
+
+}  // namespace
+
+Suite compute_suite() {
+  return {kSuite,          "kernels on every engine, against native code of the same source", 15, cases, measure,
+          summarize_ratios};
+}
+
+}  // namespace caisson::bench

@@ -1,0 +1,47 @@
+#include "bench/kernels.h"
+
+// Native builds of the kernels, and the linked guests as the build embeds them (see bench/CMakeLists.txt).
+#define KERNEL(name, rounds)                                           \
+  extern "C" std::uint64_t caisson_kernel_##name(std::uint64_t);       \
+  extern "C" const std::uint8_t caisson_embedded_##name##_guest[];     \
+  extern "C" const std::uint8_t caisson_embedded_##name##_guest_end[]; \
+  extern "C" const std::uint8_t caisson_embedded_##name##_timed[];     \
+  extern "C" const std::uint8_t caisson_embedded_##name##_timed_end[];
+#include "bench/kernels.inc"
+#undef KERNEL
+
+#define PROGRAM(name)                                      \
+  extern "C" const std::uint8_t caisson_embedded_##name[]; \
+  extern "C" const std::uint8_t caisson_embedded_##name##_end[];
+PROGRAM(hello_guest)
+PROGRAM(resident_guest)
+PROGRAM(empty_native)
+#undef PROGRAM
+
+namespace caisson::bench {
+
+std::span<const Kernel> kernels() {
+#define KERNEL(name, rounds)                                                     \
+  Kernel{#name,                                                                  \
+         rounds,                                                                 \
+         caisson_kernel_##name,                                                  \
+         {caisson_embedded_##name##_guest, caisson_embedded_##name##_guest_end}, \
+         {caisson_embedded_##name##_timed, caisson_embedded_##name##_timed_end}},
+  static const Kernel kKernels[] = {
+#include "bench/kernels.inc"
+  };
+#undef KERNEL
+  return kKernels;
+}
+
+std::span<const std::uint8_t> hello_guest() { return {caisson_embedded_hello_guest, caisson_embedded_hello_guest_end}; }
+
+std::span<const std::uint8_t> resident_guest() {
+  return {caisson_embedded_resident_guest, caisson_embedded_resident_guest_end};
+}
+
+std::span<const std::uint8_t> empty_native() {
+  return {caisson_embedded_empty_native, caisson_embedded_empty_native_end};
+}
+
+}  // namespace caisson::bench

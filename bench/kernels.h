@@ -1,0 +1,26 @@
+// The kernels of guest/bench, in their three builds: native code in this process, a guest of functions only, and a Linux program
+// that times itself (guest/bench/timing_driver.cpp).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace caisson::bench {
+
+struct Kernel {
+  std::string_view name;
+  std::uint64_t rounds;  // of one sample
+  std::uint64_t (*native)(std::uint64_t rounds);
+  std::span<const std::uint8_t> guest;  // exports run(rounds)
+  std::span<const std::uint8_t> timed_program;  // reads rounds, writes nanoseconds and checksum
+};
+
+std::span<const Kernel> kernels();
+
+// Programs of guest/bench/programs: what the suites about processes and instances run.
+std::span<const std::uint8_t> hello_guest();  // static, with the C library: prints "hello"
+std::span<const std::uint8_t> resident_guest();  // static, with the C library: calls caisson_ready(); exports `answer`
+std::span<const std::uint8_t> empty_native();  // a host program that does nothing
+
+}  // namespace caisson::bench

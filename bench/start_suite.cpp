@@ -1,0 +1,94 @@
+// Suite `start`: the whole life of a process that runs a small program — fork, exec, load, run, exit — by the wall.
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "bench/child_process.h"
+#include "bench/kernels.h"
+#include "bench/suites.h"
+
+namespace caisson::bench {
+namespace {
+
+constexpr char kSuite[] = "start";
+constexpr char kCase[] = "hello";
+constexpr char kExpectedOutput[] = "hello\n";
+constexpr int kWarmUps = 5;
+
+std::vector<std::string> cases() { return {kCase}; }
+
+struct Contender {
+  std::string name;
+  std::vector<std::string> command;
+  std::string expected_output;
+};
+
+Result<std::vector<Contender>> contenders(const ProgramFolder& folder, Report& report) {
+  const auto empty = folder.add("empty", empty_native());
+  const auto hello = folder.add("hello", hello_guest());
+  if (!empty) return std::unexpected(empty.error());
+  if (!hello) return std::unexpected(hello.error());
+  std::vector<Contender> list = {
+      {"native", {*empty}, ""},
+      {"interp", {"/proc/self/exe", "run", "--tier=interp", *hello}, kExpectedOutput},
+  };
+  std::error_code error;
+  list[1].command[0] = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  if (error) return fail(ErrorCode::kIo, "cannot be read: " + error.message(), "/proc/self/exe");
+  if (const auto emulator = find_program("qemu-riscv64")) {
+    list.push_back({"qemu-riscv64", {emulator->string(), *hello}, kExpectedOutput});
+  } else {
+    add_absent(report, kSuite, "qemu-riscv64", "qemu-riscv64 is not in PATH");
+  }
+  return list;
+}
+
+// Each runs some times before it is timed, its output checked.
+Result<void> check(const std::vector<Contender>& list) {
+  for (const Contender& contender : list) {
+    for (int turn = 0; turn < kWarmUps; ++turn) {
+      std::string output;
+      const auto time = time_process(contender.command, &output);
+      if (!time) return std::unexpected(time.error());
+      if (output != contender.expected_output) {
+        return fail(ErrorCode::kInternal, fmt::format("printed \"{}\"", output), contender.name);
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> measure(const std::string& case_name, std::size_t runs, Report& report) {
+  const auto folder = ProgramFolder::create();
+  if (!folder) return std::unexpected(folder.error());
+  const auto list = contenders(*folder, report);
+  if (!list) return std::unexpected(list.error());
+  if (auto checked = check(*list); !checked) return checked;
+
+  std::vector<std::string> names;
+  for (const Contender& contender : *list) names.push_back(contender.name);
+  std::vector<std::vector<double>> samples(list->size());
+  for (std::size_t turn = 0; turn < runs; ++turn) {
+    for (std::size_t index = 0; index < list->size(); ++index) {
+      const auto time = time_process((*list)[index].command);
+      if (!time) return std::unexpected(time.error());
+      samples[index].push_back(static_cast<double>(time->count()));
+    }
+  }
+  add_time_rows(report, kSuite, case_name, names, samples);
+  for (std::size_t index = 1; index < list->size(); ++index) {
+    std::vector<double> differences;
+    for (std::size_t turn = 0; turn < runs; ++turn) differences.push_back(samples[index][turn] - samples[0][turn]);
+    report.rows.push_back({kSuite, case_name + " above native", names[index], "time_ns", "ns", summarize(differences),
+                           "wall time of a static hello less that of an empty native process in the same turn"});
+  }
+  return {};
+}
+
+}  // namespace
+
+Suite start_suite() {
+  return {kSuite, "starting and ending a process that prints one line", 200, cases, measure, nullptr};
+}
+
+}  // namespace caisson::bench

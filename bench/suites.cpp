@@ -1,0 +1,25 @@
+#include "bench/suites.h"
+
+#include <algorithm>
+
+namespace caisson::bench {
+
+void add_time_rows(Report& report, const std::string& suite, const std::string& case_name,
+                   const std::vector<std::string>& engines, const std::vector<std::vector<double>>& samples) {
+  for (std::size_t engine = 0; engine < engines.size(); ++engine) {
+    report.rows.push_back({suite, case_name, engines[engine], "time_ns", "ns", summarize(samples[engine]), ""});
+    if (engine == 0) continue;
+    std::vector<double> ratios;
+    for (std::size_t turn = 0; turn < samples[engine].size(); ++turn)
+      ratios.push_back(samples[engine][turn] / samples[0][turn]);
+    report.rows.push_back({suite, case_name, engines[engine], "ratio_to_native", "ratio", summarize(ratios), ""});
+  }
+}
+
+void add_absent(Report& report, const std::string& suite, const std::string& engine, const std::string& reason) {
+  const bool known = std::ranges::any_of(
+      report.absent, [&](const AbsentEngine& absent) { return absent.suite == suite && absent.engine == engine; });
+  if (!known) report.absent.push_back({suite, engine, reason});
+}
+
+}  // namespace caisson::bench
