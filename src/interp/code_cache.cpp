@@ -19,8 +19,11 @@ constexpr std::size_t kMaxMixedBlocks = 1024;
 // Records that one run may need: those of an instruction at each half-word of a page, and one to go on elsewhere.
 constexpr std::uint32_t kMaxRunRecords = memory::kPageSize / 2 * sizeof(Lowered::records) / sizeof(Record) + 2;
 
-constexpr std::array<std::uint8_t, kPinCount> kFirstPins = {riscv::kA0, riscv::kA1, riscv::kA2, riscv::kA3,
-                                                            riscv::kA4, riscv::kA5, riscv::kSp};
+// Arguments and temporaries, until samples tell more.
+constexpr Pins kFirstPins = {
+    .integers = {riscv::kA0, riscv::kA1, riscv::kA2, riscv::kA3, riscv::kA4, riscv::kA5, riscv::kSp},
+    .floats = {10, 11, 14, 15},  // fa0, fa1, fa4, fa5
+};
 
 constexpr std::uint32_t page_of(std::uint32_t pc) { return pc / memory::kPageSize; }
 
@@ -84,7 +87,8 @@ Fetched fetch_at(CodeReader& reader, std::uint32_t pc) {
 
 }  // namespace
 
-CodeCache::CodeCache(memory::AddressSpace& memory, CacheMode mode) : memory_(memory), mode_(mode) {
+CodeCache::CodeCache(memory::AddressSpace& memory, CacheMode mode)
+    : memory_(memory), mode_(mode), pins_(kFirstPins), classes_(kFirstPins) {
   void* range =
       ::mmap(nullptr, kContextBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (range == MAP_FAILED) return;
@@ -99,9 +103,11 @@ CodeCache::~CodeCache() {
   if (context_ != nullptr) ::munmap(context_, kContextBytes);
 }
 
-void CodeCache::set_pins(const std::array<std::uint8_t, kPinCount>& pins) {
-  std::copy(pins.begin(), pins.end(), context_->pins.begin());
-  classes_ = classes_of(context_->pins);
+void CodeCache::set_pins(const Pins& pins) {
+  std::copy(pins.integers.begin(), pins.integers.end(), context_->pins.begin());
+  std::copy(pins.floats.begin(), pins.floats.end(), context_->float_pins.begin());
+  pins_ = pins;
+  classes_ = ClassMap(pins);
   flush();
 }
 

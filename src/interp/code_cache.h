@@ -34,7 +34,8 @@ class CodeCache {
   Context* context() { return context_; }
 
   // Chooses other pins; everything is decoded anew.
-  void set_pins(const std::array<std::uint8_t, kPinCount>& pins);
+  void set_pins(const Pins& pins);
+  const Pins& pins() const { return pins_; }
 
   // See resolve.h.
   const Record* resolve(riscv::HartState& hart);
@@ -73,7 +74,8 @@ class CodeCache {
   memory::AddressSpace& memory_;
   const CacheMode mode_;
   Context* context_ = nullptr;
-  ClassMap classes_{};
+  Pins pins_;
+  ClassMap classes_;
   std::uint32_t next_record_ = 1;
   std::uint32_t next_chunk_ = 1;
   std::vector<std::uint32_t> used_chunks_;  // indexes of the chunk table that are in use

@@ -2,8 +2,8 @@
 //
 // Saves what the C++ ABI wants kept, loads the handlers' arguments into the registers that preserve_none gives them (record.h)
 // and runs handlers until one returns. The stack pointer that handlers see goes to context->scope.host_stack, so that fault
-// recovery can resume at the landing with it. Offsets: Context::pins 0, Context::scope.host_stack 16 (checked in
-// interpreter.cpp); HartState::x 0.
+// recovery can resume at the landing with it. Offsets: Context::pins 0, float_pins 8, scope.host_stack 24; HartState::x
+// 0, f 264 (checked in interpreter.cpp).
 
         .text
         .globl  caisson_interp_enter
@@ -39,7 +39,7 @@ caisson_interp_enter:
         movq    %rcx, %r14
         movq    %r8, %r15
         leaq    -8(%rsp), %rax
-        movq    %rax, 16(%r10)
+        movq    %rax, 24(%r10)
 
         .macro  load_pin index, into
         movzbl  \index(%r10), %eax
@@ -52,6 +52,15 @@ caisson_interp_enter:
         load_pin 4, %r8
         load_pin 5, %r9
         load_pin 6, %r11
+
+        .macro  load_float_pin index, into
+        movzbl  8+\index(%r10), %eax
+        movsd   264(%r12,%rax,8), \into
+        .endm
+        load_float_pin 0, %xmm0
+        load_float_pin 1, %xmm1
+        load_float_pin 2, %xmm2
+        load_float_pin 3, %xmm3
 
         call    *(%r13)
 

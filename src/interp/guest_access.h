@@ -21,11 +21,16 @@ namespace caisson::interp {
   register std::uint64_t caisson_p3 __asm__("rcx") = p3;                    \
   register std::uint64_t caisson_p4 __asm__("r8") = p4;                     \
   register std::uint64_t caisson_p5 __asm__("r9") = p5;                     \
-  register std::uint64_t caisson_p6 __asm__("r11") = p6
+  register std::uint64_t caisson_p6 __asm__("r11") = p6;                    \
+  register double caisson_q0 __asm__("xmm0") = q0;                          \
+  register double caisson_q1 __asm__("xmm1") = q1;                          \
+  register double caisson_q2 __asm__("xmm2") = q2;                          \
+  register double caisson_q3 __asm__("xmm3") = q3
 
 #define CAISSON_PINNED_INPUTS                                                                                  \
   "r"(caisson_window), "r"(caisson_hart), "r"(caisson_ip), "r"(caisson_gas), "r"(caisson_p0), "r"(caisson_p1), \
-      "r"(caisson_p2), "r"(caisson_p3), "r"(caisson_p4), "r"(caisson_p5), "r"(caisson_p6)
+      "r"(caisson_p2), "r"(caisson_p3), "r"(caisson_p4), "r"(caisson_p5), "r"(caisson_p6), "x"(caisson_q0),    \
+      "x"(caisson_q1), "x"(caisson_q2), "x"(caisson_q3)
 
 // Loads with `instruction` (e.g. "movzbl (%[window],%[address]), %k[value]") into a new variable `result`.
 #define CAISSON_GUEST_LOAD(instruction, guest_address, result)                                                  \

@@ -36,16 +36,25 @@ Handler select_immediate_form(riscv::Op op, unsigned rd_class, unsigned rs1_clas
 Handler select_load_immediate(unsigned rd_class);
 Handler select_load_address(unsigned rd_class);
 Handler select_move(unsigned rd_class, unsigned rs1_class);
-// Integer and FP loads (a = rd) and stores (a = rs2), b = rs1, imm. FP ones ignore the class of a.
+// Integer and FP loads (a = rd) and stores (a = rs2), b = rs1, imm. Those of singles ignore the class of a.
 Handler select_memory(riscv::Op op, unsigned value_class, unsigned rs1_class);
-// FP computational instructions: a = rd, b = rs1, c = rs2, d = rs3; for those with an integer operand its class. Null where
-// the host cannot do it under this static rounding mode; e always holds the rounding mode for the generic form.
+// FP computational instructions: a = rd, b = rs1, c = rs2, d = rs3, e = the rounding mode, for the slow path. Null where the
+// host cannot do it under this static rounding mode, or where there is no such handler.
+// On doubles, by the class of every operand (integer or FP, as the instruction has it); fused ones leave rd in memory.
+struct FloatClasses {
+  unsigned rd = 0, rs1 = 0, rs2 = 0, rs3 = 0;
+};
+Handler select_double(riscv::Op op, std::uint8_t rounding_mode, const FloatClasses& classes);
+Handler select_float_move(unsigned rd_class, unsigned rs1_class);
+// With FP operands in memory, by the class of an integer operand.
 Handler select_float(riscv::Op op, std::uint8_t rounding_mode, unsigned integer_class);
 // Everything else, performed on the state in memory: a, b, c, d, e, or imm in place of c, d, e. Pinned sources must have been
 // written by select_write_back() records, and a pinned rd is then read by a select_read_again() record: a = the register.
 Handler select_generic(riscv::Op op);
 Handler select_write_back(unsigned pin);
 Handler select_read_again(unsigned pin);
+Handler select_float_write_back(unsigned pin);
+Handler select_float_read_again(unsigned pin);
 // The same on any state of the pins.
 Handler select_spilling(riscv::Op op);
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <utility>
 
@@ -47,6 +48,25 @@ namespace caisson::interp {
       hart->x[ip->field] = caisson_value;        \
   } while (0)
 
+// The same for double-precision operands, by floating-point class.
+#define CAISSON_GET_DOUBLE(K, field) \
+  ((K) == 0 ? q0 : (K) == 1 ? q1 : (K) == 2 ? q2 : (K) == 3 ? q3 : std::bit_cast<double>(hart->f[ip->field]))
+
+#define CAISSON_SET_DOUBLE(K, field, value)                             \
+  do {                                                                  \
+    const double caisson_value = (value);                               \
+    if constexpr ((K) == 0)                                             \
+      q0 = caisson_value;                                               \
+    else if constexpr ((K) == 1)                                        \
+      q1 = caisson_value;                                               \
+    else if constexpr ((K) == 2)                                        \
+      q2 = caisson_value;                                               \
+    else if constexpr ((K) == 3)                                        \
+      q3 = caisson_value;                                               \
+    else                                                                \
+      hart->f[ip->field] = std::bit_cast<std::uint64_t>(caisson_value); \
+  } while (0)
+
 #define CAISSON_DISPATCH() [[clang::musttail]] return ip->handler(CAISSON_INTERP_ARGUMENTS)
 
 // To the next instruction of the same block.
@@ -66,27 +86,37 @@ namespace caisson::interp {
   } while (0)
 
 // Writes the pins back into HartState::x, and reads them again.
-#define CAISSON_SPILL()                                \
-  do {                                                 \
-    const auto& caisson_pins = context_of(hart)->pins; \
-    hart->x[caisson_pins[0]] = p0;                     \
-    hart->x[caisson_pins[1]] = p1;                     \
-    hart->x[caisson_pins[2]] = p2;                     \
-    hart->x[caisson_pins[3]] = p3;                     \
-    hart->x[caisson_pins[4]] = p4;                     \
-    hart->x[caisson_pins[5]] = p5;                     \
-    hart->x[caisson_pins[6]] = p6;                     \
+#define CAISSON_SPILL()                                                \
+  do {                                                                 \
+    const auto& caisson_pins = context_of(hart)->pins;                 \
+    hart->x[caisson_pins[0]] = p0;                                     \
+    hart->x[caisson_pins[1]] = p1;                                     \
+    hart->x[caisson_pins[2]] = p2;                                     \
+    hart->x[caisson_pins[3]] = p3;                                     \
+    hart->x[caisson_pins[4]] = p4;                                     \
+    hart->x[caisson_pins[5]] = p5;                                     \
+    hart->x[caisson_pins[6]] = p6;                                     \
+    const auto& caisson_float_pins = context_of(hart)->float_pins;     \
+    hart->f[caisson_float_pins[0]] = std::bit_cast<std::uint64_t>(q0); \
+    hart->f[caisson_float_pins[1]] = std::bit_cast<std::uint64_t>(q1); \
+    hart->f[caisson_float_pins[2]] = std::bit_cast<std::uint64_t>(q2); \
+    hart->f[caisson_float_pins[3]] = std::bit_cast<std::uint64_t>(q3); \
   } while (0)
-#define CAISSON_RELOAD()                               \
-  do {                                                 \
-    const auto& caisson_pins = context_of(hart)->pins; \
-    p0 = hart->x[caisson_pins[0]];                     \
-    p1 = hart->x[caisson_pins[1]];                     \
-    p2 = hart->x[caisson_pins[2]];                     \
-    p3 = hart->x[caisson_pins[3]];                     \
-    p4 = hart->x[caisson_pins[4]];                     \
-    p5 = hart->x[caisson_pins[5]];                     \
-    p6 = hart->x[caisson_pins[6]];                     \
+#define CAISSON_RELOAD()                                           \
+  do {                                                             \
+    const auto& caisson_pins = context_of(hart)->pins;             \
+    p0 = hart->x[caisson_pins[0]];                                 \
+    p1 = hart->x[caisson_pins[1]];                                 \
+    p2 = hart->x[caisson_pins[2]];                                 \
+    p3 = hart->x[caisson_pins[3]];                                 \
+    p4 = hart->x[caisson_pins[4]];                                 \
+    p5 = hart->x[caisson_pins[5]];                                 \
+    p6 = hart->x[caisson_pins[6]];                                 \
+    const auto& caisson_float_pins = context_of(hart)->float_pins; \
+    q0 = std::bit_cast<double>(hart->f[caisson_float_pins[0]]);    \
+    q1 = std::bit_cast<double>(hart->f[caisson_float_pins[1]]);    \
+    q2 = std::bit_cast<double>(hart->f[caisson_float_pins[2]]);    \
+    q3 = std::bit_cast<double>(hart->f[caisson_float_pins[3]]);    \
   } while (0)
 
 // Shared handlers (handlers_control.cpp).

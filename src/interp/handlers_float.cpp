@@ -1,62 +1,10 @@
-// Floating point at host speed: the host's scalar instructions under the guest's rounding mode.
-//
-// While handlers run, MXCSR holds the guest's rounding mode and collects its flags; both architectures detect tininess after
-// rounding, so inexact, underflow, overflow, division by zero and invalid agree. What differs is done here: NaN results are
-// canonical, single precision is NaN-boxed, minimum, maximum and conversions have RISC-V's corner results. What the host has not
-// (round to nearest, ties away; static rounding modes) goes to the generic handlers and soft_float.h.
-// Host arithmetic stands in assembly, since a compiler may assume the default environment for anything else.
-#include <bit>
-#include <cstdint>
-
-#include "interp/handler_select.h"
-#include "interp/handler_support.h"
+// Floating-point instructions that work on HartState::f: single precision, and what is rare on doubles.
+#include "interp/float_support.h"
 
 namespace caisson::interp {
 namespace {
 
 using riscv::Op;
-
-constexpr std::uint64_t kCanonicalDouble = 0x7FF8000000000000;
-constexpr std::uint32_t kCanonicalSingle = 0x7FC00000;
-constexpr std::uint64_t kBox = 0xFFFFFFFF00000000;
-
-// How each precision lies in a register. A single that is not boxed reads as the canonical NaN (section 21.2 of the manual).
-struct Double {
-  using Float = double;
-  using Bits = std::uint64_t;
-  static constexpr Bits kSign = Bits{1} << 63;
-  static constexpr Bits kQuiet = Bits{1} << 51;
-  static Bits bits(std::uint64_t reg) { return reg; }
-  static Float read(std::uint64_t reg) { return std::bit_cast<Float>(reg); }
-  static std::uint64_t box(Bits bits) { return bits; }
-  static constexpr Bits kCanonical = kCanonicalDouble;
-};
-struct Single {
-  using Float = float;
-  using Bits = std::uint32_t;
-  static constexpr Bits kSign = Bits{1} << 31;
-  static constexpr Bits kQuiet = Bits{1} << 22;
-  static Bits bits(std::uint64_t reg) { return reg >= kBox ? static_cast<Bits>(reg) : kCanonicalSingle; }
-  static Float read(std::uint64_t reg) { return std::bit_cast<Float>(bits(reg)); }
-  static std::uint64_t box(Bits bits) { return kBox | bits; }
-  static constexpr Bits kCanonical = kCanonicalSingle;
-};
-
-template <class Precision>
-[[gnu::always_inline]] inline std::uint64_t box_result(typename Precision::Float value) {
-  return Precision::box(value != value ? Precision::kCanonical : std::bit_cast<typename Precision::Bits>(value));
-}
-
-template <Op op>
-CAISSON_HANDLER spilling_handler(CAISSON_INTERP_PARAMETERS) {
-  [[clang::musttail]] return select_spilling(op)(CAISSON_INTERP_ARGUMENTS);
-}
-
-// Rounding modes that MXCSR cannot express (frm 4 … 7) make the generic form of the instruction run.
-#define CAISSON_NEEDS_HOST_ROUNDING(op)                                        \
-  if (hart->frm > 3) [[unlikely]] {                                            \
-    [[clang::musttail]] return spilling_handler<op>(CAISSON_INTERP_ARGUMENTS); \
-  }
 
 #define CAISSON_FLOAT_BINARY(name, op, Precision, instruction)          \
   CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                     \
@@ -67,10 +15,6 @@ CAISSON_HANDLER spilling_handler(CAISSON_INTERP_PARAMETERS) {
     hart->f[ip->a] = box_result<Precision>(value);                      \
     CAISSON_NEXT();                                                     \
   }
-CAISSON_FLOAT_BINARY(fadd_d, Op::kFaddD, Double, "addsd")
-CAISSON_FLOAT_BINARY(fsub_d, Op::kFsubD, Double, "subsd")
-CAISSON_FLOAT_BINARY(fmul_d, Op::kFmulD, Double, "mulsd")
-CAISSON_FLOAT_BINARY(fdiv_d, Op::kFdivD, Double, "divsd")
 CAISSON_FLOAT_BINARY(fadd_s, Op::kFaddS, Single, "addss")
 CAISSON_FLOAT_BINARY(fsub_s, Op::kFsubS, Single, "subss")
 CAISSON_FLOAT_BINARY(fmul_s, Op::kFmulS, Single, "mulss")
@@ -84,23 +28,7 @@ CAISSON_FLOAT_BINARY(fdiv_s, Op::kFdivS, Single, "divss")
     hart->f[ip->a] = box_result<Precision>(value);           \
     CAISSON_NEXT();                                          \
   }
-CAISSON_FLOAT_ROOT(fsqrt_d, Op::kFsqrtD, Double, "sqrtsd")
 CAISSON_FLOAT_ROOT(fsqrt_s, Op::kFsqrtS, Single, "sqrtss")
-
-template <class Precision>
-bool is_nan(typename Precision::Bits bits) {
-  constexpr auto kInfinity = static_cast<typename Precision::Bits>(Precision::kCanonical & ~Precision::kQuiet);
-  return (bits & ~Precision::kSign) > kInfinity;
-}
-
-// infinity × 0 + quiet NaN is invalid in RISC-V (section 21.6), and silent in x86.
-template <class Precision>
-[[gnu::always_inline]] inline bool is_infinity_times_zero(typename Precision::Float a, typename Precision::Float b) {
-  constexpr auto kInfinity = static_cast<typename Precision::Bits>(Precision::kCanonical & ~Precision::kQuiet);
-  const auto magnitude_a = std::bit_cast<typename Precision::Bits>(a) & ~Precision::kSign;
-  const auto magnitude_b = std::bit_cast<typename Precision::Bits>(b) & ~Precision::kSign;
-  return (magnitude_a == kInfinity && magnitude_b == 0) || (magnitude_a == 0 && magnitude_b == kInfinity);
-}
 
 #define CAISSON_FLOAT_FUSED(name, op, Precision, instruction)                                \
   CAISSON_HANDLER name(CAISSON_INTERP_PARAMETERS) {                                          \
@@ -116,10 +44,6 @@ template <class Precision>
     hart->f[ip->a] = box_result<Precision>(value);                                           \
     CAISSON_NEXT();                                                                          \
   }
-CAISSON_FLOAT_FUSED(fmadd_d, Op::kFmaddD, Double, "vfmadd213sd")
-CAISSON_FLOAT_FUSED(fmsub_d, Op::kFmsubD, Double, "vfmsub213sd")
-CAISSON_FLOAT_FUSED(fnmsub_d, Op::kFnmsubD, Double, "vfnmadd213sd")
-CAISSON_FLOAT_FUSED(fnmadd_d, Op::kFnmaddD, Double, "vfnmsub213sd")
 CAISSON_FLOAT_FUSED(fmadd_s, Op::kFmaddS, Single, "vfmadd213ss")
 CAISSON_FLOAT_FUSED(fmsub_s, Op::kFmsubS, Single, "vfmsub213ss")
 CAISSON_FLOAT_FUSED(fnmsub_s, Op::kFnmsubS, Single, "vfnmadd213ss")
@@ -133,9 +57,6 @@ CAISSON_FLOAT_FUSED(fnmadd_s, Op::kFnmaddS, Single, "vfnmsub213ss")
     hart->f[ip->a] = Precision::box((magnitude & ~Precision::kSign) | ((sign) & Precision::kSign)); \
     CAISSON_NEXT();                                                                                 \
   }
-CAISSON_SIGN_INJECTION(fsgnj_d, Double, other)
-CAISSON_SIGN_INJECTION(fsgnjn_d, Double, ~other)
-CAISSON_SIGN_INJECTION(fsgnjx_d, Double, magnitude ^ other)
 CAISSON_SIGN_INJECTION(fsgnj_s, Single, other)
 CAISSON_SIGN_INJECTION(fsgnjn_s, Single, ~other)
 CAISSON_SIGN_INJECTION(fsgnjx_s, Single, magnitude ^ other)
@@ -181,78 +102,24 @@ CAISSON_HANDLER fcvt_s_d(CAISSON_INTERP_PARAMETERS) {
   CAISSON_NEXT();
 }
 
-Handler select_float_only(Op op) {
-  switch (op) {
-    case Op::kFaddD:
-      return fadd_d;
-    case Op::kFsubD:
-      return fsub_d;
-    case Op::kFmulD:
-      return fmul_d;
-    case Op::kFdivD:
-      return fdiv_d;
-    case Op::kFsqrtD:
-      return fsqrt_d;
-    case Op::kFaddS:
-      return fadd_s;
-    case Op::kFsubS:
-      return fsub_s;
-    case Op::kFmulS:
-      return fmul_s;
-    case Op::kFdivS:
-      return fdiv_s;
-    case Op::kFsqrtS:
-      return fsqrt_s;
-    case Op::kFsgnjD:
-      return fsgnj_d;
-    case Op::kFsgnjnD:
-      return fsgnjn_d;
-    case Op::kFsgnjxD:
-      return fsgnjx_d;
-    case Op::kFsgnjS:
-      return fsgnj_s;
-    case Op::kFsgnjnS:
-      return fsgnjn_s;
-    case Op::kFsgnjxS:
-      return fsgnjx_s;
-    case Op::kFminD:
-      return fmin_d;
-    case Op::kFmaxD:
-      return fmax_d;
-    case Op::kFminS:
-      return fmin_s;
-    case Op::kFmaxS:
-      return fmax_s;
-    case Op::kFcvtDS:
-      return fcvt_d_s;
-    case Op::kFcvtSD:
-      return fcvt_s_d;
-    default:
-      break;
-  }
-  static const bool has_fma = __builtin_cpu_supports("fma");
-  if (!has_fma) return nullptr;
-  switch (op) {
-    case Op::kFmaddD:
-      return fmadd_d;
-    case Op::kFmsubD:
-      return fmsub_d;
-    case Op::kFnmsubD:
-      return fnmsub_d;
-    case Op::kFnmaddD:
-      return fnmadd_d;
-    case Op::kFmaddS:
-      return fmadd_s;
-    case Op::kFmsubS:
-      return fmsub_s;
-    case Op::kFnmsubS:
-      return fnmsub_s;
-    case Op::kFnmaddS:
-      return fnmadd_s;
-    default:
-      return nullptr;
-  }
-}
+struct Row {
+  Op op;
+  Handler handler;
+};
+
+constexpr Row kRows[] = {
+    {Op::kFaddS, fadd_s},    {Op::kFsubS, fsub_s},    {Op::kFmulS, fmul_s},     {Op::kFdivS, fdiv_s},
+    {Op::kFsqrtS, fsqrt_s},  {Op::kFsgnjS, fsgnj_s},  {Op::kFsgnjnS, fsgnjn_s}, {Op::kFsgnjxS, fsgnjx_s},
+    {Op::kFminS, fmin_s},    {Op::kFmaxS, fmax_s},    {Op::kFminD, fmin_d},     {Op::kFmaxD, fmax_d},
+    {Op::kFcvtDS, fcvt_d_s}, {Op::kFcvtSD, fcvt_s_d},
+};
+
+constexpr Row kFusedRows[] = {
+    {Op::kFmaddS, fmadd_s},
+    {Op::kFmsubS, fmsub_s},
+    {Op::kFnmsubS, fnmsub_s},
+    {Op::kFnmaddS, fnmadd_s},
+};
 
 // --- with an integer operand or result, by its class ---
 
@@ -267,9 +134,6 @@ Handler select_float_only(Op op) {
     CAISSON_SET(D, a, static_cast<std::uint64_t>(holds & ordered));                      \
     CAISSON_NEXT();                                                                      \
   }
-CAISSON_FLOAT_COMPARE(feq_d, Double, "ucomisd %3, %2\n\tsete %0\n\tsetnp %1")
-CAISSON_FLOAT_COMPARE(flt_d, Double, "comisd %2, %3\n\tseta %0\n\tsetnp %1")
-CAISSON_FLOAT_COMPARE(fle_d, Double, "comisd %2, %3\n\tsetae %0\n\tsetnp %1")
 CAISSON_FLOAT_COMPARE(feq_s, Single, "ucomiss %3, %2\n\tsete %0\n\tsetnp %1")
 CAISSON_FLOAT_COMPARE(flt_s, Single, "comiss %2, %3\n\tseta %0\n\tsetnp %1")
 CAISSON_FLOAT_COMPARE(fle_s, Single, "comiss %2, %3\n\tsetae %0\n\tsetnp %1")
@@ -301,21 +165,19 @@ CAISSON_FLOAT_COMPARE(fle_s, Single, "comiss %2, %3\n\tsetae %0\n\tsetnp %1")
     CAISSON_SET(D, a, static_cast<std::uint64_t>(extend));                                \
     CAISSON_NEXT();                                                                       \
   }
-// Below these no rounding mode leaves the range: 2^32 - 2^9 (exact in single precision, which has 24 bits), and 2^63.
 #define CAISSON_TO_INTEGERS(suffix, Suffix, Precision, letter)                                                       \
   CAISSON_TO_SIGNED(fcvt_w_##suffix, Op::kFcvtW##Suffix, Precision, "cvts" letter "2si", 32, INT32_MIN)              \
   CAISSON_TO_SIGNED(fcvt_l_##suffix, Op::kFcvtL##Suffix, Precision, "cvts" letter "2siq", 64, INT64_MIN)             \
-  CAISSON_TO_UNSIGNED(fcvt_wu_##suffix, Op::kFcvtWu##Suffix, Precision, "cvts" letter "2siq", 4294966784.0,          \
+  CAISSON_TO_UNSIGNED(fcvt_wu_##suffix, Op::kFcvtWu##Suffix, Precision, "cvts" letter "2siq", kLimitOfUnsignedWords, \
                       static_cast<std::int32_t>(value))                                                              \
-  CAISSON_TO_UNSIGNED(fcvt_lu_##suffix, Op::kFcvtLu##Suffix, Precision, "cvts" letter "2siq", 9223371487098961920.0, \
+  CAISSON_TO_UNSIGNED(fcvt_lu_##suffix, Op::kFcvtLu##Suffix, Precision, "cvts" letter "2siq", kLimitOfUnsignedLongs, \
                       value)                                                                                         \
   CAISSON_TO_SIGNED(fcvt_w_##suffix##_rtz, Op::kFcvtW##Suffix, Precision, "cvtts" letter "2si", 32, INT32_MIN)       \
   CAISSON_TO_SIGNED(fcvt_l_##suffix##_rtz, Op::kFcvtL##Suffix, Precision, "cvtts" letter "2siq", 64, INT64_MIN)      \
-  CAISSON_TO_UNSIGNED(fcvt_wu_##suffix##_rtz, Op::kFcvtWu##Suffix, Precision, "cvtts" letter "2siq", 4294966784.0,   \
-                      static_cast<std::int32_t>(value))                                                              \
+  CAISSON_TO_UNSIGNED(fcvt_wu_##suffix##_rtz, Op::kFcvtWu##Suffix, Precision, "cvtts" letter "2siq",                 \
+                      kLimitOfUnsignedWords, static_cast<std::int32_t>(value))                                       \
   CAISSON_TO_UNSIGNED(fcvt_lu_##suffix##_rtz, Op::kFcvtLu##Suffix, Precision, "cvtts" letter "2siq",                 \
-                      9223371487098961920.0, value)
-CAISSON_TO_INTEGERS(d, D, Double, "d")
+                      kLimitOfUnsignedLongs, value)
 CAISSON_TO_INTEGERS(s, S, Single, "s")
 
 // Conversions from integers: `fits` says which values the host's signed conversion takes.
@@ -341,23 +203,12 @@ CAISSON_TO_INTEGERS(s, S, Single, "s")
                        std::int64_t, true)                                                                        \
   CAISSON_FROM_INTEGER(fcvt_##suffix##_lu, Op::kFcvt##Suffix##Lu, Precision, "cvtsi2s" letter "q", std::int64_t,  \
                        std::int64_t, operand >= 0)
-CAISSON_FROM_INTEGERS(d, D, Double, "d")
 CAISSON_FROM_INTEGERS(s, S, Single, "s")
 
 // Moves between the register files and classification.
 template <unsigned D>
-CAISSON_HANDLER fmv_x_d(CAISSON_INTERP_PARAMETERS) {
-  CAISSON_SET(D, a, hart->f[ip->b]);
-  CAISSON_NEXT();
-}
-template <unsigned D>
 CAISSON_HANDLER fmv_x_w(CAISSON_INTERP_PARAMETERS) {
   CAISSON_SET(D, a, static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(hart->f[ip->b]))));
-  CAISSON_NEXT();
-}
-template <unsigned A>
-CAISSON_HANDLER fmv_d_x(CAISSON_INTERP_PARAMETERS) {
-  hart->f[ip->a] = CAISSON_GET(A, b);
   CAISSON_NEXT();
 }
 template <unsigned A>
@@ -397,18 +248,7 @@ CAISSON_HANDLER fclass_s(CAISSON_INTERP_PARAMETERS) {
   };                                                \
   constexpr auto function##_table = make_table<function##_maker>(std::make_index_sequence<kClassCount>())
 
-CAISSON_INTEGER_CLASS_TABLE(feq_d);
-CAISSON_INTEGER_CLASS_TABLE(flt_d);
-CAISSON_INTEGER_CLASS_TABLE(fle_d);
 CAISSON_INTEGER_CLASS_TABLE(fclass_d);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_w_d);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_d_w);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_wu_d);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_d_wu);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_l_d);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_d_l);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_lu_d);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_d_lu);
 CAISSON_INTEGER_CLASS_TABLE(feq_s);
 CAISSON_INTEGER_CLASS_TABLE(flt_s);
 CAISSON_INTEGER_CLASS_TABLE(fle_s);
@@ -421,14 +261,8 @@ CAISSON_INTEGER_CLASS_TABLE(fcvt_l_s);
 CAISSON_INTEGER_CLASS_TABLE(fcvt_s_l);
 CAISSON_INTEGER_CLASS_TABLE(fcvt_lu_s);
 CAISSON_INTEGER_CLASS_TABLE(fcvt_s_lu);
-CAISSON_INTEGER_CLASS_TABLE(fmv_x_d);
 CAISSON_INTEGER_CLASS_TABLE(fmv_x_w);
-CAISSON_INTEGER_CLASS_TABLE(fmv_d_x);
 CAISSON_INTEGER_CLASS_TABLE(fmv_w_x);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_w_d_rtz);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_wu_d_rtz);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_l_d_rtz);
-CAISSON_INTEGER_CLASS_TABLE(fcvt_lu_d_rtz);
 CAISSON_INTEGER_CLASS_TABLE(fcvt_w_s_rtz);
 CAISSON_INTEGER_CLASS_TABLE(fcvt_wu_s_rtz);
 CAISSON_INTEGER_CLASS_TABLE(fcvt_l_s_rtz);
@@ -439,40 +273,49 @@ struct IntegerClassRow {
   const Handler* handlers;
 };
 constexpr IntegerClassRow kIntegerClassRows[] = {
-    {Op::kFeqD, feq_d_table.data()},        {Op::kFltD, flt_d_table.data()},
-    {Op::kFleD, fle_d_table.data()},        {Op::kFclassD, fclass_d_table.data()},
-    {Op::kFcvtWD, fcvt_w_d_table.data()},   {Op::kFcvtDW, fcvt_d_w_table.data()},
-    {Op::kFcvtWuD, fcvt_wu_d_table.data()}, {Op::kFcvtDWu, fcvt_d_wu_table.data()},
-    {Op::kFcvtLD, fcvt_l_d_table.data()},   {Op::kFcvtDL, fcvt_d_l_table.data()},
-    {Op::kFcvtLuD, fcvt_lu_d_table.data()}, {Op::kFcvtDLu, fcvt_d_lu_table.data()},
-    {Op::kFeqS, feq_s_table.data()},        {Op::kFltS, flt_s_table.data()},
-    {Op::kFleS, fle_s_table.data()},        {Op::kFclassS, fclass_s_table.data()},
-    {Op::kFcvtWS, fcvt_w_s_table.data()},   {Op::kFcvtSW, fcvt_s_w_table.data()},
-    {Op::kFcvtWuS, fcvt_wu_s_table.data()}, {Op::kFcvtSWu, fcvt_s_wu_table.data()},
-    {Op::kFcvtLS, fcvt_l_s_table.data()},   {Op::kFcvtSL, fcvt_s_l_table.data()},
-    {Op::kFcvtLuS, fcvt_lu_s_table.data()}, {Op::kFcvtSLu, fcvt_s_lu_table.data()},
-    {Op::kFmvXD, fmv_x_d_table.data()},     {Op::kFmvXW, fmv_x_w_table.data()},
-    {Op::kFmvDX, fmv_d_x_table.data()},     {Op::kFmvWX, fmv_w_x_table.data()},
+    {Op::kFclassD, fclass_d_table.data()},  {Op::kFeqS, feq_s_table.data()},
+    {Op::kFltS, flt_s_table.data()},        {Op::kFleS, fle_s_table.data()},
+    {Op::kFclassS, fclass_s_table.data()},  {Op::kFcvtWS, fcvt_w_s_table.data()},
+    {Op::kFcvtSW, fcvt_s_w_table.data()},   {Op::kFcvtWuS, fcvt_wu_s_table.data()},
+    {Op::kFcvtSWu, fcvt_s_wu_table.data()}, {Op::kFcvtLS, fcvt_l_s_table.data()},
+    {Op::kFcvtSL, fcvt_s_l_table.data()},   {Op::kFcvtLuS, fcvt_lu_s_table.data()},
+    {Op::kFcvtSLu, fcvt_s_lu_table.data()}, {Op::kFmvXW, fmv_x_w_table.data()},
+    {Op::kFmvWX, fmv_w_x_table.data()},
 };
 constexpr IntegerClassRow kTowardZeroRows[] = {
-    {Op::kFcvtWD, fcvt_w_d_rtz_table.data()}, {Op::kFcvtWuD, fcvt_wu_d_rtz_table.data()},
-    {Op::kFcvtLD, fcvt_l_d_rtz_table.data()}, {Op::kFcvtLuD, fcvt_lu_d_rtz_table.data()},
-    {Op::kFcvtWS, fcvt_w_s_rtz_table.data()}, {Op::kFcvtWuS, fcvt_wu_s_rtz_table.data()},
-    {Op::kFcvtLS, fcvt_l_s_rtz_table.data()}, {Op::kFcvtLuS, fcvt_lu_s_rtz_table.data()},
+    {Op::kFcvtWS, fcvt_w_s_rtz_table.data()},
+    {Op::kFcvtWuS, fcvt_wu_s_rtz_table.data()},
+    {Op::kFcvtLS, fcvt_l_s_rtz_table.data()},
+    {Op::kFcvtLuS, fcvt_lu_s_rtz_table.data()},
 };
 
 }  // namespace
 
+bool has_fused_multiply_add() {
+  static const bool has_fma = __builtin_cpu_supports("fma");
+  return has_fma;
+}
+
+bool uses_host_rounding(Op op, std::uint8_t rounding_mode) {
+  const riscv::InstructionInfo& row = riscv::info(op);
+  const bool is_static = rounding_mode != static_cast<std::uint8_t>(riscv::RoundingMode::kDynamic);
+  return !row.has(riscv::traits::kRoundingMode) || !is_static || row.has(riscv::traits::kExact);
+}
+
 Handler select_float(Op op, std::uint8_t rounding_mode, unsigned integer_class) {
-  const bool is_static = riscv::info(op).has(riscv::traits::kRoundingMode) &&
-                         rounding_mode != static_cast<std::uint8_t>(riscv::RoundingMode::kDynamic);
-  if (is_static && rounding_mode == static_cast<std::uint8_t>(riscv::RoundingMode::kTowardZero)) {
+  if (!uses_host_rounding(op, rounding_mode)) {
+    if (rounding_mode != static_cast<std::uint8_t>(riscv::RoundingMode::kTowardZero)) return nullptr;
     for (const IntegerClassRow& row : kTowardZeroRows) {
       if (row.op == op) return row.handlers[integer_class];
     }
+    return nullptr;
   }
-  if (is_static && !riscv::info(op).has(riscv::traits::kExact)) return nullptr;
-  if (Handler handler = select_float_only(op)) return handler;
+  for (const Row& row : kRows) {
+    if (row.op == op) return row.handler;
+  }
+  for (const Row& row : kFusedRows) {
+    if (row.op == op) return has_fused_multiply_add() ? row.handler : nullptr;
+  }
   for (const IntegerClassRow& row : kIntegerClassRows) {
     if (row.op == op) return row.handlers[integer_class];
   }

@@ -43,10 +43,10 @@ CAISSON_HANDLER load_float(CAISSON_INTERP_PARAMETERS) {
   hart->f[ip->a] = loaded | 0xFFFFFFFF00000000;
   CAISSON_NEXT();
 }
-template <unsigned Unused, unsigned A>
+template <unsigned D, unsigned A>
 CAISSON_HANDLER load_double(CAISSON_INTERP_PARAMETERS) {
   CAISSON_GUEST_LOAD("movq (%[window],%[address]), %[value]", CAISSON_ADDRESS(A), loaded)
-  hart->f[ip->a] = loaded;
+  CAISSON_SET_DOUBLE(D, a, std::bit_cast<double>(loaded));
   CAISSON_NEXT();
 }
 template <unsigned Unused, unsigned A>
@@ -54,9 +54,10 @@ CAISSON_HANDLER store_float(CAISSON_INTERP_PARAMETERS) {
   CAISSON_GUEST_STORE("movl %k[value], (%[window],%[address])", CAISSON_ADDRESS(A), hart->f[ip->a])
   CAISSON_NEXT();
 }
-template <unsigned Unused, unsigned A>
+template <unsigned V, unsigned A>
 CAISSON_HANDLER store_double(CAISSON_INTERP_PARAMETERS) {
-  CAISSON_GUEST_STORE("movq %[value], (%[window],%[address])", CAISSON_ADDRESS(A), hart->f[ip->a])
+  CAISSON_GUEST_STORE("movq %[value], (%[window],%[address])", CAISSON_ADDRESS(A),
+                      std::bit_cast<std::uint64_t>(CAISSON_GET_DOUBLE(V, a)))
   CAISSON_NEXT();
 }
 
@@ -79,18 +80,26 @@ CAISSON_MEMORY_TABLE(kStoreH, store_h);
 CAISSON_MEMORY_TABLE(kStoreW, store_w);
 CAISSON_MEMORY_TABLE(kStoreD, store_d);
 
-// The value's class does not matter for floating point: class 0 serves.
-#define CAISSON_FLOAT_MEMORY_TABLE(table, function)    \
+// The value's class does not matter for singles: class 0 serves.
+#define CAISSON_SINGLE_TABLE(table, function)          \
   struct table##Maker {                                \
     template <std::size_t I>                           \
     static constexpr Handler handler = function<0, I>; \
   };                                                   \
   constexpr auto table = make_table<table##Maker>(std::make_index_sequence<kClassCount>())
 
-CAISSON_FLOAT_MEMORY_TABLE(kLoadFloat, load_float);
-CAISSON_FLOAT_MEMORY_TABLE(kLoadDouble, load_double);
-CAISSON_FLOAT_MEMORY_TABLE(kStoreFloat, store_float);
-CAISSON_FLOAT_MEMORY_TABLE(kStoreDouble, store_double);
+CAISSON_SINGLE_TABLE(kLoadFloat, load_float);
+CAISSON_SINGLE_TABLE(kStoreFloat, store_float);
+
+#define CAISSON_DOUBLE_TABLE(table, function)                                      \
+  struct table##Maker {                                                            \
+    template <std::size_t I>                                                       \
+    static constexpr Handler handler = function<I / kClassCount, I % kClassCount>; \
+  };                                                                               \
+  constexpr auto table = make_table<table##Maker>(std::make_index_sequence<kFloatClassCount * kClassCount>())
+
+CAISSON_DOUBLE_TABLE(kLoadDouble, load_double);
+CAISSON_DOUBLE_TABLE(kStoreDouble, store_double);
 
 }  // namespace
 
@@ -123,11 +132,11 @@ Handler select_memory(riscv::Op op, unsigned value_class, unsigned rs1_class) {
     case Op::kFlw:
       return kLoadFloat[rs1_class];
     case Op::kFld:
-      return kLoadDouble[rs1_class];
+      return kLoadDouble[index];
     case Op::kFsw:
       return kStoreFloat[rs1_class];
     case Op::kFsd:
-      return kStoreDouble[rs1_class];
+      return kStoreDouble[index];
     default:
       return nullptr;
   }

@@ -24,8 +24,10 @@ namespace caisson::interp {
 
 // What enter.S knows.
 static_assert(offsetof(Context, pins) == 0);
-static_assert(offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack) == 16);
+static_assert(offsetof(Context, float_pins) == 8);
+static_assert(offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack) == 24);
 static_assert(offsetof(riscv::HartState, x) == 0);
+static_assert(offsetof(riscv::HartState, f) == 264);
 
 namespace {
 
@@ -56,9 +58,7 @@ struct Interpreter::Impl {
 
   void sample(riscv::HartState& hart) {
     chooser.sample(cache, static_cast<std::uint32_t>(hart.pc));
-    Pins current;
-    std::copy_n(cache.context()->pins.begin(), kPinCount, current.begin());
-    if (const std::optional<Pins> better = chooser.choose(current)) {
+    if (const std::optional<Pins> better = chooser.choose(cache.pins())) {
       cache.set_pins(*better);
       ++cache.stats.repins;
     }

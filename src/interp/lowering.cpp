@@ -63,62 +63,102 @@ Record lower_upper_immediate(const Decoded& decoded, std::uint32_t pc, const Cla
   return record;
 }
 
+// Floating-point loads and stores of doubles have handlers by the value's class, those of singles work on memory.
 Record lower_memory(const Decoded& decoded, const ClassMap& classes) {
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
   const bool is_float = row.has(riscv::traits::kFloatRd) || row.has(riscv::traits::kFloatRs2);
   const bool is_store = row.has(riscv::traits::kStore);
   const std::uint8_t value = is_store ? decoded.rs2 : is_float ? decoded.rd : destination(decoded.rd);
   Record record;
-  record.handler = select_memory(decoded.op, is_float ? 0 : classes[value], classes[decoded.rs1]);
+  record.handler = select_memory(decoded.op, is_float ? classes.floats[value] : classes[value], classes[decoded.rs1]);
   record.a = value;
   record.b = decoded.rs1;
   record.imm = decoded.imm;
   return record;
 }
 
-// Instructions on registers that have handlers of their own; the handler is null for others.
-Record lower_registers(const Decoded& decoded, const ClassMap& classes) {
-  const riscv::InstructionInfo& row = riscv::info(decoded.op);
-  const bool float_rd = row.has(riscv::traits::kFloatRd), float_rs1 = row.has(riscv::traits::kFloatRs1);
-  const std::uint8_t rd = float_rd ? decoded.rd : destination(decoded.rd);
+Record register_operands(const Decoded& decoded) {
+  const bool float_rd = riscv::info(decoded.op).has(riscv::traits::kFloatRd);
   Record record;
-  record.a = rd;
+  record.a = float_rd ? decoded.rd : destination(decoded.rd);
   record.b = decoded.rs1;
   record.set_operands(decoded.rs2, decoded.rs3, decoded.rm);
-  if (float_rd || float_rs1) {
-    const unsigned integer_class = !float_rd ? classes[rd] : !float_rs1 ? classes[decoded.rs1] : 0;
-    record.handler = select_float(decoded.op, decoded.rm, integer_class);
-  } else if (row.form == Form::kUnary) {
-    record.handler = select_immediate_form(decoded.op, classes[rd], classes[decoded.rs1]);
+  return record;
+}
+
+// Integer instructions on registers; the handler is null where only the generic form exists.
+Record lower_registers(const Decoded& decoded, const ClassMap& classes) {
+  Record record = register_operands(decoded);
+  if (riscv::info(decoded.op).form == Form::kUnary) {
+    record.handler = select_immediate_form(decoded.op, classes[record.a], classes[decoded.rs1]);
   } else if (decoded.op == Op::kAdd && decoded.rs1 == 0) {
     record.b = decoded.rs2;
-    record.handler = select_move(classes[rd], classes[decoded.rs2]);
-  } else if (row.form == Form::kR) {
-    record.handler = select_register_form(decoded.op, classes[rd], classes[decoded.rs1], classes[decoded.rs2]);
+    record.handler = select_move(classes[record.a], classes[decoded.rs2]);
+  } else if (riscv::info(decoded.op).form == Form::kR) {
+    record.handler = select_register_form(decoded.op, classes[record.a], classes[decoded.rs1], classes[decoded.rs2]);
   }
   return record;
 }
 
-// What works on the state in memory, between records that write pinned sources there and read a pinned result back.
-Lowered lower_generic(const Decoded& decoded, const Record& operands, const ClassMap& classes) {
+// Which operands a handler takes from memory although they may be pinned.
+struct FromMemory {
+  bool integers = false, float_sources = false, float_result = false;
+};
+
+// The record between those that write pinned sources to memory and the one that reads a pinned result again.
+Lowered surround(const Decoded& decoded, const Record& record, FromMemory from_memory, const ClassMap& classes) {
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
   Lowered lowered;
-  const auto add_for = [&](Handler handler, std::uint8_t reg) {
-    Record record;
-    record.handler = handler;
-    record.a = reg;
-    lowered.add(record);
+  const auto add = [&](Handler handler, std::uint8_t reg) {
+    Record extra;
+    extra.handler = handler;
+    extra.a = reg;
+    lowered.add(extra);
   };
-  const auto is_pinned = [&](std::uint8_t reg) { return classes[reg] != kMemoryClass; };
-  const bool integer_rs1 = row.has(riscv::traits::kReadsRs1) && !row.has(riscv::traits::kFloatRs1);
-  const bool integer_rs2 = row.has(riscv::traits::kReadsRs2) && !row.has(riscv::traits::kFloatRs2);
-  const bool integer_rd = row.has(riscv::traits::kWritesRd) && !row.has(riscv::traits::kFloatRd);
-  if (integer_rs1 && is_pinned(decoded.rs1)) add_for(select_write_back(classes[decoded.rs1]), decoded.rs1);
-  if (integer_rs2 && is_pinned(decoded.rs2)) add_for(select_write_back(classes[decoded.rs2]), decoded.rs2);
-  lowered.add(operands);
-  lowered.records[lowered.count - 1].handler = select_generic(decoded.op);
-  if (integer_rd && is_pinned(operands.a)) add_for(select_read_again(classes[operands.a]), operands.a);
+  const auto write_back = [&](std::uint32_t reads, std::uint32_t is_float, std::uint8_t reg) {
+    if (!row.has(reads)) return;
+    if (row.has(is_float)) {
+      if (from_memory.float_sources && classes.floats[reg] != kFloatMemoryClass)
+        add(select_float_write_back(classes.floats[reg]), reg);
+    } else if (from_memory.integers && classes[reg] != kMemoryClass) {
+      add(select_write_back(classes[reg]), reg);
+    }
+  };
+  write_back(riscv::traits::kReadsRs1, riscv::traits::kFloatRs1, decoded.rs1);
+  write_back(riscv::traits::kReadsRs2, riscv::traits::kFloatRs2, decoded.rs2);
+  write_back(riscv::traits::kReadsRs3, riscv::traits::kFloatRs3, decoded.rs3);
+  lowered.add(record);
+  if (row.has(riscv::traits::kWritesRd)) {
+    if (row.has(riscv::traits::kFloatRd)) {
+      if (from_memory.float_result && classes.floats[record.a] != kFloatMemoryClass)
+        add(select_float_read_again(classes.floats[record.a]), record.a);
+    } else if (from_memory.integers && classes[record.a] != kMemoryClass) {
+      add(select_read_again(classes[record.a]), record.a);
+    }
+  }
   return lowered;
+}
+
+// Doubles have handlers by class, other floating-point instructions work on memory but for their integer operand; what the
+// host cannot do under a static rounding mode is generic.
+Lowered lower_float(const Decoded& decoded, const ClassMap& classes) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  const bool float_rd = row.has(riscv::traits::kFloatRd), float_rs1 = row.has(riscv::traits::kFloatRs1);
+  Record record = register_operands(decoded);
+  const FloatClasses operands = {.rd = float_rd ? classes.floats[decoded.rd] : classes[record.a],
+                                 .rs1 = float_rs1 ? classes.floats[decoded.rs1] : classes[decoded.rs1],
+                                 .rs2 = classes.floats[decoded.rs2],
+                                 .rs3 = classes.floats[decoded.rs3]};
+  const bool is_move = decoded.op == Op::kFsgnjD && decoded.rs1 == decoded.rs2;
+  if (const Handler handler =
+          is_move ? select_float_move(operands.rd, operands.rs1) : select_double(decoded.op, decoded.rm, operands)) {
+    record.handler = handler;
+    return surround(decoded, record, {.float_result = row.form == Form::kR4}, classes);
+  }
+  record.handler = select_float(decoded.op, decoded.rm, float_rd ? operands.rs1 : operands.rd);
+  const bool is_generic = record.handler == nullptr;
+  if (is_generic) record.handler = select_generic(decoded.op);
+  return surround(decoded, record, {.integers = is_generic, .float_sources = true, .float_result = true}, classes);
 }
 
 Record csr_operands(const Decoded& decoded) {
@@ -151,11 +191,11 @@ Record lower_environment(const Decoded& decoded) {
 
 }  // namespace
 
-ClassMap classes_of(const std::array<std::uint8_t, 8>& pins) {
-  ClassMap classes;
-  classes.fill(kMemoryClass);
-  for (unsigned pin = 0; pin < kPinCount; ++pin) classes[pins[pin]] = static_cast<std::uint8_t>(pin);
-  return classes;
+ClassMap::ClassMap(const Pins& pins) {
+  integers.fill(kMemoryClass);
+  floats.fill(kFloatMemoryClass);
+  for (unsigned pin = 0; pin < kPinCount; ++pin) integers[pins.integers[pin]] = static_cast<std::uint8_t>(pin);
+  for (unsigned pin = 0; pin < kFloatPinCount; ++pin) floats[pins.floats[pin]] = static_cast<std::uint8_t>(pin);
 }
 
 Record control_record(ControlRecord kind, std::int32_t imm) {
@@ -248,11 +288,19 @@ Handler select_spilling(Op op) {
 }
 
 Lowered lower(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
-  const Record record = lower_to_record(decoded, pc, classes);
-  if (record.handler == nullptr) return lower_generic(decoded, record, classes);
-  Lowered lowered;
-  lowered.add(record);
-  return lowered;
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  const bool is_float =
+      (row.traits & (riscv::traits::kFloatRd | riscv::traits::kFloatRs1 | riscv::traits::kFloatRs2)) != 0;
+  const bool is_memory = row.form == Form::kLoad || row.form == Form::kStore;
+  if (is_float && !is_memory) return lower_float(decoded, classes);
+  Record record = lower_to_record(decoded, pc, classes);
+  if (record.handler == nullptr) {
+    record.handler = select_generic(decoded.op);
+    return surround(decoded, record, {.integers = true}, classes);
+  }
+  // Singles are loaded and stored through memory.
+  const bool is_single = decoded.op == Op::kFlw || decoded.op == Op::kFsw;
+  return surround(decoded, record, {.float_sources = is_single, .float_result = is_single}, classes);
 }
 
 }  // namespace caisson::interp

@@ -10,15 +10,18 @@
 
 namespace caisson::interp {
 
-// Operand class of each guest register under the current choice of pins; x0 and the discard slot are never pinned.
-using ClassMap = std::array<std::uint8_t, 33>;
+// Operand class of each guest register under a choice of pins; x0 and the discard slot are never pinned.
+struct ClassMap {
+  std::array<std::uint8_t, 33> integers;
+  std::array<std::uint8_t, 32> floats;
 
-// The class map of a choice of pins.
-ClassMap classes_of(const std::array<std::uint8_t, 8>& pins);
+  explicit ClassMap(const Pins& pins);
+  std::uint8_t operator[](std::uint8_t integer_register) const { return integers[integer_register]; }
+};
 
 // The records of one instruction, executed in order. The last one of a terminator is the one that transfers.
 struct Lowered {
-  std::array<Record, 4> records;
+  std::array<Record, 5> records;  // up to three sources written back, the instruction, its result read again
   unsigned count = 0;
 
   void add(const Record& record) { records[count++] = record; }

@@ -2,7 +2,7 @@
 //
 // At the end of a gas slice the hart stands at a block that it reached with a probability proportional to its share of the
 // executed gas. Counting that block's register operands, divided by its cost, estimates how often each register is used per
-// unit of gas. The seven most used are pinned; a change of phase shows in the samples, since older ones fade.
+// unit of gas. The most used are pinned; a change of phase shows in the samples, since older ones fade.
 #pragma once
 
 #include <array>
@@ -12,8 +12,6 @@
 #include "interp/code_cache.h"
 
 namespace caisson::interp {
-
-using Pins = std::array<std::uint8_t, kPinCount>;
 
 class PinChooser {
  public:
@@ -27,7 +25,7 @@ class PinChooser {
   std::optional<Pins> choose(const Pins& current);
 
  private:
-  std::array<std::uint64_t, 32> uses_{};
+  std::array<std::uint64_t, 32> uses_{}, float_uses_{};
   std::uint32_t samples_ = 0;
   std::uint32_t evaluations_ = 0;
   std::uint32_t samples_wanted_ = 12;

@@ -21,7 +21,7 @@ namespace caisson::interp {
 
 struct Record;
 
-// Guest registers that live in host registers while the interpreter runs: arguments of every handler. Which guest registers
+// Integer registers of the guest that live in host registers while the interpreter runs: arguments of every handler. Which guest registers
 // these are is chosen per instance from the code that it runs most (pinning.h). Seven is what measurement favours
 // (docs/interpreter.md): with fewer the store-to-load latency of the others shows, with more the handlers outgrow the caches.
 inline constexpr unsigned kPinCount = 7;
@@ -29,14 +29,26 @@ inline constexpr unsigned kPinCount = 7;
 inline constexpr unsigned kMemoryClass = kPinCount;
 inline constexpr unsigned kClassCount = kPinCount + 1;
 
-// preserve_none puts all of these into fixed host registers: r12, r13, r14, r15, rdi, rsi, rdx, rcx, r8, r9, r11
-// (enter.S and guest_access.h rely on it).
+// The same for double-precision registers.
+inline constexpr unsigned kFloatPinCount = 4;
+inline constexpr unsigned kFloatMemoryClass = kFloatPinCount;
+inline constexpr unsigned kFloatClassCount = kFloatPinCount + 1;
+
+// A choice of pins: which guest registers.
+struct Pins {
+  std::array<std::uint8_t, kPinCount> integers;  // never x0
+  std::array<std::uint8_t, kFloatPinCount> floats;
+};
+
+// preserve_none puts all of these into fixed host registers: r12, r13, r14, r15, rdi, rsi, rdx, rcx, r8, r9, r11, and
+// xmm0 … xmm3 (enter.S and guest_access.h rely on it).
 #define CAISSON_INTERP_PARAMETERS                                                                                  \
   [[maybe_unused]] ::caisson::riscv::HartState *hart, [[maybe_unused]] const ::caisson::interp::Record *ip,        \
       [[maybe_unused]] std::int64_t gas, [[maybe_unused]] std::uint8_t *window, [[maybe_unused]] std::uint64_t p0, \
       [[maybe_unused]] std::uint64_t p1, [[maybe_unused]] std::uint64_t p2, [[maybe_unused]] std::uint64_t p3,     \
-      [[maybe_unused]] std::uint64_t p4, [[maybe_unused]] std::uint64_t p5, [[maybe_unused]] std::uint64_t p6
-#define CAISSON_INTERP_ARGUMENTS hart, ip, gas, window, p0, p1, p2, p3, p4, p5, p6
+      [[maybe_unused]] std::uint64_t p4, [[maybe_unused]] std::uint64_t p5, [[maybe_unused]] std::uint64_t p6,     \
+      [[maybe_unused]] double q0, [[maybe_unused]] double q1, [[maybe_unused]] double q2, [[maybe_unused]] double q3
+#define CAISSON_INTERP_ARGUMENTS hart, ip, gas, window, p0, p1, p2, p3, p4, p5, p6, q0, q1, q2, q3
 
 using Handler = __attribute__((preserve_none)) void (*)(CAISSON_INTERP_PARAMETERS);
 
@@ -80,6 +92,7 @@ class Interpreter;
 
 struct Context {
   std::array<std::uint8_t, 8> pins{};  // guest register of each pin; enter.S reads this at offset 0
+  std::array<std::uint8_t, 8> float_pins{};  // and this at offset 8
   memory::GuestScope scope;
   std::int64_t slice_gas = 0;  // left when the handlers returned
   ExitKind exit_kind = ExitKind::kTrap;

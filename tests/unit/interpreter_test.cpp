@@ -77,9 +77,10 @@ TEST(Lowering, GivesEveryInstructionAHandlerUnderAnyChoiceOfPins) {
     std::array<std::uint8_t, 31> registers;
     for (unsigned index = 0; index < registers.size(); ++index) registers[index] = static_cast<std::uint8_t>(index + 1);
     std::shuffle(registers.begin(), registers.end(), random);
-    std::array<std::uint8_t, 8> pins{};
-    std::copy_n(registers.begin(), kPinCount, pins.begin());
-    const ClassMap classes = classes_of(pins);
+    Pins pins;
+    std::copy_n(registers.begin(), kPinCount, pins.integers.begin());
+    std::copy_n(registers.begin() + kPinCount, kFloatPinCount, pins.floats.begin());
+    const ClassMap classes(pins);
     EXPECT_EQ(classes[0], kMemoryClass);
     EXPECT_EQ(classes[riscv::kDiscardSlot], kMemoryClass);
     for (std::size_t number = 1; number < riscv::kBaseOpCount; ++number) {
