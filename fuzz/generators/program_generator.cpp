@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace caisson::fuzz {
 namespace {
@@ -268,6 +269,8 @@ void ProgramGenerator::add_items(Items& items, unsigned count, unsigned depth) {
     const std::uint64_t choice = below(100);
     if (choice < 3) {
       add_reservation_pair(items);
+    } else if (choice >= 80) {
+      add_dependent_pair(items);
     } else if (choice < 7) {
       items.push_back(csr_item());
     } else if (choice < 17 && options_.control) {
@@ -430,6 +433,42 @@ void ProgramGenerator::add_reservation_pair(Items& items) {
   items.push_back(atomic_item(wide ? Op::kLrD : Op::kLrW, reserved));
   for (std::uint64_t left = below(4); left > 0; --left) items.push_back(plain_item());
   items.push_back(atomic_item(wide ? Op::kScD : Op::kScW, one_in(5) ? place() : reserved));
+}
+
+// Two instructions of which the second uses what the first computes, often in place: the pairs that compilers emit and that
+// tiers like to treat as one. They are items of their own, so that branches go between them, too.
+void ProgramGenerator::add_dependent_pair(Items& items) {
+  constexpr Op kFirst[] = {Op::kLui,   Op::kAuipc, Op::kSlli, Op::kAddi, Op::kAddiw, Op::kAndi, Op::kSltu,
+                           Op::kCAddi, Op::kCSlli, Op::kCLi,  Op::kCMv,  Op::kAdd,   Op::kMul};
+  constexpr Op kFirstLoads[] = {Op::kLd, Op::kLw, Op::kLbu, Op::kCLdsp};
+  constexpr Op kSecond[] = {Op::kAddi, Op::kAddiw, Op::kAdd,   Op::kSrli,   Op::kSrai, Op::kSlli,
+                            Op::kAnd,  Op::kSub,   Op::kCAddi, Op::kCAddiw, Op::kCAdd, Op::kCSlli};
+  Item first;
+  do {
+    first = one_in(5) ? memory_item(pick(kFirstLoads)) : Item{.instruction = {.row = pick(kFirst)}};
+    if (first.setup.empty() && !is_memory(info(first.instruction))) fill_operands(first.instruction);
+  } while (first.instruction.rd == 0);
+  const std::uint8_t result = first.instruction.rd;
+  if (first.setup.empty() && !is_memory(info(first.instruction)) && one_in(2)) first.instruction.rs1 = result;
+  items.push_back(first);
+
+  if (options_.control && one_in(3)) {
+    Item branch = branch_item();
+    if (info(branch.instruction).form == Form::kB) {
+      branch.instruction.rs1 = result;
+      if (one_in(2)) branch.instruction.rs2 = 0;
+      if (one_in(3)) std::swap(branch.instruction.rs1, branch.instruction.rs2);
+    }
+    items.push_back(branch);
+    return;
+  }
+  Item second{.instruction = {.row = pick(kSecond)}};
+  fill_operands(second.instruction);
+  const bool in_place = is_compressed(info(second.instruction)) || !one_in(4);
+  if (in_place) second.instruction.rd = result;
+  second.instruction.rs1 = result;
+  if (!is_compressed(info(second.instruction)) && one_in(3)) std::swap(second.instruction.rs1, second.instruction.rs2);
+  items.push_back(second);
 }
 
 }  // namespace caisson::fuzz

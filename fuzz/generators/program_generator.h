@@ -56,6 +56,7 @@ class ProgramGenerator {
   Item memory_item(riscv::Op row);
   Item atomic_item(riscv::Op row, std::uint32_t data_offset);
   void add_reservation_pair(Items& items);
+  void add_dependent_pair(Items& items);
   void fill_operands(Instruction& instruction);
   std::int32_t random_immediate(riscv::Form form);
   std::int32_t twelve_bits();
