@@ -21,7 +21,7 @@ run: build ## run real programs: C++, busybox, Lua, SQL, Python, each with its g
 
 test: build ## every test, of the release build
 	@$(DEBIAN_ROOT) || echo 'tests: without Debian programs the tests in tests/debian are skipped'
-	@ctest --preset release --parallel $(JOBS)
+	@ctest --preset release --parallel $(JOBS) --output-log build/release/test.log
 
 bench: build ## measure; for options: build/release/bin/caisson bench --help
 	@build/release/bin/caisson bench

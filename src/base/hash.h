@@ -5,13 +5,11 @@
 #include <cstdint>
 #include <span>
 
-#include "caisson/result.h"
-
 namespace caisson::base {
 
 using Sha256 = std::array<std::uint8_t, 32>;
 
-// The SHA-256 of `bytes`. Fails (kInternal) only where libcrypto has no usable SHA-256 provider. Thread-safe.
-Result<Sha256> sha256(std::span<const std::uint8_t> bytes);
+// The SHA-256 of `bytes`. Thread-safe.
+Sha256 sha256(std::span<const std::uint8_t> bytes);
 
 }  // namespace caisson::base

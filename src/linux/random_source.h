@@ -1,30 +1,33 @@
 // Random bytes for a guest: getrandom, /dev/urandom, AT_RANDOM.
 //
-// Seeded (--deterministic): the ChaCha20 key stream (OpenSSL) under SHA-256 of the seed, so that two runs draw the same
-// bytes in the same order. Otherwise the host kernel's getrandom().
+// Seeded (--deterministic): SHA-256 of the seed and a counter, block after block, so that two runs draw the same bytes in the
+// same order. Otherwise the host kernel's getrandom().
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
+
+#include "base/hash.h"
 
 namespace caisson::linux_personality {
 
 class RandomSource {
  public:
   // nullopt: the host's randomness.
-  explicit RandomSource(std::optional<std::uint64_t> seed);
-  ~RandomSource();
-  RandomSource(RandomSource&&) noexcept;
-  RandomSource& operator=(RandomSource&&) noexcept;
+  explicit RandomSource(std::optional<std::uint64_t> seed) : seed_(seed) {}
 
   // Fills all of `bytes`; false where the host has none to give (then nothing may be used).
   bool fill(std::span<std::uint8_t> bytes);
 
  private:
-  struct KeyStream;
-  std::unique_ptr<KeyStream> key_stream_;
+  void fill_from_seed(std::span<std::uint8_t> bytes);
+
+  std::optional<std::uint64_t> seed_;
+  std::uint64_t next_block_ = 0;  // number of the block behind block_
+  base::Sha256 block_{};
+  std::size_t block_left_ = 0;    // bytes at the end of block_ that nobody got yet
 };
 
 }  // namespace caisson::linux_personality

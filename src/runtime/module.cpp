@@ -11,14 +11,13 @@
 #include <numeric>
 #include <utility>
 
-#include "base/hash.h"
 #include "runtime/module_state.h"
 
 namespace caisson {
 
 std::span<const ExportedFunction> Module::exports() const { return state_->exports; }
 std::span<const ImportedFunction> Module::imports() const { return state_->imports; }
-std::span<const std::uint8_t, 32> Module::content_hash() const { return state_->content_hash; }
+std::span<const std::uint8_t, 32> Module::content_hash() const { return state_->content_hash(); }
 bool Module::has_start() const { return state_->has_start; }
 const std::string& Module::name() const { return state_->name; }
 
@@ -68,6 +67,11 @@ ErrorCode code_of_open_failure(int error) {
 
 }  // namespace
 
+const base::Sha256& ModuleState::content_hash() const {
+  std::call_once(hash_once_, [this] { hash_ = base::sha256(bytes); });
+  return hash_;
+}
+
 const ExportedFunction* ModuleState::find_export(std::string_view function) const {
   const auto found = std::ranges::lower_bound(exports_by_name, function, {},
                                               [this](std::uint32_t index) -> std::string_view { return exports[index].name; });
@@ -82,13 +86,10 @@ Result<std::shared_ptr<const ModuleState>> make_module(std::string name, std::ve
     error.where = error.where.empty() ? name : name + ": " + error.where;
     return std::unexpected(std::move(error));
   }
-  const Result<base::Sha256> hash = base::sha256(bytes);
-  if (!hash) return std::unexpected(hash.error());
   auto module = std::make_shared<ModuleState>();
   module->name = std::move(name);
   module->bytes = std::move(bytes);
   module->elf = *std::move(elf);
-  module->content_hash = *hash;
   module->has_start = has_program_entry(module->elf);
   module->exports.reserve(module->elf.functions.size());
   for (const image::FunctionSymbol& function : module->elf.functions) {
@@ -100,8 +101,9 @@ Result<std::shared_ptr<const ModuleState>> make_module(std::string name, std::ve
   }
   module->exports_by_name.resize(module->exports.size());
   std::iota(module->exports_by_name.begin(), module->exports_by_name.end(), 0U);
-  std::ranges::stable_sort(module->exports_by_name, {},
-                           [&module](std::uint32_t index) -> std::string_view { return module->exports[index].name; });
+  std::ranges::sort(module->exports_by_name, {}, [&module](std::uint32_t index) {
+    return std::pair<std::string_view, std::uint32_t>(module->exports[index].name, index);
+  });
   return module;
 }
 

@@ -34,10 +34,9 @@ TEST(Error, TellsWhereWhenItKnows) {
 }
 
 std::string hex_of_hash(std::string_view text) {
-  const Result<base::Sha256> hash = base::sha256({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
-  if (!hash) return hash.error().to_string();
+  const base::Sha256 hash = base::sha256({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
   std::string hex;
-  for (const std::uint8_t byte : *hash) {
+  for (const std::uint8_t byte : hash) {
     constexpr std::string_view kDigits = "0123456789abcdef";
     hex += kDigits[byte >> 4];
     hex += kDigits[byte & 15];
