@@ -25,8 +25,6 @@ namespace {
 using runtime::EcallOutcome;
 using runtime::GuestInstance;
 
-constexpr std::int64_t kLastError = -4095;  // MAX_ERRNO: below are the codes of call_arguments.h
-
 // The answered calls in the order of the table; a row's index is where it is counted.
 enum Row : unsigned {
 #define CAISSON_SYSTEM_CALL(number, name) kRow_##name,
@@ -142,18 +140,17 @@ class LinuxPersonality final : public runtime::Personality {
 
   // From a call's result to what the run loop does.
   EcallOutcome conclude(riscv::HartState& hart, std::int64_t result) {
-    if (result >= kLastError && result != kRestartUnlessNoRestart && result != kRestartUnlessHandled) {
-      hart.x[riscv::kA0] = static_cast<std::uint64_t>(result);
-    }
     if (result == kRestartUnlessNoRestart || result == kRestartUnlessHandled) {
-      // The deadline is kept: the call made again waits for what is left.
+      // Where the call is made again it waits for what is left: the deadline stays.
       return deliver_signals(*process_, result) == Delivery::kNone ? EcallOutcome::kRestart : EcallOutcome::kJumped;
     }
     process_->wait_deadline_ns.reset();
     if (result == kCallOutOfGas) return EcallOutcome::kOutOfGas;
     if (result == kCallExit) return EcallOutcome::kExit;
     if (process_->signals.deliverable()) process_->instance().request_slice();
-    return result == kCallJumped ? EcallOutcome::kJumped : EcallOutcome::kContinue;
+    if (result == kCallJumped) return EcallOutcome::kJumped;
+    hart.x[riscv::kA0] = static_cast<std::uint64_t>(result);
+    return EcallOutcome::kContinue;
   }
 
   LinuxOptions options_;
