@@ -35,8 +35,7 @@ struct EngineOptions {
 
 class Engine {
  public:
-  // Takes over the process's handling of guest faults (SIGSEGV, SIGBUS; other faults go where they went before).
-  // Errors: kPermission where the host refuses that.
+  // Errors: kOutOfMemory.
   static Result<Engine> create(const EngineOptions& options = {});
 
   // Reads and validates a program. Errors: kNotFound, kPermission, kNotExecutable (not a regular file), kIo,
@@ -52,7 +51,8 @@ class Engine {
     add_host_function(detail::make_host_function(std::move(name), std::forward<Callable>(callable), gas));
   }
 
-  // Makes a live guest. Errors: kUnresolvedImport or kSignatureMismatch (one message that lists every import without a host
+  // Makes a live guest. The first one takes over the process's SIGSEGV and SIGBUS to see guests' faults; faults of the host's
+  // own go where they went before. Errors: kUnresolvedImport or kSignatureMismatch (one message that lists every import without a host
   // function or with one of other types), kOutOfMemory, kLimit (options.gas does not pay for the program's pages),
   // kInvalidArgument (options), kUnsupported.
   Result<Instance> instantiate(const Module& module, InstanceOptions options = {}) const;

@@ -95,7 +95,7 @@ class Caller {
 
   runtime::GuestInstance& guest_;
   std::uint64_t* integers_;  // a0…a7
-  std::uint64_t* floats_;    // fa0…fa7
+  std::uint64_t* floats_;  // fa0…fa7
   runtime::EcallOutcome outcome_{};
 };
 

@@ -51,7 +51,7 @@ struct InstanceOptions {
 // The arguments of a call as the guest's calling convention places them.
 struct CallArguments {
   std::span<const std::uint64_t> integers;  // a0…a5: at most six
-  std::span<const std::uint64_t> floats;    // fa0…fa7: at most eight; a float is NaN-boxed
+  std::span<const std::uint64_t> floats;  // fa0…fa7: at most eight; a float is NaN-boxed
 };
 
 class Instance {

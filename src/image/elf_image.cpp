@@ -244,7 +244,9 @@ Result<ElfImage> parse_elf(std::span<const std::uint8_t> bytes) {
     return candidate.p_type == PT_GNU_STACK && (candidate.p_flags & PF_X) != 0;
   });
 
-  image.functions = read_functions(file, *header, image.segments);
+  Symbols symbols = read_symbols(file, *header, image.segments);
+  image.functions = std::move(symbols.functions);
+  image.global_pointer = symbols.global_pointer;
   auto imports = read_imports(file, program_headers);
   if (!imports) return std::unexpected(imports.error());
   image.imports = *std::move(imports);

@@ -50,6 +50,8 @@ struct ElfImage {
   std::uint64_t lowest_address = 0, end_address = 0;  // page-rounded span of the segments
   bool executable_stack = false;
   std::vector<FunctionSymbol> functions;
+  std::uint64_t global_pointer =
+      0;  // the symbol `__global_pointer$`, where linker relaxation makes code expect gp; 0: none
   std::vector<ImportNote> imports;
 };
 

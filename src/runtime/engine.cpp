@@ -54,7 +54,8 @@ Result<std::vector<BoundHostFunction>> resolve_imports(EngineState& state, const
     bound.push_back({kFirstHostFunction + import.number, found->second});
   }
   if (!problems.empty()) {
-    return fail(any_missing ? ErrorCode::kUnresolvedImport : ErrorCode::kSignatureMismatch, std::move(problems), module.name);
+    return fail(any_missing ? ErrorCode::kUnresolvedImport : ErrorCode::kSignatureMismatch, std::move(problems),
+                module.name);
   }
   return bound;
 }
@@ -95,9 +96,8 @@ Result<Module> Engine::load_file(const std::string& path) const {
 }
 
 Result<Module> Engine::load_bytes(std::span<const std::uint8_t> bytes, std::string name) const {
-  return without_exceptions([&]() -> Result<Module> {
-    return module_of(std::move(name), {bytes.begin(), bytes.end()});
-  });
+  return without_exceptions(
+      [&]() -> Result<Module> { return module_of(std::move(name), {bytes.begin(), bytes.end()}); });
 }
 
 Result<Instance> Engine::instantiate(const Module& module, InstanceOptions options) const {

@@ -7,7 +7,6 @@
 
 #include "gas/gas_schedule.h"
 #include "interp/interpreter.h"
-#include "memory/fault_recovery.h"
 #include "runtime/guest_layout.h"
 
 namespace caisson::runtime {
@@ -28,19 +27,19 @@ struct DefaultExit {
   bool argument_is_address;  // else it is the pc
 };
 constexpr DefaultExit kDefaultExits[] = {
-    {TrapKind::kEbreak, ExitReason::kTrap, false},
-    {TrapKind::kIllegal, ExitReason::kPanic, false},
-    {TrapKind::kLoadFault, ExitReason::kPageFault, true},
-    {TrapKind::kStoreFault, ExitReason::kPageFault, true},
-    {TrapKind::kFetchFault, ExitReason::kPageFault, true},
-    {TrapKind::kMisalignedAtomic, ExitReason::kTrap, false},
+    {TrapKind::kEbreak, ExitReason::kTrap, false},         {TrapKind::kIllegal, ExitReason::kPanic, false},
+    {TrapKind::kLoadFault, ExitReason::kPageFault, true},  {TrapKind::kStoreFault, ExitReason::kPageFault, true},
+    {TrapKind::kFetchFault, ExitReason::kPageFault, true}, {TrapKind::kMisalignedAtomic, ExitReason::kTrap, false},
 };
 
 interp::CacheMode cache_mode(InstanceOptions::DecodeCache mode) {
   switch (mode) {
-    case InstanceOptions::DecodeCache::kOn: return interp::CacheMode::kOn;
-    case InstanceOptions::DecodeCache::kOff: return interp::CacheMode::kOff;
-    case InstanceOptions::DecodeCache::kVerify: return interp::CacheMode::kVerify;
+    case InstanceOptions::DecodeCache::kOn:
+      return interp::CacheMode::kOn;
+    case InstanceOptions::DecodeCache::kOff:
+      return interp::CacheMode::kOff;
+    case InstanceOptions::DecodeCache::kVerify:
+      return interp::CacheMode::kVerify;
   }
   return interp::CacheMode::kVerify;
 }
@@ -66,8 +65,8 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
                                                              const InstanceOptions& options) {
   InstanceOptions checked = options;
   if (Result<void> valid = check_options(checked); !valid) return std::unexpected(valid.error());
-  if (Result<void> installed = memory::install_fault_recovery(); !installed) return std::unexpected(installed.error());
-  Result<std::unique_ptr<memory::AddressSpace>> memory = memory::AddressSpace::create(std::move(windows), checked.memory_limit);
+  Result<std::unique_ptr<memory::AddressSpace>> memory =
+      memory::AddressSpace::create(std::move(windows), checked.memory_limit);
   if (!memory) return std::unexpected(memory.error());
 
   std::unique_ptr<GuestInstance> instance(new GuestInstance(std::move(module), checked, *std::move(memory)));
@@ -84,14 +83,11 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
 
 GuestInstance::GuestInstance(std::shared_ptr<const ModuleState> module, const InstanceOptions& options,
                              std::unique_ptr<memory::AddressSpace> memory)
-    : module_(std::move(module)),
-      options_(options),
-      memory_(std::move(memory)),
-      personality_(options.personality) {
+    : module_(std::move(module)), options_(options), memory_(std::move(memory)), personality_(options.personality) {
   ecalls_.set(kReadyNumber, {&GuestInstance::on_ready, nullptr});
 }
 
-GuestInstance::~GuestInstance() { memory_->set_code_observer(nullptr); }
+GuestInstance::~GuestInstance() = default;
 
 InvocationResult GuestInstance::run() {
   finished_.reset();
@@ -161,7 +157,8 @@ void GuestInstance::handle_ecall() {
   const std::uint64_t number = hart_.x[riscv::kA7];
   const EcallEntry entry = ecalls_.find(number);
   const std::uint64_t gas_before = hart_.gas;
-  const EcallOutcome outcome = entry.handler == nullptr ? EcallOutcome::kUnclaimed : entry.handler(*this, hart_, entry.context);
+  const EcallOutcome outcome =
+      entry.handler == nullptr ? EcallOutcome::kUnclaimed : entry.handler(*this, hart_, entry.context);
   switch (outcome) {
     case EcallOutcome::kContinue:
     case EcallOutcome::kExit:

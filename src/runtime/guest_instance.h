@@ -44,7 +44,7 @@ struct BoundHostFunction {
 class GuestInstance {
  public:
   // An instance of `module`. Without a personality the program's segments and a stack are mapped at once; with one, when
-  // it begins. Installs fault recovery. Errors: kInvalidArgument (options), kOutOfMemory, kLimit (gas), kUnsupported.
+  // it begins. Errors: kInvalidArgument (options), kOutOfMemory, kLimit (gas), kUnsupported.
   static Result<std::unique_ptr<GuestInstance>> create(std::shared_ptr<const ModuleState> module,
                                                        std::shared_ptr<memory::WindowPool> windows,
                                                        const InstanceOptions& options);
@@ -107,7 +107,7 @@ class GuestInstance {
  private:
   // What the program has come to.
   enum class Phase : std::uint8_t {
-    kNew,       // not begun; perhaps mapped
+    kNew,  // not begun; perhaps mapped
     kStarting,  // between its entry point and caisson_ready(), or never to call it
     kCallable,  // exported functions may be called
     kEnded,
@@ -155,9 +155,9 @@ class GuestInstance {
   // What calls inherit of the program: its stack below what it uses itself, its global and thread pointers.
   std::uint64_t call_sp_ = 0, call_gp_ = 0, call_tp_ = 0;
   Phase phase_ = Phase::kNew;
-  bool mapped_ = false;         // by load_without_personality()
-  bool runs_program_ = false;   // the entry point comes first
-  bool in_call_ = false;        // the trampoline ends the run
+  bool mapped_ = false;  // by load_without_personality()
+  bool runs_program_ = false;  // the entry point comes first
+  bool in_call_ = false;  // the trampoline ends the run
   bool resumable_ = false;
   bool gas_fell_short_ = false;  // in charge_pages()
   bool slice_requested_ = false;

@@ -51,12 +51,15 @@ void Caller::fail(std::string_view message) noexcept {
 }
 
 bool Caller::page_fault(std::uint64_t address, bool is_write) {
-  guest_.hart().trap = {.kind = is_write ? TrapKind::kStoreFault : TrapKind::kLoadFault, .address = address & 0xFFFF'FFFF};
+  guest_.hart().trap = {.kind = is_write ? TrapKind::kStoreFault : TrapKind::kLoadFault,
+                        .address = address & 0xFFFF'FFFF};
   outcome_ = EcallOutcome::kFault;
   return false;
 }
 
-bool Caller::charge_copy(std::uint64_t length) { return charge((length + kCopiedBytesPerGas - 1) / kCopiedBytesPerGas); }
+bool Caller::charge_copy(std::uint64_t length) {
+  return charge((length + kCopiedBytesPerGas - 1) / kCopiedBytesPerGas);
+}
 
 bool Caller::take_string(std::uint64_t address, std::string& to) {
   std::optional<std::string> text = guest_.memory().read_string(address, kLongestHostString);

@@ -20,14 +20,18 @@ struct NamedType {
 
 // One-word types besides C's keywords, as riscv64 Linux defines them.
 constexpr NamedType kNamedTypes[] = {
-    {"int8_t", ValueKind::kSigned, 1},     {"uint8_t", ValueKind::kUnsigned, 1},  {"int16_t", ValueKind::kSigned, 2},
-    {"uint16_t", ValueKind::kUnsigned, 2}, {"int32_t", ValueKind::kSigned, 4},    {"uint32_t", ValueKind::kUnsigned, 4},
-    {"int64_t", ValueKind::kSigned, 8},    {"uint64_t", ValueKind::kUnsigned, 8}, {"intptr_t", ValueKind::kSigned, 8},
-    {"uintptr_t", ValueKind::kUnsigned, 8}, {"ptrdiff_t", ValueKind::kSigned, 8}, {"size_t", ValueKind::kUnsigned, 8},
-    {"ssize_t", ValueKind::kSigned, 8},    {"off_t", ValueKind::kSigned, 8},      {"time_t", ValueKind::kSigned, 8},
-    {"wchar_t", ValueKind::kSigned, 4},    {"char8_t", ValueKind::kUnsigned, 1},  {"char16_t", ValueKind::kUnsigned, 2},
-    {"char32_t", ValueKind::kUnsigned, 4}, {"byte", ValueKind::kUnsigned, 1},     {"_Bool", ValueKind::kUnsigned, 1},
-    {"bool", ValueKind::kUnsigned, 1},     {"void", ValueKind::kVoid, 0},         {"float", ValueKind::kFloat, 4},
+    {"int8_t", ValueKind::kSigned, 1},     {"uint8_t", ValueKind::kUnsigned, 1},
+    {"int16_t", ValueKind::kSigned, 2},    {"uint16_t", ValueKind::kUnsigned, 2},
+    {"int32_t", ValueKind::kSigned, 4},    {"uint32_t", ValueKind::kUnsigned, 4},
+    {"int64_t", ValueKind::kSigned, 8},    {"uint64_t", ValueKind::kUnsigned, 8},
+    {"intptr_t", ValueKind::kSigned, 8},   {"uintptr_t", ValueKind::kUnsigned, 8},
+    {"ptrdiff_t", ValueKind::kSigned, 8},  {"size_t", ValueKind::kUnsigned, 8},
+    {"ssize_t", ValueKind::kSigned, 8},    {"off_t", ValueKind::kSigned, 8},
+    {"time_t", ValueKind::kSigned, 8},     {"wchar_t", ValueKind::kSigned, 4},
+    {"char8_t", ValueKind::kUnsigned, 1},  {"char16_t", ValueKind::kUnsigned, 2},
+    {"char32_t", ValueKind::kUnsigned, 4}, {"byte", ValueKind::kUnsigned, 1},
+    {"_Bool", ValueKind::kUnsigned, 1},    {"bool", ValueKind::kUnsigned, 1},
+    {"void", ValueKind::kVoid, 0},         {"float", ValueKind::kFloat, 4},
     {"intmax_t", ValueKind::kSigned, 8},   {"uintmax_t", ValueKind::kUnsigned, 8},
 };
 
@@ -78,7 +82,8 @@ struct Keywords {
       if (is_long != 0) return {.kind = ValueKind::kRecord};  // long double travels in two integer registers
       return {.kind = ValueKind::kFloat, .size = 8};
     }
-    const bool unsigned_type = is_unsigned != 0 || (is_char != 0 && is_signed == 0);  // plain char is unsigned on RISC-V
+    const bool unsigned_type =
+        is_unsigned != 0 || (is_char != 0 && is_signed == 0);  // plain char is unsigned on RISC-V
     const std::uint8_t size = is_char != 0 ? 1 : is_short != 0 ? 2 : is_long != 0 ? 8 : 4;
     return {.kind = unsigned_type ? ValueKind::kUnsigned : ValueKind::kSigned, .size = size};
   }
@@ -91,7 +96,11 @@ AbiValue named_type(std::string_view name) {
 }
 
 AbiValue pointer_to(const AbiValue& target, bool is_const) {
-  return {.kind = ValueKind::kPointer, .size = 8, .target = target.kind, .target_size = target.size, .target_is_const = is_const};
+  return {.kind = ValueKind::kPointer,
+          .size = 8,
+          .target = target.kind,
+          .target_size = target.size,
+          .target_is_const = is_const};
 }
 
 // One type, perhaps with a parameter's name behind it.
@@ -103,7 +112,8 @@ AbiValue parse_type(std::string_view text) {
   bool outer_is_const = false;  // of what the last pointer points to
   bool is_enum = false;
   for (const std::string_view token : tokenize(text)) {
-    if (token == "*" || token == "[" || token == "(") {  // arrays decay to pointers; a parenthesis declares a function's pointer
+    if (token == "*" || token == "[" ||
+        token == "(") {  // arrays decay to pointers; a parenthesis declares a function's pointer
       outer_is_const = is_const;
       is_const = false;
       ++pointers;
@@ -112,7 +122,8 @@ AbiValue parse_type(std::string_view text) {
       is_const = true;
     } else if (token == "enum") {
       is_enum = true;
-    } else if (token == "struct" || token == "union" || token == "class" || std::ranges::find(kQualifiers, token) != std::end(kQualifiers)) {
+    } else if (token == "struct" || token == "union" || token == "class" ||
+               std::ranges::find(kQualifiers, token) != std::end(kQualifiers)) {
       continue;
     } else if (is_word_character(token.front()) && pointers == 0 && !named && !keywords.add(token) && !keywords.any()) {
       named = named_type(token);
@@ -154,14 +165,15 @@ std::optional<std::size_t> find_parameter_list(std::string_view text) {
 }
 
 std::unexpected<Error> not_passable(std::string_view type, std::string_view text) {
-  return fail(ErrorCode::kSignatureMismatch, fmt::format("'{}' in '{}' cannot be passed to a host function", type, text));
+  return fail(ErrorCode::kSignatureMismatch,
+              fmt::format("'{}' in '{}' cannot be passed to a host function", type, text));
 }
 
 // What stands behind a pointer. Bytes are bytes: char, signed char, unsigned char, std::byte and void.
 bool accepts_target(const AbiValue& host, const AbiValue& guest) {
   if (!host.target_is_const && guest.target_is_const) return false;
-  const bool guest_is_bytes = guest.target == ValueKind::kVoid ||
-                              (guest.target_size == 1 && guest.target != ValueKind::kRecord);
+  const bool guest_is_bytes =
+      guest.target == ValueKind::kVoid || (guest.target_size == 1 && guest.target != ValueKind::kRecord);
   if (host.target_size == 1) return guest_is_bytes;
   if (host.target == ValueKind::kUnsigned && host.target_size == 8 && guest.target == ValueKind::kPointer) return true;
   return host.target == guest.target && host.target_size == guest.target_size;
@@ -175,12 +187,18 @@ bool accepts_value(const AbiValue& host, const AbiValue& guest) {
 
 std::string to_text(ValueKind kind, std::uint8_t size) {
   switch (kind) {
-    case ValueKind::kVoid: return "void";
-    case ValueKind::kSigned: return fmt::format("int{}_t", size * 8);
-    case ValueKind::kUnsigned: return fmt::format("uint{}_t", size * 8);
-    case ValueKind::kFloat: return size == 4 ? "float" : "double";
-    case ValueKind::kPointer: return "void*";
-    case ValueKind::kRecord: return "struct";
+    case ValueKind::kVoid:
+      return "void";
+    case ValueKind::kSigned:
+      return fmt::format("int{}_t", size * 8);
+    case ValueKind::kUnsigned:
+      return fmt::format("uint{}_t", size * 8);
+    case ValueKind::kFloat:
+      return size == 4 ? "float" : "double";
+    case ValueKind::kPointer:
+      return "void*";
+    case ValueKind::kRecord:
+      return "struct";
   }
   return "?";
 }

@@ -42,7 +42,8 @@ Result<InvocationResult> Instance::invoke(std::string_view function, std::span<c
   return invoke(function, CallArguments{.integers = arguments, .floats = {}}, gas);
 }
 
-Result<InvocationResult> Instance::invoke(std::string_view function, const CallArguments& arguments, std::uint64_t gas) {
+Result<InvocationResult> Instance::invoke(std::string_view function, const CallArguments& arguments,
+                                          std::uint64_t gas) {
   return run_guest([&] { return guest_->invoke(function, arguments, gas); });
 }
 

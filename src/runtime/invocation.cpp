@@ -41,11 +41,13 @@ std::uint64_t add_gas(std::uint64_t left, std::uint64_t more) {
 }
 
 std::unexpected<Error> ended_before_ready(const InvocationResult& result, const std::string& module) {
-  return fail(ErrorCode::kGuestEnded,
-              fmt::format("the program ended ({}, {:#x}, status {}) without calling caisson_ready(), so its functions cannot be "
-                          "called; a collection of functions without a main is linked with -Wl,-e,0",
-                          to_string(result.exit_reason), result.exit_arg, result.return_value),
-              module);
+  return fail(
+      ErrorCode::kGuestEnded,
+      fmt::format(
+          "the program ended ({}, {:#x}, status {}) without calling caisson_ready(), so its functions cannot be "
+          "called; a collection of functions without a main is linked with -Wl,-e,0",
+          to_string(result.exit_reason), result.exit_arg, result.return_value),
+      module);
 }
 
 }  // namespace
@@ -54,7 +56,8 @@ Result<InvocationResult> GuestInstance::start() {
   const RunningMark mark(running_);
   if (!mark) return busy();
   if (module_->elf.entry == 0) {
-    return fail(ErrorCode::kInvalidArgument, "the module has no entry point; its functions can be called at once", module_->name);
+    return fail(ErrorCode::kInvalidArgument, "the module has no entry point; its functions can be called at once",
+                module_->name);
   }
   if (phase_ != Phase::kNew) return fail(ErrorCode::kInvalidArgument, "the program was already started", module_->name);
   runs_program_ = true;
@@ -62,7 +65,8 @@ Result<InvocationResult> GuestInstance::start() {
   return advance();
 }
 
-Result<InvocationResult> GuestInstance::invoke(std::string_view function, const CallArguments& arguments, std::uint64_t gas) {
+Result<InvocationResult> GuestInstance::invoke(std::string_view function, const CallArguments& arguments,
+                                               std::uint64_t gas) {
   const RunningMark mark(running_);
   if (!mark) return busy();
   if (phase_ == Phase::kEnded) return fail(ErrorCode::kGuestEnded, "the program has ended", module_->name);
@@ -72,7 +76,8 @@ Result<InvocationResult> GuestInstance::invoke(std::string_view function, const 
   }
   PendingCall call{.address = target->address};
   if (arguments.integers.size() > call.integers.size() || arguments.floats.size() > call.floats.size()) {
-    return fail(ErrorCode::kInvalidArgument, "a call takes at most six integers and eight floating-point values", std::string(function));
+    return fail(ErrorCode::kInvalidArgument, "a call takes at most six integers and eight floating-point values",
+                std::string(function));
   }
   std::ranges::copy(arguments.integers, call.integers.begin());
   std::ranges::copy(arguments.floats, call.floats.begin());
@@ -86,7 +91,8 @@ Result<InvocationResult> GuestInstance::resume(std::uint64_t gas) {
   const RunningMark mark(running_);
   if (!mark) return busy();
   if (!resumable_) {
-    return fail(ErrorCode::kInvalidArgument, "only a run that ended out of gas or interrupted can be resumed", module_->name);
+    return fail(ErrorCode::kInvalidArgument, "only a run that ended out of gas or interrupted can be resumed",
+                module_->name);
   }
   hart_.grant_gas(add_gas(hart_.gas, gas));
   // A program that was left at caisson_ready() goes on as a program.
@@ -140,7 +146,7 @@ Result<void> GuestInstance::load() {
 }
 
 Result<void> GuestInstance::load_without_personality() {
-  if (!module_->elf.interpreter.empty()) {
+  if (module_->has_start && !module_->elf.interpreter.empty()) {
     return fail(ErrorCode::kUnsupported, "a dynamically linked program needs the Linux personality", module_->name);
   }
   if (Result<void> paid = charge_pages(options_.stack_size / memory::kPageSize); !paid) return paid;
@@ -150,15 +156,19 @@ Result<void> GuestInstance::load_without_personality() {
     return fail(ErrorCode::kOutOfMemory, "the memory limit does not hold the stack; lower stack_size", module_->name);
   }
   const std::uint64_t bias = module_->elf.position_independent ? kPieBase : 0;
-  if (Result<void> mapped = map_segments(*this, module_->elf, module_->bytes, bias, module_->name); !mapped) return mapped;
+  if (Result<void> mapped = map_segments(*this, module_->elf, module_->bytes, bias, module_->name); !mapped)
+    return mapped;
   // A program with a start relocates itself there.
   if (module_->elf.position_independent && !module_->has_start) {
-    if (Result<void> relocated = apply_relative_relocations(*memory_, module_->elf, module_->bytes.size(), bias); !relocated) {
+    if (Result<void> relocated = apply_relative_relocations(*memory_, module_->elf, module_->bytes.size(), bias);
+        !relocated) {
       Error error = relocated.error();
       error.where = module_->name;
       return std::unexpected(std::move(error));
     }
   }
+  // Where nothing runs before the first call, nobody else sets gp, and the linker may have relaxed code to rely on it.
+  if (module_->elf.global_pointer != 0) call_gp_ = module_->elf.global_pointer + bias;
   call_sp_ = kStackTop;
   mapped_ = true;
   return {};

@@ -36,7 +36,8 @@ std::vector<PageRange> page_ranges(const image::ElfImage& elf, std::uint64_t bia
                     permissions_of(segment)};
     if (!ranges.empty() && range.start < ranges.back().end) {
       PageRange& previous = ranges.back();
-      const PageRange shared{range.start, previous.end, static_cast<Permissions>(previous.permissions | range.permissions)};
+      const PageRange shared{range.start, previous.end,
+                             static_cast<Permissions>(previous.permissions | range.permissions)};
       previous.end = shared.start;
       if (previous.start == previous.end) ranges.pop_back();
       ranges.push_back(shared);

@@ -73,8 +73,8 @@ const base::Sha256& ModuleState::content_hash() const {
 }
 
 const ExportedFunction* ModuleState::find_export(std::string_view function) const {
-  const auto found = std::ranges::lower_bound(exports_by_name, function, {},
-                                              [this](std::uint32_t index) -> std::string_view { return exports[index].name; });
+  const auto found = std::ranges::lower_bound(
+      exports_by_name, function, {}, [this](std::uint32_t index) -> std::string_view { return exports[index].name; });
   if (found == exports_by_name.end() || exports[*found].name != function) return nullptr;
   return &exports[*found];
 }
@@ -114,7 +114,7 @@ Result<std::vector<std::uint8_t>> read_program_file(const std::string& path) {
     const int error = errno;
     return fail(code_of_open_failure(error), fmt::format("cannot open the program: {}", ::strerror(error)), path);
   }
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file.get(), &status) != 0) return fail(ErrorCode::kIo, ::strerror(errno), path);
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kNotExecutable, "a program is a regular file", path);
   if (static_cast<std::uint64_t>(status.st_size) > kLargestProgramFile) {

@@ -18,13 +18,13 @@ class GuestInstance;
 
 // What a handler did with an ecall.
 enum class EcallOutcome : std::uint8_t {
-  kContinue,   // done, a0 (and memory) written; the run goes on behind the ecall
-  kJumped,     // done, the handler set pc and registers itself (sigreturn, execve)
-  kOutOfGas,   // the handler's charge() failed before any effect: the ecall is undone (pc stays at it, its own weight is given back)
-  kExit,       // the handler called GuestInstance::finish(); the run ends with that result (pc behind the ecall)
+  kContinue,  // done, a0 (and memory) written; the run goes on behind the ecall
+  kJumped,  // done, the handler set pc and registers itself (sigreturn, execve)
+  kOutOfGas,  // the handler's charge() failed before any effect: the ecall is undone (pc stays at it, its own weight is given back)
+  kExit,  // the handler called GuestInstance::finish(); the run ends with that result (pc behind the ecall)
   kUnclaimed,  // nobody answers this number: exit kEcall
-  kFault,      // the handler met what the guest itself could not access and set hart.trap: the guest's own fault, at the ecall
-  kRestart,    // as kOutOfGas, but the run goes on: the ecall is made again (a wait that was stopped by HartState::interrupt)
+  kFault,  // the handler met what the guest itself could not access and set hart.trap: the guest's own fault, at the ecall
+  kRestart,  // as kOutOfGas, but the run goes on: the ecall is made again (a wait that was stopped by HartState::interrupt)
 };
 
 // x[17] is the number, x[10..15] the arguments; the result goes to x[10]. hart.pc is at the ecall.
@@ -37,8 +37,8 @@ struct EcallEntry {
 };
 
 // Numbers 0 … kFirstHostFunction-1 belong to personalities, host functions follow (design: guest-riscv, "Host functions").
-inline constexpr std::uint64_t kKernelBase = 0x1000;          // capability operations
-inline constexpr std::uint64_t kReadyNumber = 0x103F;         // caisson_ready()
+inline constexpr std::uint64_t kKernelBase = 0x1000;  // capability operations
+inline constexpr std::uint64_t kReadyNumber = 0x103F;  // caisson_ready()
 inline constexpr std::uint64_t kFirstHostFunction = 0x1040;
 
 class Personality {

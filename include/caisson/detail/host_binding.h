@@ -28,9 +28,9 @@ enum class ValueKind : std::uint8_t { kVoid, kSigned, kUnsigned, kFloat, kPointe
 // A parameter or result as the calling convention sees it; a signature is the result followed by the parameters.
 struct AbiValue {
   ValueKind kind = ValueKind::kVoid;
-  std::uint8_t size = 0;                  // bytes
-  ValueKind target = ValueKind::kVoid;    // of a pointer: what it points to
-  std::uint8_t target_size = 0;           // 0 for void and records
+  std::uint8_t size = 0;  // bytes
+  ValueKind target = ValueKind::kVoid;  // of a pointer: what it points to
+  std::uint8_t target_size = 0;  // 0 for void and records
   bool target_is_const = false;
 
   friend bool operator==(const AbiValue&, const AbiValue&) = default;
@@ -62,7 +62,10 @@ constexpr AbiValue abi_value() {
 template <class Target>
 constexpr AbiValue abi_pointer() {
   const AbiValue target = abi_value<std::remove_const_t<Target>>();
-  return {.kind = ValueKind::kPointer, .size = 8, .target = target.kind, .target_size = target.size,
+  return {.kind = ValueKind::kPointer,
+          .size = 8,
+          .target = target.kind,
+          .target_size = target.size,
           .target_is_const = std::is_const_v<Target>};
 }
 
@@ -70,8 +73,9 @@ constexpr AbiValue abi_pointer() {
 // take() and give_back() return false where the call must not go on; the Caller then knows why.
 template <class T>
 struct Argument {
-  static_assert(sizeof(T) == 0, "a host function takes integers, bool, float, double, std::string, std::string_view, "
-                                "std::span of trivially copyable elements, and a leading caisson::Caller&");
+  static_assert(sizeof(T) == 0,
+                "a host function takes integers, bool, float, double, std::string, std::string_view, "
+                "std::span of trivially copyable elements, and a leading caisson::Caller&");
 };
 
 template <IntegerValue T>
@@ -160,9 +164,7 @@ struct Argument<std::span<Element>> {
     return caller.take_bytes(address, bytes, count * sizeof(Element), kWritesBack);
   }
   std::span<Element> get() { return {std::launder(reinterpret_cast<Element*>(bytes)), count}; }
-  bool give_back(Caller& caller) {
-    return !kWritesBack || caller.give_bytes(address, bytes, count * sizeof(Element));
-  }
+  bool give_back(Caller& caller) { return !kWritesBack || caller.give_bytes(address, bytes, count * sizeof(Element)); }
 };
 
 // The result of a callable: a plain value, nothing, or a Result of one (an Error ends the run as Caller::fail() does).
@@ -205,10 +207,10 @@ template <class Callable, bool kTakesCaller, class Return, class... Parameters>
 struct Binding {
   static constexpr unsigned kIntegers = (0U + ... + Argument<std::remove_cvref_t<Parameters>>::kIntegers);
   static constexpr unsigned kFloats = (0U + ... + Argument<std::remove_cvref_t<Parameters>>::kFloats);
-  static_assert(kIntegers <= 6 && kFloats <= 8,
-                "arguments travel in a0...a5 and fa0...fa7; a span takes two");
-  static_assert((... && !(std::is_lvalue_reference_v<Parameters> && !std::is_const_v<std::remove_reference_t<Parameters>>)),
-                "a host function gets copies: take parameters by value or const reference, and memory to change as std::span<T>");
+  static_assert(kIntegers <= 6 && kFloats <= 8, "arguments travel in a0...a5 and fa0...fa7; a span takes two");
+  static_assert(
+      (... && !(std::is_lvalue_reference_v<Parameters> && !std::is_const_v<std::remove_reference_t<Parameters>>)),
+      "a host function gets copies: take parameters by value or const reference, and memory to change as std::span<T>");
 
   static std::vector<AbiValue> signature() {
     std::vector<AbiValue> values{abi_value<typename Returned<Return>::Value>()};
@@ -245,7 +247,8 @@ struct Binding {
   template <std::size_t... kIndex>
   static void run(Caller& caller, Callable& callable, std::index_sequence<kIndex...>) {
     std::tuple<Argument<std::remove_cvref_t<Parameters>>...> arguments;
-    if (!(... && std::get<kIndex>(arguments).take(caller, kPositions[kIndex].integer, kPositions[kIndex].floating))) return;
+    if (!(... && std::get<kIndex>(arguments).take(caller, kPositions[kIndex].integer, kPositions[kIndex].floating)))
+      return;
     const auto call = [&]() -> Return {
       if constexpr (kTakesCaller) {
         return callable(caller, std::get<kIndex>(arguments).get()...);

@@ -1,6 +1,8 @@
-// Function symbols, from the section headers. See elf_sections.h for what happens to broken ones.
+// Symbols, from the section headers. See elf_sections.h for what happens to broken ones.
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <string_view>
 
 #include "image/elf_sections.h"
 
@@ -56,6 +58,14 @@ bool is_exported_function(const Elf64_Sym& symbol) {
          (binding == STB_GLOBAL || binding == STB_WEAK) && (visibility == STV_DEFAULT || visibility == STV_PROTECTED);
 }
 
+// The linker defines it as an untyped symbol; its name is compared without looking for its end (see the limit below).
+bool is_global_pointer(const Elf64_Sym& symbol, FileView names) {
+  constexpr std::string_view kName("__global_pointer$", 18);
+  if (ELF64_ST_TYPE(symbol.st_info) != STT_NOTYPE || symbol.st_shndx == SHN_UNDEF) return false;
+  const auto name = names.read<std::array<char, kName.size()>>(symbol.st_name);
+  return name && std::string_view(name->data(), name->size()) == kName;
+}
+
 bool is_executable_address(std::span<const Segment> segments, std::uint64_t address) {
   return std::ranges::any_of(segments, [address](const Segment& segment) {
     return segment.executable && address >= segment.address && address - segment.address < segment.memory_size;
@@ -64,26 +74,27 @@ bool is_executable_address(std::span<const Segment> segments, std::uint64_t addr
 
 }  // namespace
 
-std::vector<FunctionSymbol> read_functions(FileView file, const Elf64_Ehdr& header, std::span<const Segment> segments) {
+Symbols read_symbols(FileView file, const Elf64_Ehdr& header, std::span<const Segment> segments) {
   const std::uint64_t count = section_count(file, header);
   auto table = find_symbol_table(file, header, count, SHT_SYMTAB);
   if (!table) table = find_symbol_table(file, header, count, SHT_DYNSYM);
   if (!table) return {};
 
-  std::vector<FunctionSymbol> functions;
+  Symbols symbols;
   // Symbols may share a name's bytes; without this limit a few megabytes of symbols over one long name would take
   // terabytes.
   std::uint64_t name_bytes_left = file.size();
   for (std::uint64_t offset = 0; const auto symbol = table->symbols.read<Elf64_Sym>(offset);
        offset += sizeof(Elf64_Sym)) {
+    if (is_global_pointer(*symbol, table->names)) symbols.global_pointer = symbol->st_value;
     if (!is_exported_function(*symbol) || !is_executable_address(segments, symbol->st_value)) continue;
     const auto name = table->names.terminated_text(symbol->st_name);
     if (!name || name->empty()) continue;
     if (name->size() > name_bytes_left) break;
     name_bytes_left -= name->size();
-    functions.push_back({std::string(*name), symbol->st_value, symbol->st_size});
+    symbols.functions.push_back({std::string(*name), symbol->st_value, symbol->st_size});
   }
-  return functions;
+  return symbols;
 }
 
 }  // namespace caisson::image
