@@ -316,9 +316,11 @@ Item ProgramGenerator::branch_item() {
   item.span = static_cast<std::uint32_t>(below(kMaximumSpan));
   item.instruction.row = pick(branch_rows_);
   const bool compressed = is_compressed(info(item.instruction));
-  item.instruction.rd = destination(false);
-  item.instruction.rs1 = compressed ? static_cast<std::uint8_t>(8 + below(8)) : any_register();
-  item.instruction.rs2 = any_register();
+  if (info(item.instruction).has(traits::kWritesRd) && !compressed) item.instruction.rd = destination(false);
+  if (info(item.instruction).has(traits::kReadsRs1)) {
+    item.instruction.rs1 = compressed ? static_cast<std::uint8_t>(8 + below(8)) : any_register();
+    if (!compressed) item.instruction.rs2 = any_register();
+  }
   return item;
 }
 

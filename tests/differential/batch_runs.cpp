@@ -131,6 +131,10 @@ bool BatchProcess::run(std::uint64_t gas) {
 
 // False at the end of the process.
 bool BatchProcess::answer_ecall() {
+  if (hart_.x[0] != 0) {
+    run_.failure = fmt::format("x0 is {:#x}", hart_.x[0]);
+    return false;
+  }
   if (hart_.x[riscv::kA7] == kExit) return false;
   if (hart_.x[riscv::kA7] != kWrite) {
     run_.failure = fmt::format("an unknown system call {}", hart_.x[riscv::kA7]);
