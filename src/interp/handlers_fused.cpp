@@ -227,7 +227,7 @@ bool fuse_shift(const riscv::Decoded& first, const riscv::Decoded& second, const
 
 bool fuse_additions(const riscv::Decoded& first, const riscv::Decoded& second, const ClassMap& classes, Record* fused) {
   const auto advances = [](const riscv::Decoded& decoded) {
-    return decoded.op == Op::kAddi && decoded.rd == decoded.rs1;
+    return decoded.op == Op::kAddi && decoded.rd == decoded.rs1 && decoded.rd != 0;
   };
   if (!advances(first) || !advances(second)) return false;
   fused->handler = kAddTwice[classes[first.rd] * kClassCount + classes[second.rd]];

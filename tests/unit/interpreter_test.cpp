@@ -200,6 +200,16 @@ TEST_F(InterpreterTest, PinsWhatRunsWithoutChangingResults) {
   EXPECT_GT(interpreter_->stats().repins, 0u);
 }
 
+// A hint between additions is no addition: x0 stays 0.
+TEST_F(InterpreterTest, FusesNoPairThatWouldWriteX0) {
+  const std::uint32_t words[] = {addi(10, 10, 1), addi(0, 0, 5), addi(11, 0, 0), kEbreakWord};
+  map_code(kCode, words);
+  run();
+  EXPECT_EQ(hart_.x[0], 0u);
+  EXPECT_EQ(hart_.x[10], 1u);
+  EXPECT_EQ(hart_.x[11], 0u);
+}
+
 TEST_F(InterpreterTest, StopsAnEndlessLoopWhenInterrupted) {
   const std::uint32_t words[] = {jal(0, 0)};
   map_code(kCode, words);
