@@ -35,21 +35,23 @@ struct ScriptLine {
   std::string argument;  // empty: none
 };
 
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlank = " \t";
+  const std::size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
 // The interpreter of a script, or nullopt for a file that is none. As on Linux everything behind the interpreter is one
 // argument.
 std::optional<ScriptLine> parse_script(std::span<const std::uint8_t> bytes) {
-  constexpr std::string_view kMark = "#!", kBlank = " \t";
+  constexpr std::string_view kMark = "#!";
+  constexpr std::string_view kEnds("\n\0", 2);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), kLongestFirstLine));
   if (!text.starts_with(kMark)) return std::nullopt;
-  std::string_view line = text.substr(kMark.size(), text.find_first_of(std::string_view("\n\0", 2)) - kMark.size());
-  const std::size_t last = line.find_last_not_of(kBlank);
-  line = line.substr(std::min(line.find_first_not_of(kBlank), line.size()), std::string_view::npos);
-  if (last == std::string_view::npos) return ScriptLine{};
-  line = line.substr(0, line.find_last_not_of(kBlank) + 1);
-  const std::size_t gap = line.find_first_of(kBlank);
-  ScriptLine script{std::string(line.substr(0, gap)), {}};
-  if (gap != std::string_view::npos) script.argument = line.substr(line.find_first_not_of(kBlank, gap));
-  return script;
+  const std::string_view line = trim(text.substr(0, text.find_first_of(kEnds)).substr(kMark.size()));
+  const std::string_view interpreter = line.substr(0, line.find_first_of(" \t"));
+  return ScriptLine{std::string(interpreter), std::string(trim(line.substr(interpreter.size())))};
 }
 
 }  // namespace

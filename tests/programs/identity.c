@@ -4,22 +4,14 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/times.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include <grp.h>
 
 #include "check.h"
-
-static void show_users(void) {
-  uid_t real, effective, saved;
-  getresuid(&real, &effective, &saved);
-  printf("users %u %u %u\n", real, effective, saved);
-}
 
 int main(void) {
   printf("pid is tid %d, positive %d, parent %d\n", getpid() == gettid(), getpid() > 0, getppid() > 0);
@@ -89,32 +81,5 @@ int main(void) {
   printf("affinity %d\n", sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) > 0);
   SHOW(syscall(SYS_sched_getaffinity, 0, 3, &processors));
 
-  puts("-- users");
-  if (getuid() == 0) {
-    show_users();
-    SHOW(setgroups(0, NULL));
-    SHOW(getgroups(0, NULL));
-    gid_t groups[2] = {4, 24};
-    SHOW(setgroups(2, groups));
-    SHOW(getgroups(1, groups));
-    SHOW(getgroups(2, groups));
-    printf("%u %u\n", groups[0], groups[1]);
-    SHOW(setegid(50));
-    SHOW(getegid());
-    SHOW(setresuid(1000, 1001, 1002));
-    show_users();
-    SHOW(setuid(1002));
-    show_users();
-    SHOW(setreuid(-1, 1000));
-    show_users();
-    SHOW(setuid(0));
-    SHOW(setresuid(0, -1, -1));
-    SHOW(setgroups(0, NULL));
-    SHOW(setfsuid(1002));
-    SHOW(setfsuid(-1));
-    SHOW(setfsuid(0));
-    SHOW(setfsuid(-1));
-    SHOW(setpriority(PRIO_PROCESS, 0, 0));
-  }
   return 0;
 }

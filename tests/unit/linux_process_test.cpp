@@ -1,16 +1,21 @@
 // The process half of the personality: calls made directly, over real guest memory. What guests see of it as a whole is
 // tested by tests/programs, against qemu-riscv64 and the host's kernel.
 #include <gtest/gtest.h>
-#include <linux/futex.h>
 #include <linux/mman.h>
-#include <linux/prctl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
-#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
+#include "caisson/engine.h"
+#include "caisson/linux.h"
 #include "gas/gas_schedule.h"
 #include "linux/guest_time.h"
 #include "linux/initial_stack.h"
@@ -465,6 +470,223 @@ TEST_F(LinuxProcessTest, ArgumentsThatTakeMoreThanAQuarterOfTheStackAreRefused) 
   EXPECT_EQ(*guest.memory().read_string(guest.load<std::uint64_t>(*sp + 8), kSize), process().arguments[0]);
   process().arguments.assign(1, std::string(std::size_t{128} << 10, 'a'));
   EXPECT_FALSE(write_initial_stack(process(), {})) << "one string is too long";
+}
+
+class ScriptTest : public testing::Test {
+ protected:
+  void write(const std::string& name, const std::string& text, ::mode_t mode = 0755) {
+    tree.write(name, text);
+    ::chmod(tree.path(name).c_str(), mode);
+  }
+  Result<LinuxProgram> find(const std::string& program, std::vector<std::string> arguments) {
+    return find_linux_program({.arguments = std::move(arguments), .root = tree.path(), .program = program});
+  }
+  std::vector<std::string> arguments_of(const std::string& first_line) {
+    write("script", first_line);
+    const Result<LinuxProgram> program = find("/script", {"name", "one", "two"});
+    return program ? program->options.arguments : std::vector<std::string>{program.error().to_string()};
+  }
+
+  TemporaryDirectory tree;
+};
+
+TEST_F(ScriptTest, FirstLineNamesTheInterpreterAndOneArgument) {
+  using Words = std::vector<std::string>;
+  write("bin/tool", "bytes");
+  EXPECT_EQ(arguments_of("#!/bin/tool\ntext"), (Words{"/bin/tool", "/script", "one", "two"}));
+  EXPECT_EQ(arguments_of("#! \t/bin/tool  -a  b c \t\n"), (Words{"/bin/tool", "-a  b c", "/script", "one", "two"}));
+  EXPECT_EQ(arguments_of("#!/bin/tool"), (Words{"/bin/tool", "/script", "one", "two"})) << "no newline";
+  const Result<LinuxProgram> program = find("/script", {});
+  ASSERT_TRUE(program);
+  EXPECT_EQ(program->options.program, "/bin/tool");
+  EXPECT_EQ(std::string(program->bytes.begin(), program->bytes.end()), "bytes");
+}
+
+TEST_F(ScriptTest, BadScriptsAreErrors) {
+  const auto code_of = [&](const std::string& program) { return find(program, {}).error().code; };
+  write("empty", "#!  \n");
+  EXPECT_EQ(code_of("/empty"), ErrorCode::kNotExecutable);
+  write("lost", "#!/nowhere\n");
+  EXPECT_EQ(code_of("/lost"), ErrorCode::kNotFound);
+  write("plain", "#!/lost\n", 0644);
+  EXPECT_EQ(code_of("/plain"), ErrorCode::kPermission);
+  write("outside", "#!../../../../bin/sh\n");
+  EXPECT_EQ(code_of("/outside"), ErrorCode::kNotFound) << "the host's shell is not beneath the root";
+  write("circle", "#!/circle\n");
+  EXPECT_EQ(code_of("/circle"), ErrorCode::kNotExecutable);
+  EXPECT_EQ(code_of("/"), ErrorCode::kPermission);
+}
+
+TEST_F(ScriptTest, ScriptsNestFourDeep) {
+  write("bin/tool", "bytes");
+  for (int depth = 1; depth <= 5; ++depth) {
+    write("s" + std::to_string(depth), depth == 1 ? "#!/bin/tool\n" : "#!/s" + std::to_string(depth - 1) + "\n");
+  }
+  const Result<LinuxProgram> four = find("/s4", {});
+  ASSERT_TRUE(four) << four.error().to_string();
+  EXPECT_EQ(four->options.arguments, (std::vector<std::string>{"/bin/tool", "/s1", "/s2", "/s3", "/s4"}));
+  EXPECT_EQ(find("/s5", {}).error().code, ErrorCode::kNotExecutable);
+}
+
+// --- whole runs ---
+
+class ProgramTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!test::has_guest_compiler()) GTEST_SKIP() << test::kNoGuestCompiler;
+  }
+  static Module compile(const std::string& source, std::initializer_list<std::string> options = {"-static", "-O1"}) {
+    const auto bytes = test::compile_guest({{"main.c", source}}, options);
+    if (!bytes) throw std::runtime_error(bytes.error().to_string());
+    return engine().load_bytes(*bytes, "main").value();
+  }
+  static Engine& engine() {
+    static Engine engine = Engine::create().value();
+    return engine;
+  }
+  static Result<Instance> instantiate(const Module& module, std::uint64_t gas, const LinuxOptions& linux_options = {}) {
+    InstanceOptions options = deterministic_options();
+    options.gas = gas;
+    options.personality = make_linux_personality(linux_options).value();
+    return engine().instantiate(module, options);
+  }
+};
+
+// Allocates, handles signals of a timer and of its own, sleeps: what can be stopped at many places.
+constexpr char kBusyProgram[] = R"(
+  #include <signal.h>
+  #include <stdlib.h>
+  #include <sys/mman.h>
+  #include <sys/time.h>
+  #include <unistd.h>
+  static volatile unsigned sum, alarms;
+  static void on_alarm(int number) { ++alarms; sum = sum * 31 + 7; }
+  static void on_signal(int number) { sum = sum * 31 + number; }
+  int main(void) {
+    signal(SIGALRM, on_alarm);
+    signal(SIGUSR1, on_signal);
+    struct itimerval timer = {{0, 50}, {0, 50}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+    for (int round = 0; round < 20; ++round) {
+      unsigned* words = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      words[round * 100] = round;
+      for (int index = 0; index < 1 << 14; index += 64) sum = sum * 33 + words[index];
+      char* more = malloc(200000);
+      more[round] = 1;
+      free(more);
+      munmap(words, 1 << 16);
+      raise(SIGUSR1);
+      usleep(120);
+    }
+    return (sum ^ sum >> 8 ^ sum >> 16) & 127;
+  }
+)";
+
+TEST_F(ProgramTest, OutOfGasAnywhereResumesToTheSameResultAndTotal) {
+  const Module module = compile(kBusyProgram);
+  Result<Instance> whole = instantiate(module, kUnlimitedGas);
+  ASSERT_TRUE(whole) << whole.error().to_string();
+  const InvocationResult expected = whole->start().value();
+  ASSERT_EQ(expected.exit_reason, ExitReason::kHalt);
+  for (const std::uint64_t portion : {997u, 10'007u, 100'003u}) {
+    Result<Instance> pieces = instantiate(module, portion);
+    ASSERT_TRUE(pieces) << pieces.error().to_string();
+    InvocationResult result = pieces->start().value();
+    unsigned stops = 0;
+    for (; result.exit_reason == ExitReason::kOutOfGas; ++stops) result = pieces->resume(portion).value();
+    EXPECT_GT(stops, 5u);
+    EXPECT_EQ(result.exit_reason, ExitReason::kHalt);
+    EXPECT_EQ(result.return_value, expected.return_value);
+    EXPECT_EQ(pieces->gas_used(), whole->gas_used());
+  }
+}
+
+TEST_F(ProgramTest, InterruptedSleepGoesOnWhenResumed) {
+  const Module module = compile("#include <unistd.h>\nint main(void) { return usleep(300000) == 0 ? 5 : 6; }");
+  InstanceOptions options;
+  options.personality = make_linux_personality({}).value();
+  Result<Instance> instance = engine().instantiate(module, options);
+  ASSERT_TRUE(instance);
+  std::thread stopper([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    instance->interrupt();
+  });
+  const auto start = std::chrono::steady_clock::now();
+  InvocationResult result = instance->start().value();
+  stopper.join();
+  EXPECT_EQ(result.exit_reason, ExitReason::kInterrupted);
+  result = instance->resume().value();
+  EXPECT_EQ(result.exit_reason, ExitReason::kHalt);
+  EXPECT_EQ(result.return_value, 5u);
+  const auto taken = std::chrono::steady_clock::now() - start;
+  EXPECT_GE(taken, std::chrono::milliseconds(300));
+}
+
+TEST_F(ProgramTest, DynamicLinkerThatIsNotInTheTreeIsAnError) {
+  const Module module = compile("int main(void) { return 0; }", {"-O1"});
+  Result<Instance> instance = instantiate(module, kUnlimitedGas);
+  ASSERT_TRUE(instance);
+  const Result<InvocationResult> result = instance->start();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(result.error().to_string().find("/lib/ld-linux-riscv64"), std::string::npos) << result.error().to_string();
+}
+
+TEST_F(ProgramTest, ProgramThatReachesIntoTheStackIsAnError) {
+  const Module module = compile("static char big[64]; int main(void) { return big[0]; }",
+                                {"-static", "-Wl,-Ttext-segment=0xff000000"});
+  Result<Instance> instance = instantiate(module, kUnlimitedGas);
+  ASSERT_TRUE(instance);
+  InstanceOptions options = deterministic_options();
+  options.stack_size = std::uint64_t{512} << 20;
+  options.personality = make_linux_personality({}).value();
+  Result<Instance> crowded = engine().instantiate(module, options);
+  ASSERT_TRUE(crowded);
+  const Result<InvocationResult> result = crowded->start();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kOutOfMemory);
+}
+
+TEST_F(ProgramTest, PersonalityBelongsToOneInstance) {
+  const Module module = compile("int main(void) { return 0; }");
+  InstanceOptions options;
+  options.personality = make_linux_personality({}).value();
+  Result<Instance> first = engine().instantiate(module, options);
+  Result<Instance> second = engine().instantiate(module, options);
+  ASSERT_TRUE(first && second);
+  EXPECT_TRUE(first->start());
+  const Result<InvocationResult> result = second->start();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kBusy);
+}
+
+TEST_F(ProgramTest, CallsAreCountedByName) {
+  const Module module = compile(R"(
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    int main(void) {
+      for (int round = 0; round < 3; ++round) getppid();
+      syscall(SYS_socket, 1, 1, 0);
+      for (long number = 0; number < 2000; ++number) syscall(3000 + number);
+      return syscall(1234567) != -1;
+    }
+  )");
+  InstanceOptions options;
+  const std::shared_ptr<runtime::Personality> personality = make_linux_personality({}).value();
+  options.personality = personality;
+  Result<Instance> instance = engine().instantiate(module, options);
+  ASSERT_TRUE(instance);
+  EXPECT_EQ(instance->start().value().return_value, 0u);
+  const auto count_of = [](const auto& counts, std::string_view name) {
+    const auto found = std::ranges::find(counts, name, [](const auto& pair) { return pair.first; });
+    return found == counts.end() ? 0 : found->second;
+  };
+  EXPECT_EQ(count_of(personality->call_counts(), "getppid"), 3u);
+  const auto unknown = personality->unknown_call_counts();
+  EXPECT_EQ(count_of(unknown, "socket"), 1u);
+  EXPECT_EQ(count_of(unknown, "3000"), 1u);
+  EXPECT_GT(count_of(unknown, "others"), 1000u) << "a guest cannot make the list grow without bound";
+  EXPECT_LT(unknown.size(), 600u);
 }
 
 // --- the rest ---
