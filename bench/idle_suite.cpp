@@ -24,8 +24,8 @@ struct Case {
 };
 
 constexpr Case kCases[] = {
-    {"function called", [] { return kernels().front().guest; }, "run"},
-    {"C library started", resident_guest, "answer"},
+    {"function-called", [] { return kernels().front().guest; }, "run"},
+    {"c-library-started", resident_guest, "answer"},
 };
 
 std::vector<std::string> cases() {

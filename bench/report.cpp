@@ -92,6 +92,10 @@ void print_table(const std::vector<const Row*>& rows, std::FILE* to) {
   }
 }
 
+std::unexpected<Error> fail_to_write(const std::string& path) {
+  return fail(ErrorCode::kIo, fmt::format("cannot be written: {}", std::strerror(errno)), path);
+}
+
 }  // namespace
 
 void print_tables(const Report& report, std::FILE* to) {
@@ -138,10 +142,15 @@ std::string to_json(const Report& report) {
       .dump(1);
 }
 
+Result<void> check_writable(const std::string& path) {
+  if (!std::ofstream(path, std::ios::app)) return fail_to_write(path);
+  return {};
+}
+
 Result<void> write_json(const Report& report, const std::string& path) {
   std::ofstream stream(path, std::ios::trunc);
   stream << to_json(report) << '\n';
-  if (!stream.flush()) return fail(ErrorCode::kIo, fmt::format("cannot be written: {}", std::strerror(errno)), path);
+  if (!stream.flush()) return fail_to_write(path);
   return {};
 }
 

@@ -34,6 +34,9 @@ void print_tables(const Report& report, std::FILE* to);
 // {"version", "machine", "suite", "rows", "absent"}, see README.md, "The command line".
 std::string to_json(const Report& report);
 
+// Makes the file if it does not exist, to know before a long measurement that there is where to put it. Errors: kIo.
+Result<void> check_writable(const std::string& path);
+
 // Replaces the file. Errors: kIo.
 Result<void> write_json(const Report& report, const std::string& path);
 

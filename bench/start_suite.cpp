@@ -79,7 +79,7 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
   for (std::size_t index = 1; index < list->size(); ++index) {
     std::vector<double> differences;
     for (std::size_t turn = 0; turn < runs; ++turn) differences.push_back(samples[index][turn] - samples[0][turn]);
-    report.rows.push_back({kSuite, case_name + " above native", names[index], "time_ns", "ns", summarize(differences),
+    report.rows.push_back({kSuite, case_name + "-above-native", names[index], "time_ns", "ns", summarize(differences),
                            "wall time of a static hello less that of an empty native process in the same turn"});
   }
   return {};

@@ -94,6 +94,11 @@ int bench_verb(const Arguments& words) {
     print_list();
     return 0;
   }
+  if (!options.json_file.empty()) {
+    if (const auto writable = bench::check_writable(options.json_file); !writable) {
+      return report_error(kText.name, writable.error().to_string());
+    }
+  }
   ProgressBar bar;
   const auto report =
       bench::run(split_names(command_line.operands()), options.measure,

@@ -1,0 +1,174 @@
+// The bench program: kernels against an independent computation and against each other, statistics, reports.
+#include "bench/bench.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "bench/child_process.h"
+#include "bench/compute_engines.h"
+#include "bench/kernels.h"
+#include "bench/suites.h"
+#include "support/guest_compiler.h"
+
+namespace caisson::bench {
+namespace {
+
+TEST(BenchKernels, GiveWhatPythonComputes) {
+  const auto output = test::output_of("python3 -B " CAISSON_SOURCE_DIR "/tests/bench/kernel_reference.py");
+  ASSERT_TRUE(output) << output.error().to_string();
+  std::map<std::string, std::uint64_t, std::less<>> expected;
+  std::istringstream lines(*output);
+  std::string name, checksum;
+  while (lines >> name >> checksum) expected[name] = std::stoull(checksum, nullptr, 16);
+  for (const Kernel& kernel : kernels()) {
+    if (kernel.name == "lz") continue;  // expands what it compressed, compares, and gives 0 where they differ
+    ASSERT_TRUE(expected.contains(kernel.name)) << kernel.name;
+    EXPECT_EQ(kernel.native(1), expected.find(kernel.name)->second) << kernel.name;
+  }
+  EXPECT_EQ(expected.size() + 1, kernels().size());
+}
+
+TEST(BenchKernels, DoNotRememberAndDependOnTheirRounds) {
+  for (const Kernel& kernel : kernels()) {
+    const std::uint64_t first = kernel.native(2);
+    EXPECT_NE(first, 0u) << kernel.name;
+    EXPECT_NE(kernel.native(3), first) << kernel.name;
+    EXPECT_EQ(kernel.native(2), first) << kernel.name;
+  }
+}
+
+TEST(BenchKernels, EveryEngineGivesTheNativeChecksum) {
+  for (const Kernel& kernel : kernels()) {
+    for (const ComputeEngineKind& kind : compute_engines()) {
+      const auto engine = kind.make(kernel);
+      if (!engine && engine.error().code == ErrorCode::kNotFound) continue;
+      ASSERT_TRUE(engine) << kind.name << ": " << engine.error().to_string();
+      for (const std::uint64_t rounds : {2, 1}) {
+        const auto sample = (*engine)->run(rounds);
+        ASSERT_TRUE(sample) << kernel.name << " on " << kind.name << ": " << sample.error().to_string();
+        EXPECT_EQ(sample->checksum, kernel.native(rounds)) << kernel.name << " on " << kind.name;
+        EXPECT_GT(sample->nanoseconds, 0) << kernel.name << " on " << kind.name;
+      }
+    }
+  }
+}
+
+TEST(BenchStatistics, MedianMinimumMaximum) {
+  const Summary odd = summarize(std::vector<double>{5, 1, 100});
+  EXPECT_EQ(odd.median, 5);
+  EXPECT_EQ(odd.minimum, 1);
+  EXPECT_EQ(odd.maximum, 100);
+  EXPECT_EQ(odd.runs, 3u);
+  EXPECT_EQ(summarize(std::vector<double>{4, 1, 2, 100}).median, 3);
+  EXPECT_DOUBLE_EQ(geometric_mean(std::vector<double>{2, 8}), 4);
+}
+
+TEST(BenchReport, RatiosAreTakenWithinATurn) {
+  Report report;
+  add_time_rows(report, "suite", "case", {"native", "engine"}, {{10, 20, 40}, {30, 100, 80}});
+  ASSERT_EQ(report.rows.size(), 3u);
+  EXPECT_EQ(report.rows[1].summary.median, 80);
+  EXPECT_EQ(report.rows[2].metric, "ratio_to_native");
+  EXPECT_EQ(report.rows[2].summary.median, 3);
+  EXPECT_EQ(report.rows[2].summary.minimum, 2);
+  EXPECT_EQ(report.rows[2].summary.maximum, 5);
+}
+
+TEST(BenchReport, JsonHasTheDocumentedFields) {
+  Report report;
+  report.suites = {"suite"};
+  report.rows.push_back({"suite", "case \"1\"", "interp", "time_ns", "ns", {2, 1, 3, 7}, "a note"});
+  add_absent(report, "suite", "peer", "not installed");
+  add_absent(report, "suite", "peer", "not installed");
+  const auto json = nlohmann::json::parse(to_json(report));
+  EXPECT_TRUE(json.at("version").is_string());
+  EXPECT_GT(json.at("machine").at("processors"), 0);
+  EXPECT_EQ(json.at("suite"), (nlohmann::json{"suite"}));
+  EXPECT_EQ(json.at("rows"), (nlohmann::json{{{"suite", "suite"},
+                                              {"case", "case \"1\""},
+                                              {"engine", "interp"},
+                                              {"metric", "time_ns"},
+                                              {"unit", "ns"},
+                                              {"median", 2.0},
+                                              {"min", 1.0},
+                                              {"max", 3.0},
+                                              {"runs", 7},
+                                              {"note", "a note"}}}));
+  EXPECT_EQ(json.at("absent").size(), 1u);
+}
+
+TEST(BenchRun, MeasuresWhatTheFilterLeaves) {
+  std::vector<std::string> seen;
+  const auto report = run({"compute"}, {.filter = "goldi", .runs = 2},
+                          [&](std::string_view name, std::size_t index, std::size_t count) {
+                            EXPECT_LT(index, count);
+                            seen.emplace_back(name);
+                          });
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(seen, std::vector<std::string>{"goldilocks"});
+  const auto ratio = [&](std::string_view case_name) {
+    return std::ranges::find_if(report->rows, [&](const Row& row) {
+      return row.case_name == case_name && row.engine == "interp" && row.metric == "ratio_to_native";
+    });
+  };
+  ASSERT_NE(ratio("goldilocks"), report->rows.end());
+  ASSERT_NE(ratio("geomean"), report->rows.end());
+  EXPECT_EQ(ratio("goldilocks")->summary.runs, 2u);
+  EXPECT_DOUBLE_EQ(ratio("geomean")->summary.median, ratio("goldilocks")->summary.median);
+}
+
+TEST(BenchRun, AnIdleInstanceHoldsMemory) {
+  const auto report = run({"idle"}, {.runs = 1}, [](std::string_view, std::size_t, std::size_t) {});
+  ASSERT_TRUE(report) << report.error().to_string();
+  ASSERT_EQ(report->rows.size(), 2u);
+  for (const Row& row : report->rows) {
+    EXPECT_EQ(row.metric, "rss_bytes");
+    EXPECT_GT(row.summary.median, 4096) << row.case_name;  // at least a page of its stack
+  }
+}
+
+TEST(BenchRun, RefusesWhatItDoesNotHave) {
+  const auto ignore = [](std::string_view, std::size_t, std::size_t) {};
+  EXPECT_EQ(run({"nothing"}, {}, ignore).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(run({"compute"}, {.filter = "no such case"}, ignore).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(BenchProcess, ReportsHowAProgramEnded) {
+  std::string output;
+  ASSERT_TRUE(time_process({"echo", "some", "words"}, &output));
+  EXPECT_EQ(output, "some words\n");
+  EXPECT_FALSE(time_process({"false"}));
+  EXPECT_FALSE(time_process({"/nonexistent/program"}));
+}
+
+TEST(BenchProcess, AChildThatEndsIsAnErrorNotASignal) {
+  auto child = ChildProcess::start({"true"});
+  ASSERT_TRUE(child) << child.error().to_string();
+  std::uint8_t byte[1] = {};
+  EXPECT_FALSE(child->read(byte));
+  // The kernel may close a dead process's ends one after the other.
+  bool refused = false;
+  for (int attempt = 0; attempt < 1000 && !refused; ++attempt) {
+    refused = !child->write(byte);
+    if (!refused) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(refused);
+}
+
+TEST(BenchProcess, AChildAnswers) {
+  auto child = ChildProcess::start({"cat"});
+  ASSERT_TRUE(child) << child.error().to_string();
+  const std::uint8_t sent[4] = {1, 2, 3, 4};
+  std::uint8_t received[4] = {};
+  ASSERT_TRUE(child->write(sent));
+  ASSERT_TRUE(child->read(received));
+  EXPECT_TRUE(std::ranges::equal(sent, received));
+}
+
+}  // namespace
+}  // namespace caisson::bench
