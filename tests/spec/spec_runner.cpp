@@ -5,6 +5,7 @@
 //
 // Prints what differs and exits with 1, or 0.
 #include <fmt/format.h>
+#include <xmmintrin.h>
 
 #include <algorithm>
 #include <cstring>
@@ -29,6 +30,9 @@ using memory::kPageSize;
 constexpr std::uint64_t kTime = 0x0123456789abcdef;
 // Bounds a case that runs away.
 constexpr std::uint64_t kDefaultGas = 1'000'000;
+// What an embedder may have in MXCSR when it calls: rounding upwards, denormals flushed and read as zero, old flags, and no
+// exception unmasked. It must not reach the guest, and must be back afterwards.
+constexpr std::uint32_t kForeignMxcsr = _MM_ROUND_UP | _MM_FLUSH_ZERO_ON | 0x0040 | _MM_MASK_MASK | _MM_EXCEPT_DENORM;
 // All gas at once, or unit by unit: each block is then refused until it can be paid exactly.
 constexpr std::uint64_t kGasSteps[] = {0, 1};
 
@@ -59,7 +63,11 @@ std::vector<std::string> run_row(const SpecCase& spec_case, const Row& row,
   hart.fflags = initial->fflags;
   hart.grant_gas(row.set.gas.value_or(kDefaultGas));
   const std::unique_ptr<tests::TierRunner> runner = tier.make(**space, read_time, nullptr);
+  const std::uint32_t host_mxcsr = _mm_getcsr();
+  _mm_setcsr(kForeignMxcsr);
   tests::run_to_trap(*runner, hart, gas_step);
+  const std::uint32_t left_mxcsr = _mm_getcsr();
+  _mm_setcsr(host_mxcsr);
 
   MachineState final = *initial;
   std::copy_n(hart.x.begin(), final.x.size(), final.x.begin());
@@ -70,6 +78,9 @@ std::vector<std::string> run_row(const SpecCase& spec_case, const Row& row,
   for (auto& [address, page] : final.pages) (*space)->read(address, page.bytes.data(), kPageSize);
 
   std::vector<std::string> differences = compare_state(spec_case, row, final);
+  if (left_mxcsr != kForeignMxcsr) {
+    differences.push_back(fmt::format("the host's MXCSR is {:#x}, was {:#x}", left_mxcsr, kForeignMxcsr));
+  }
   const riscv::TrapKind wanted_trap = row.want.trap.value_or(riscv::TrapKind::kEbreak);
   if (hart.trap.kind != wanted_trap) {
     differences.push_back(fmt::format("trap is {}, want {}", trap_name(hart.trap.kind), trap_name(wanted_trap)));
