@@ -33,6 +33,7 @@ std::expected<Place, std::int64_t> place_of_descriptor(LinuxProcess& process, st
   place.mode = status.stx_mode;
   place.mount = place.open_file->mount();
   place.guest_path = place.open_file->guest_path();
+  if (const VirtualNode* node = place.open_file->virtual_node()) place.virtual_node = *node;
   return place;
 }
 

@@ -51,26 +51,30 @@ std::int64_t wait_until_done(LinuxProcess& process, Attempt attempt) {
   }
 }
 
-std::int64_t lock_descriptor(const std::shared_ptr<OpenFile>& file) {
-  return file->is_regular() ? file->host_descriptor() : -1;
-}
+enum class LockOwner : std::uint8_t { kProcess, kDescription };
+enum class LockRequest : std::uint8_t { kQuery, kTry, kWait };
 
-// Record locks are open-file-description locks of the host: they hold between guests, whose files are descriptions of their
-// own, although all guests of an engine are one host process.
-std::int64_t record_lock(LinuxProcess& process, const std::shared_ptr<OpenFile>& file, std::uint64_t address, int host_command, bool owned,
-                         bool waits) {
+std::int64_t record_lock(LinuxProcess& process, const std::shared_ptr<OpenFile>& file, std::uint64_t address, LockOwner owner,
+                         LockRequest request) {
   auto lock = process.memory().read_value<struct flock>(address);
   if (!lock) return -EFAULT;
-  if (!owned && lock->l_pid != 0) return -EINVAL;
-  lock->l_pid = 0;
-  const int descriptor = lock_descriptor(file);
-  if (descriptor < 0) return -EINVAL;
-  if (host_command == F_OFD_GETLK) {
-    if (::fcntl(descriptor, F_OFD_GETLK, &*lock) != 0) return guest_error(errno);
+  if (!file->is_regular() || (owner == LockOwner::kDescription && lock->l_pid != 0)) return -EINVAL;
+  RecordLocks& locks = process.files.record_locks();
+  if (request == LockRequest::kQuery) {
+    const std::int64_t result =
+        owner == LockOwner::kProcess ? locks.query(*file, *lock) : guest_result(::fcntl(file->host_descriptor(), F_OFD_GETLK, &*lock));
+    if (result < 0) return result;
     return process.memory().write_value(address, *lock) ? 0 : -EFAULT;
   }
-  const auto attempt = [&] { return guest_result(::fcntl(descriptor, F_OFD_SETLK, &*lock)); };
-  return waits ? wait_until_done(process, attempt) : attempt();
+  const auto attempt = [&] {
+    return owner == LockOwner::kProcess ? locks.set(*file, *lock) : guest_result(::fcntl(file->host_descriptor(), F_OFD_SETLK, &*lock));
+  };
+  return request == LockRequest::kWait ? wait_until_done(process, attempt) : attempt();
+}
+
+template <LockOwner owner, LockRequest request>
+std::int64_t lock_command(LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file, std::uint64_t argument) {
+  return record_lock(process, file, argument, owner, request);
 }
 
 struct Command {
@@ -94,18 +98,12 @@ constexpr Command kCommands[] = {
                  std::uint64_t) -> std::int64_t { return file->status_flags(); }},
     {F_SETFL, [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file,
                  std::uint64_t argument) { return set_status_flags(file, argument); }},
-    {F_GETLK, [](LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file,
-                 std::uint64_t argument) { return record_lock(process, file, argument, F_OFD_GETLK, true, false); }},
-    {F_SETLK, [](LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file,
-                 std::uint64_t argument) { return record_lock(process, file, argument, F_OFD_SETLK, true, false); }},
-    {F_SETLKW, [](LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file,
-                  std::uint64_t argument) { return record_lock(process, file, argument, F_OFD_SETLK, true, true); }},
-    {F_OFD_GETLK, [](LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file,
-                     std::uint64_t argument) { return record_lock(process, file, argument, F_OFD_GETLK, false, false); }},
-    {F_OFD_SETLK, [](LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file,
-                     std::uint64_t argument) { return record_lock(process, file, argument, F_OFD_SETLK, false, false); }},
-    {F_OFD_SETLKW, [](LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file,
-                      std::uint64_t argument) { return record_lock(process, file, argument, F_OFD_SETLK, false, true); }},
+    {F_GETLK, lock_command<LockOwner::kProcess, LockRequest::kQuery>},
+    {F_SETLK, lock_command<LockOwner::kProcess, LockRequest::kTry>},
+    {F_SETLKW, lock_command<LockOwner::kProcess, LockRequest::kWait>},
+    {F_OFD_GETLK, lock_command<LockOwner::kDescription, LockRequest::kQuery>},
+    {F_OFD_SETLK, lock_command<LockOwner::kDescription, LockRequest::kTry>},
+    {F_OFD_SETLKW, lock_command<LockOwner::kDescription, LockRequest::kWait>},
     {F_GETPIPE_SZ, [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file,
                       std::uint64_t) { return guest_result(::fcntl(file->host_descriptor(), F_GETPIPE_SZ)); }},
     {F_GET_SEALS, [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file,

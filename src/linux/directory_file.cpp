@@ -36,8 +36,8 @@ std::uint64_t parent_inode(LinuxProcess& process, const std::string& guest_path)
 
 }  // namespace
 
-DirectoryFile::DirectoryFile(std::uint32_t status_flags, std::shared_ptr<const HeldDirectory> directory)
-    : OpenFile(status_flags, directory->guest_path), directory_(std::move(directory)) {}
+DirectoryFile::DirectoryFile(std::uint32_t status_flags, std::shared_ptr<const HeldDirectory> directory, MemoryCharge charge)
+    : OpenFile(status_flags, directory->guest_path), directory_(std::move(directory)), charge_(std::move(charge)) {}
 
 std::int64_t DirectoryFile::read(LinuxProcess&, GuestBuffers&, std::optional<std::uint64_t>) { return -EISDIR; }
 
@@ -55,10 +55,11 @@ std::int64_t DirectoryFile::seek(LinuxProcess&, std::int64_t offset, int whence)
   return target;
 }
 
-std::int64_t DirectoryFile::load_host_entries() {
+std::int64_t DirectoryFile::load_host_entries(LinuxProcess& process) {
   const int descriptor = directory_->descriptor.get();
   if (::lseek(descriptor, 0, SEEK_SET) < 0) return guest_error(errno);
   alignas(8) std::array<std::uint8_t, 32768> records;
+  std::uint64_t bytes = 0;
   for (;;) {
     const auto length = ::syscall(SYS_getdents64, descriptor, records.data(), records.size());
     if (length < 0) return guest_error(errno);
@@ -67,9 +68,10 @@ std::int64_t DirectoryFile::load_host_entries() {
       RecordHead head;
       std::memcpy(&head, records.data() + at, sizeof head);
       entries_.push_back({reinterpret_cast<const char*>(records.data() + at + kRecordHeadSize), head.inode, head.type});
+      bytes += sizeof(DirectoryEntry) + entries_.back().name.size();
       at += head.length;
     }
-    if (entries_.size() > kMaximumEntries) return -ENOMEM;
+    if (!charge_.resize(bytes, process.memory().commit_limit())) return -ENOMEM;
   }
 }
 
@@ -92,7 +94,7 @@ void DirectoryFile::add_entries_the_host_lacks(LinuxProcess& process) {
 std::int64_t DirectoryFile::load(LinuxProcess& process) {
   entries_.clear();
   if (directory_->descriptor) {
-    if (const std::int64_t result = load_host_entries(); result < 0) return result;
+    if (const std::int64_t result = load_host_entries(process); result < 0) return result;
   } else {
     const auto node = find_virtual(&process, guest_path());
     entries_.push_back({".", node ? node->inode : synthetic_directory(guest_path()).inode, DT_DIR});

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "linux/memory_budget.h"
 #include "linux/open_file.h"
 #include "linux/virtual_files.h"
 
@@ -16,11 +17,8 @@ namespace caisson::linux_personality {
 
 class DirectoryFile final : public OpenFile {
  public:
-  // Past this many entries a listing is refused (ENOMEM): what a guest can make the engine hold is bounded.
-  static constexpr std::size_t kMaximumEntries = std::size_t{1} << 20;
-
   // `directory`'s descriptor, where it has one, must be open for reading.
-  DirectoryFile(std::uint32_t status_flags, std::shared_ptr<const HeldDirectory> directory);
+  DirectoryFile(std::uint32_t status_flags, std::shared_ptr<const HeldDirectory> directory, MemoryCharge charge);
 
   std::int64_t read(LinuxProcess& process, GuestBuffers& to, std::optional<std::uint64_t> offset) override;
   std::int64_t seek(LinuxProcess& process, std::int64_t offset, int whence) override;
@@ -33,11 +31,12 @@ class DirectoryFile final : public OpenFile {
 
  private:
   std::int64_t load(LinuxProcess& process);
-  std::int64_t load_host_entries();
+  std::int64_t load_host_entries(LinuxProcess& process);
   void add_entries_the_host_lacks(LinuxProcess& process);
 
   const std::shared_ptr<const HeldDirectory> directory_;
   std::vector<DirectoryEntry> entries_;
+  MemoryCharge charge_;  // of entries_; a listing that is too much is refused (ENOMEM)
   std::size_t position_ = 0;
   bool loaded_ = false;
 };
@@ -51,7 +50,7 @@ class PathFile final : public OpenFile {
   int named_descriptor() const override { return place_->descriptor.get(); }
   std::shared_ptr<const HeldDirectory> directory() const override { return S_ISDIR(mode_) ? place_ : nullptr; }
   std::shared_ptr<const Mount> mount() const override { return place_->mount; }
-  const std::optional<VirtualNode>& virtual_node() const { return node_; }
+  const VirtualNode* virtual_node() const override { return node_ ? &*node_ : nullptr; }
 
  private:
   const mode_t mode_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "linux/host_file.h"
 
@@ -56,13 +57,18 @@ std::int64_t FileTable::replace(std::int32_t descriptor, std::shared_ptr<OpenFil
   if (descriptor < 0 || static_cast<std::uint64_t>(descriptor) >= std::min<std::uint64_t>(limit, kMaximum)) return -EBADF;
   const auto number = static_cast<std::size_t>(descriptor);
   if (number >= slots_.size()) slots_.resize(number + 1);
-  slots_[number] = {std::move(file), close_on_exec};
+  assign(number, {std::move(file), close_on_exec});
   return descriptor;
+}
+
+void FileTable::assign(std::size_t number, Slot slot) {
+  std::swap(slots_[number], slot);
+  if (slot.file) record_locks_.closed(*slot.file);
 }
 
 std::int64_t FileTable::close(std::int32_t descriptor) {
   if (!is_open(descriptor)) return -EBADF;
-  slots_[static_cast<std::size_t>(descriptor)] = {};
+  assign(static_cast<std::size_t>(descriptor), {});
   lowest_free_ = std::min(lowest_free_, static_cast<std::uint32_t>(descriptor));
   trim();
   return 0;

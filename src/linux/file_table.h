@@ -2,7 +2,7 @@
 //
 // Descriptors are per process and virtual: no number of the host shows. The lowest free number is given; past the limit
 // (RLIMIT_NOFILE) it is EMFILE. Copying the table is what fork needs: both copies name the same open files, so offsets and
-// status flags stay shared, while close and close-on-exec are each copy's own.
+// status flags stay shared, while close, close-on-exec and record locks are each copy's own.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,9 @@
 
 #include "caisson/linux.h"
 #include "caisson/result.h"
+#include "linux/memory_budget.h"
 #include "linux/open_file.h"
+#include "linux/record_locks.h"
 
 namespace caisson::linux_personality {
 
@@ -48,6 +50,11 @@ class FileTable {
   // What mmap needs to know of a descriptor: 0, or −EBADF, −EACCES (not readable), −ENODEV (not a file of the host).
   std::int64_t mappable(std::int32_t descriptor, MappableFile* file) const;
 
+  // Locks by fcntl; closing a descriptor gives up those on its file.
+  RecordLocks& record_locks() { return record_locks_; }
+  // What open files may hold of the engine's memory.
+  const std::shared_ptr<MemoryBudget>& memory_budget() const { return memory_budget_; }
+
   // One past the highest open descriptor.
   std::uint32_t end() const { return static_cast<std::uint32_t>(slots_.size()); }
 
@@ -58,9 +65,13 @@ class FileTable {
   };
   bool is_open(std::int32_t descriptor) const;
   void trim();
+  // Puts something else into a slot that may be in use.
+  void assign(std::size_t number, Slot slot);
 
   std::vector<Slot> slots_;        // the last one is open
   std::uint32_t lowest_free_ = 0;  // no slot below is free
+  RecordLocks record_locks_;
+  std::shared_ptr<MemoryBudget> memory_budget_ = std::make_shared<MemoryBudget>();
 };
 
 }  // namespace caisson::linux_personality

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 
 #include "linux/call_arguments.h"
 #include "linux/guest_buffers.h"
@@ -83,6 +84,8 @@ std::int64_t RegularFile::read(LinuxProcess&, GuestBuffers& to, std::optional<st
 }
 
 std::int64_t RegularFile::write(LinuxProcess&, GuestBuffers& from, std::optional<std::uint64_t> offset) {
+  // The host's description of an inherited file is not told of O_APPEND.
+  if (append() && !offset && !openable_again_ && ::lseek(descriptor_.get(), 0, SEEK_END) < 0) return guest_error(errno);
   const std::span<const iovec> ranges = from.host_ranges();
   const int count = static_cast<int>(ranges.size());
   const ssize_t moved = offset ? ::pwritev(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset))
@@ -105,7 +108,39 @@ std::int64_t RegularFile::control(LinuxProcess& process, std::uint32_t request, 
   return process.memory().write_value(argument, available) ? 0 : -EFAULT;
 }
 
-std::int64_t RegularFile::truncate(std::uint64_t length) { return guest_result(::ftruncate(descriptor_.get(), static_cast<off_t>(length))); }
+std::int64_t RegularFile::truncate(LinuxProcess&, std::uint64_t length) {
+  return guest_result(::ftruncate(descriptor_.get(), static_cast<off_t>(length)));
+}
+
+std::shared_ptr<OpenFile> RegularFile::reopened(HostDescriptor descriptor, std::uint32_t status_flags) const {
+  return std::make_shared<RegularFile>(std::move(descriptor), status_flags, guest_path(), mount_, true);
+}
+
+MemoryFile::MemoryFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<MemoryCharge> charge)
+    : RegularFile(std::move(descriptor), status_flags, std::move(guest_path), nullptr, true), charge_(std::move(charge)) {}
+
+std::int64_t MemoryFile::reserve(LinuxProcess& process, std::uint64_t end) {
+  if (end <= charge_->bytes()) return 0;
+  if (end > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max())) return -EFBIG;
+  const std::uint64_t pages = (end + memory::kPageSize - 1) / memory::kPageSize;
+  return charge_->resize(pages * memory::kPageSize, process.memory().commit_limit()) ? 0 : -ENOSPC;
+}
+
+std::int64_t MemoryFile::write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) {
+  const off_t start = offset ? static_cast<off_t>(*offset) : ::lseek(host_descriptor(), 0, append() ? SEEK_END : SEEK_CUR);
+  if (start < 0) return guest_error(errno);
+  if (const std::int64_t result = reserve(process, static_cast<std::uint64_t>(start) + from.remaining()); result < 0) return result;
+  return RegularFile::write(process, from, offset);
+}
+
+std::int64_t MemoryFile::truncate(LinuxProcess& process, std::uint64_t length) {
+  if (const std::int64_t result = reserve(process, length); result < 0) return result;
+  return RegularFile::truncate(process, length);
+}
+
+std::shared_ptr<OpenFile> MemoryFile::reopened(HostDescriptor descriptor, std::uint32_t status_flags) const {
+  return std::make_shared<MemoryFile>(std::move(descriptor), status_flags, guest_path(), charge_);
+}
 
 StreamFile::StreamFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, bool non_blocking_host)
     : OpenFile(status_flags, std::move(guest_path)), descriptor_(std::move(descriptor)), non_blocking_host_(non_blocking_host) {}

@@ -9,14 +9,16 @@
 #include <string>
 
 #include "linux/host_descriptor.h"
+#include "linux/memory_budget.h"
 #include "linux/open_file.h"
 
 namespace caisson::linux_personality {
 
-class RegularFile final : public OpenFile {
+class RegularFile : public OpenFile {
  public:
   // `mount` is what it was opened in; nullptr: inherited from the embedder, or a memfd.
-  // `openable_again`: /proc/self/fd/N gives a new description of the file; not so for inherited ones.
+  // `openable_again`: /proc/self/fd/N gives a new description of the file; not so for inherited ones, whose host description
+  // is the embedder's and keeps its flags.
   RegularFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<const Mount> mount,
               bool openable_again);
 
@@ -25,7 +27,8 @@ class RegularFile final : public OpenFile {
   std::int64_t seek(LinuxProcess& process, std::int64_t offset, int whence) override;
   std::int64_t status(LinuxProcess& process, struct statx& status) override;
   std::int64_t control(LinuxProcess& process, std::uint32_t request, std::uint64_t argument) override;
-  std::int64_t truncate(std::uint64_t length) override;
+  std::int64_t truncate(LinuxProcess& process, std::uint64_t length) override;
+  std::shared_ptr<OpenFile> reopened(HostDescriptor descriptor, std::uint32_t status_flags) const override;
   int host_descriptor() const override { return descriptor_.get(); }
   int named_descriptor() const override { return openable_again_ ? descriptor_.get() : -1; }
   bool is_regular() const override { return true; }
@@ -35,6 +38,20 @@ class RegularFile final : public OpenFile {
   const HostDescriptor descriptor_;
   const std::shared_ptr<const Mount> mount_;
   const bool openable_again_;
+};
+
+// A memfd. Its bytes are host memory, so its size is charged: holes count like what was written.
+class MemoryFile final : public RegularFile {
+ public:
+  MemoryFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<MemoryCharge> charge);
+
+  std::int64_t write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) override;
+  std::int64_t truncate(LinuxProcess& process, std::uint64_t length) override;
+  std::int64_t reserve(LinuxProcess& process, std::uint64_t end) override;
+  std::shared_ptr<OpenFile> reopened(HostDescriptor descriptor, std::uint32_t status_flags) const override;
+
+ private:
+  const std::shared_ptr<MemoryCharge> charge_;  // of the file, shared by its descriptions
 };
 
 class StreamFile final : public OpenFile {

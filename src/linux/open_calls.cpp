@@ -81,7 +81,8 @@ std::int64_t sys_memfd_create(LinuxProcess& process, const CallArguments& argume
   if (name->size() > kMaximumMemfdName || (flags & ~kMemfdFlags) != 0) return -EINVAL;
   HostDescriptor descriptor(::memfd_create("caisson-guest", flags | MFD_CLOEXEC));
   if (!descriptor) return guest_error(errno);
-  auto file = std::make_shared<RegularFile>(std::move(descriptor), O_RDWR, "/memfd:" + *name + " (deleted)", nullptr, true);
+  auto charge = std::make_shared<MemoryCharge>(process.files.memory_budget());
+  auto file = std::make_shared<MemoryFile>(std::move(descriptor), O_RDWR, "/memfd:" + *name + " (deleted)", std::move(charge));
   return install(process, std::move(file), (flags & MFD_CLOEXEC) != 0);
 }
 

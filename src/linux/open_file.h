@@ -20,6 +20,7 @@ namespace caisson::linux_personality {
 
 class GuestBuffers;
 class LinuxProcess;
+struct VirtualNode;
 
 class OpenFile {
  public:
@@ -39,7 +40,11 @@ class OpenFile {
   virtual std::int64_t read_directory(LinuxProcess& process, std::uint64_t buffer, std::uint32_t length);
   // request as the guest passed it; ENOTTY for what the kind does not allow.
   virtual std::int64_t control(LinuxProcess& process, std::uint32_t request, std::uint64_t argument);
-  virtual std::int64_t truncate(std::uint64_t length);
+  virtual std::int64_t truncate(LinuxProcess& process, std::uint64_t length);
+  // Asked before the file grows to `end` bytes: −ENOSPC where it may not.
+  virtual std::int64_t reserve(LinuxProcess& process, std::uint64_t end);
+  // A new description of the same regular file, for which the host has given `descriptor`.
+  virtual std::shared_ptr<OpenFile> reopened(HostDescriptor descriptor, std::uint32_t status_flags) const;
 
   // The host's descriptor of the same file for calls that pass through (fsync, mmap, poll …); −1 where there is none.
   virtual int host_descriptor() const { return -1; }
@@ -48,6 +53,8 @@ class OpenFile {
   virtual int named_descriptor() const { return -1; }
   // A regular file of the host: it can be mapped, extended and synchronised.
   virtual bool is_regular() const { return false; }
+  // An O_PATH descriptor of a virtual file knows its node.
+  virtual const VirtualNode* virtual_node() const { return nullptr; }
   // What poll() says without a host descriptor to ask.
   virtual short ready_events() const { return POLLIN | POLLOUT; }
   // Not nullptr: the file is a directory from which paths can be looked up.

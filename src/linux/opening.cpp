@@ -95,7 +95,9 @@ Opened Opening::virtual_file(Place&& place) {
   if (wants_write(flags_)) return error(S_ISDIR(node.mode) ? EISDIR : EACCES);
   if (S_ISDIR(node.mode)) return directory(std::move(place));
   std::string bytes = virtual_content(&process_, node);
-  return std::make_shared<TextFile>(status_flags(flags_), std::move(place.guest_path), node, std::move(bytes));
+  MemoryCharge charge(process_.files.memory_budget());
+  if (!charge.resize(bytes.size(), process_.memory().commit_limit())) return error(ENOMEM);
+  return std::make_shared<TextFile>(status_flags(flags_), std::move(place.guest_path), node, std::move(bytes), std::move(charge));
 }
 
 // Through /proc/self/fd. A file that the guest opened by name is opened anew, with the rights of its mount; of anything else
@@ -108,6 +110,11 @@ Opened Opening::open_file(Place&& place) {
     return file;
   }
   if (wants_write(flags_) && file->mount() != nullptr && file->mount()->read_only) return error(EROFS);
+  if (file->is_regular()) {
+    HostDescriptor descriptor(open_held(file->named_descriptor(), flags_ & kHostFlags));
+    if (!descriptor) return error(errno);
+    return file->reopened(std::move(descriptor), status_flags(flags_));
+  }
   place.descriptor = HostDescriptor(::fcntl(file->named_descriptor(), F_DUPFD_CLOEXEC, 0));
   if (!place.descriptor) return error(errno);
   place.mount = file->mount();
@@ -124,7 +131,7 @@ Opened Opening::directory(Place&& place) {
   }
   held->mount = std::move(place.mount);
   held->guest_path = std::move(place.guest_path);
-  return std::make_shared<DirectoryFile>(status_flags(flags_) | O_DIRECTORY, std::move(held));
+  return std::make_shared<DirectoryFile>(status_flags(flags_) | O_DIRECTORY, std::move(held), MemoryCharge(process_.files.memory_budget()));
 }
 
 // Linux waits in open() for the other side; here only a writer does (a reader waits in its first read).

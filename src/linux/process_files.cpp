@@ -55,7 +55,12 @@ std::string limit_text(std::uint64_t value) { return value == kNoLimit ? "unlimi
 
 std::string process_link(LinuxProcess& process) { return std::to_string(process.ids.process); }
 std::string thread_link(LinuxProcess& process) { return fmt::format("{}/task/{}", process.ids.process, process.ids.thread); }
-std::string executable_link(LinuxProcess& process) { return process.executable_path; }
+
+// Linux names the file itself, not the link by which it was started.
+std::string executable_link(LinuxProcess& process) {
+  const auto place = look_up(process.file_system, &process, *process.file_system.working_directory(), process.executable_path);
+  return place && place->descriptor ? place->guest_path : process.executable_path;
+}
 
 std::string working_directory_link(LinuxProcess& process) {
   const HeldDirectory& directory = *process.file_system.working_directory();

@@ -54,13 +54,17 @@ std::int64_t sys_ftruncate(LinuxProcess& process, const CallArguments& arguments
   const std::shared_ptr<OpenFile> file = process.files.get(arguments.signed32(0));
   if (!file || file->path_only()) return -EBADF;
   if (!file->writable() || arguments.signed64(1) < 0) return -EINVAL;
-  return file->truncate(arguments[1]);
+  return file->truncate(process, arguments[1]);
 }
 
 std::int64_t sys_fallocate(LinuxProcess& process, const CallArguments& arguments) {
   const std::shared_ptr<OpenFile> file = process.files.get(arguments.signed32(0));
   if (!file || !file->writable()) return -EBADF;
   if (!file->is_regular()) return file->host_descriptor() < 0 ? -ENODEV : -ESPIPE;
+  std::uint64_t end = 0;
+  if (arguments.signed64(2) < 0 || arguments.signed64(3) <= 0) return -EINVAL;
+  if (__builtin_add_overflow(arguments[2], arguments[3], &end)) return -EFBIG;
+  if (const std::int64_t result = file->reserve(process, end); result < 0) return result;
   return guest_result(::fallocate(file->host_descriptor(), arguments.signed32(1), arguments.signed64(2), arguments.signed64(3)));
 }
 
@@ -159,8 +163,12 @@ std::int64_t sys_copy_file_range(LinuxProcess& process, const CallArguments& arg
     offsets[index] = *offset;
     pointers[index] = &offsets[index];
   }
+  const std::uint64_t length = std::min(arguments[4], kMaximumHostCopy);
+  const std::int64_t out_start = pointers[1] != nullptr ? offsets[1] : out->seek(process, 0, SEEK_CUR);
+  if (out_start < 0 || offsets[0] < 0) return -EINVAL;
+  if (const std::int64_t result = out->reserve(process, static_cast<std::uint64_t>(out_start) + length); result < 0) return result;
   const std::int64_t copied = guest_result(::copy_file_range(in->host_descriptor(), pointers[0], out->host_descriptor(), pointers[1],
-                                                             std::min(arguments[4], kMaximumHostCopy), 0));
+                                                             length, 0));
   if (copied < 0) return copied;
   for (const unsigned index : {0U, 1U}) {
     if (pointers[index] != nullptr && !process.memory().write_value(arguments[1 + 2 * index], offsets[index])) return -EFAULT;

@@ -40,8 +40,8 @@ std::int64_t read_zeroes(LinuxProcess&, GuestBuffers& to) {
 
 }  // namespace
 
-TextFile::TextFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node, std::string bytes)
-    : OpenFile(status_flags, std::move(guest_path)), node_(std::move(node)), bytes_(std::move(bytes)) {}
+TextFile::TextFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node, std::string bytes, MemoryCharge charge)
+    : OpenFile(status_flags, std::move(guest_path)), node_(std::move(node)), bytes_(std::move(bytes)), charge_(std::move(charge)) {}
 
 std::int64_t TextFile::read(LinuxProcess&, GuestBuffers& to, std::optional<std::uint64_t> offset) {
   const std::uint64_t at = std::min<std::uint64_t>(offset.value_or(position_), bytes_.size());

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "linux/memory_budget.h"
 #include "linux/open_file.h"
 #include "linux/virtual_files.h"
 
@@ -12,7 +13,7 @@ namespace caisson::linux_personality {
 // Bytes made when the file was opened.
 class TextFile final : public OpenFile {
  public:
-  TextFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node, std::string bytes);
+  TextFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node, std::string bytes, MemoryCharge charge);
 
   std::int64_t read(LinuxProcess& process, GuestBuffers& to, std::optional<std::uint64_t> offset) override;
   std::int64_t seek(LinuxProcess& process, std::int64_t offset, int whence) override;
@@ -22,6 +23,7 @@ class TextFile final : public OpenFile {
  private:
   const VirtualNode node_;
   const std::string bytes_;
+  const MemoryCharge charge_;  // of bytes_
   std::uint64_t position_ = 0;
 };
 

@@ -344,6 +344,37 @@ TEST_F(Descriptors, RecordLocksExcludeOtherGuests) {
   EXPECT_EQ(guest().call(sys_fcntl, mine, F_SETLK, guest().value(head)), 0);
 }
 
+// fcntl(2): locks belong to the process and the file, whichever descriptor was used, and closing any of them gives them up.
+TEST_F(Descriptors, RecordLocksBelongToTheProcess) {
+  LinuxOptions options;
+  options.root = root_.path();
+  TestProcess other(options);
+  const std::int64_t one = guest().open("/file", O_RDWR), two = guest().open("/file", O_RDWR), theirs = other.open("/file", O_RDWR);
+  const struct flock write{F_WRLCK, SEEK_SET, 0, 10, 0}, read{F_RDLCK, SEEK_SET, 0, 10, 0};
+  EXPECT_EQ(guest().call(sys_fcntl, one, F_SETLK, guest().value(write)), 0);
+  EXPECT_EQ(guest().call(sys_fcntl, two, F_SETLK, guest().value(read)), 0);  // converts it
+  const std::uint64_t question = guest().value(write);
+  EXPECT_EQ(guest().call(sys_fcntl, two, F_GETLK, question), 0);
+  EXPECT_EQ(guest().load<struct flock>(question).l_type, F_UNLCK);
+  EXPECT_EQ(other.call(sys_fcntl, theirs, F_SETLK, other.value(write)), -EAGAIN);
+  EXPECT_EQ(other.call(sys_fcntl, theirs, F_SETLK, other.value(read)), 0);
+  EXPECT_EQ(guest().call(sys_fcntl, one, F_SETLK, guest().value(write)), -EAGAIN);
+  guest().close(two);
+  EXPECT_EQ(other.call(sys_fcntl, theirs, F_SETLK, other.value(write)), 0);
+  // Relative to the descriptor's offset, and only for what the descriptor allows.
+  guest().call(sys_lseek, one, 100, SEEK_SET);
+  const struct flock relative{F_WRLCK, SEEK_CUR, 5, 1, 0}, absolute{F_WRLCK, SEEK_SET, 105, 1, 0};
+  EXPECT_EQ(guest().call(sys_fcntl, one, F_SETLK, guest().value(relative)), 0);
+  EXPECT_EQ(other.call(sys_fcntl, theirs, F_SETLK, other.value(absolute)), -EAGAIN);
+  EXPECT_EQ(guest().call(sys_dup3, 0, one, 0), one);
+  EXPECT_EQ(other.call(sys_fcntl, theirs, F_SETLK, other.value(absolute)), 0);
+  const std::int64_t reader = guest().open("/file");
+  EXPECT_EQ(guest().call(sys_fcntl, reader, F_SETLK, guest().value(write)), -EBADF);
+  EXPECT_EQ(guest().call(sys_fcntl, guest().open("/proc/version"), F_SETLK, guest().value(read)), -EINVAL);
+  const struct flock owned{F_WRLCK, SEEK_SET, 0, 0, 7};
+  EXPECT_EQ(guest().call(sys_fcntl, reader, F_OFD_SETLK, guest().value(owned)), -EINVAL);
+}
+
 TEST_F(Descriptors, WholeFileLocksExclude) {
   const std::int64_t one = guest().open("/file"), two = guest().open("/file");
   EXPECT_EQ(guest().call(sys_flock, one, LOCK_EX), 0);

@@ -482,6 +482,45 @@ TEST_F(FileCalls, MemoryFilesHaveNoName) {
   EXPECT_EQ(guest().call(sys_memfd_create, guest().text("x"), 4), -EINVAL);
 }
 
+// What open files hold of the engine's memory is bounded by the guest's own limit, and comes back when they are closed.
+TEST(FileMemory, IsBounded) {
+  constexpr std::uint64_t kLimit = 16 << 20;
+  TemporaryDirectory root;
+  root.directory("many");
+  for (int number = 0; number < 2000; ++number) root.write("many/" + std::string(100, 'n') + std::to_string(number), "");
+  LinuxOptions options;
+  options.root = root.path();
+  InstanceOptions small;
+  small.memory_limit = kLimit;
+  TestProcess guest(options, small);
+  const MemoryBudget& budget = *guest.process().files.memory_budget();
+
+  const std::int64_t file = guest.call(sys_memfd_create, guest.text("x"), 0);
+  EXPECT_EQ(guest.call(sys_ftruncate, file, kLimit / 2), 0);
+  EXPECT_EQ(guest.call(sys_ftruncate, file, kLimit + 1), -ENOSPC);
+  EXPECT_EQ(guest.call(sys_pwrite64, file, guest.text("x"), 1, std::uint64_t{1} << 40), -ENOSPC);
+  EXPECT_EQ(guest.call(sys_pwrite64, file, guest.text("x"), 1, INT64_MAX), -EFBIG);
+  EXPECT_EQ(guest.call(sys_fallocate, file, 0, 0, kLimit * 2), -ENOSPC);
+  const std::int64_t again = guest.open("/proc/self/fd/" + std::to_string(file), O_RDWR);
+  EXPECT_EQ(guest.call(sys_ftruncate, again, kLimit + 1), -ENOSPC);
+  EXPECT_EQ(guest.call(sys_ftruncate, again, kLimit), 0);
+  EXPECT_EQ(budget.used(), kLimit);
+  EXPECT_EQ(guest.open("/proc/version"), -ENOMEM);
+  const std::int64_t directory = guest.open("/many");
+  EXPECT_EQ(guest.call(sys_getdents64, directory, guest.reserve(4096), 4096), -ENOMEM);
+  guest.close(file);
+  EXPECT_EQ(budget.used(), kLimit);
+  guest.close(again);
+  EXPECT_EQ(budget.used(), 0U);
+  EXPECT_GT(guest.call(sys_getdents64, directory, guest.reserve(4096), 4096), 0);
+  EXPECT_GT(budget.used(), 200'000U);
+  const std::int64_t text = guest.open("/proc/version");
+  EXPECT_GE(text, 0);
+  guest.close(directory);
+  guest.close(text);
+  EXPECT_EQ(budget.used(), 0U);
+}
+
 TEST_F(FileCalls, DevicesBehave) {
   const std::uint64_t buffer = guest().text("garbage");
   const std::int64_t null = guest().open("/dev/null", O_RDWR), zero = guest().open("/dev/zero", O_RDWR), full = guest().open("/dev/full", O_RDWR);
