@@ -55,6 +55,7 @@ Result<Pipe> make_pipe() {
 // Starts a program whose descriptors 0 and 1 are `input` and `output`.
 Result<pid_t> spawn(const std::vector<std::string>& arguments, int input, int output) {
   std::vector<char*> words;
+  words.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
   posix_spawn_file_actions_t actions;
@@ -183,7 +184,7 @@ std::optional<std::filesystem::path> find_program(std::string_view name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path != nullptr ? path : "");
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::filesystem::path candidate = std::filesystem::path(folder) / name;
+    std::filesystem::path candidate = std::filesystem::path(folder) / name;
     if (access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return std::nullopt;

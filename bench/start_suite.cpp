@@ -1,6 +1,9 @@
 // Suite `start`: the whole life of a process that runs a small program — fork, exec, load, run, exit — by the wall.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
 #include <optional>
 
 #include "bench/child_process.h"
@@ -78,7 +81,7 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
   add_time_rows(report, kSuite, case_name, names, samples);
   for (std::size_t index = 1; index < list->size(); ++index) {
     std::vector<double> differences;
-    for (std::size_t turn = 0; turn < runs; ++turn) differences.push_back(samples[index][turn] - samples[0][turn]);
+    std::ranges::transform(samples[index], samples[0], std::back_inserter(differences), std::minus());
     report.rows.push_back({kSuite, case_name + "-above-native", names[index], "time_ns", "ns", summarize(differences),
                            "wall time of a static hello less that of an empty native process in the same turn"});
   }

@@ -1,6 +1,8 @@
 #include "bench/suites.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 namespace caisson::bench {
 
@@ -10,8 +12,7 @@ void add_time_rows(Report& report, const std::string& suite, const std::string& 
     report.rows.push_back({suite, case_name, engines[engine], "time_ns", "ns", summarize(samples[engine]), ""});
     if (engine == 0) continue;
     std::vector<double> ratios;
-    for (std::size_t turn = 0; turn < samples[engine].size(); ++turn)
-      ratios.push_back(samples[engine][turn] / samples[0][turn]);
+    std::ranges::transform(samples[engine], samples[0], std::back_inserter(ratios), std::divides());
     report.rows.push_back({suite, case_name, engines[engine], "ratio_to_native", "ratio", summarize(ratios), ""});
   }
 }

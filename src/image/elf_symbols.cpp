@@ -60,7 +60,7 @@ bool is_exported_function(const Elf64_Sym& symbol) {
 
 // The linker defines it as an untyped symbol; its name is compared without looking for its end (see the limit below).
 bool is_global_pointer(const Elf64_Sym& symbol, FileView names) {
-  constexpr std::string_view kName("__global_pointer$", 18);
+  constexpr std::string_view kName("__global_pointer$\0", 18);
   if (ELF64_ST_TYPE(symbol.st_info) != STT_NOTYPE || symbol.st_shndx == SHN_UNDEF) return false;
   const auto name = names.read<std::array<char, kName.size()>>(symbol.st_name);
   return name && std::string_view(name->data(), name->size()) == kName;

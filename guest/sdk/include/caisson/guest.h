@@ -40,6 +40,7 @@
  *                          uint32 number (0x1040 + n, the a7 of the call), then name and signature, each ending with a NUL.
  *                          The signature is what was declared: "int(int, int)".
  */
+/* clang-format off */
 #define CAISSON_IMPORT(return_type, name, ...)                                                   \
   __asm__(                                                                                       \
       ".ifndef .Lcaisson_slot_" #name "\n"                                                       \
@@ -74,6 +75,7 @@
       ".hidden __start_caisson_import_slots\n"                                                   \
       ".endif\n");                                                                               \
   CAISSON_C_LINKAGE return_type name(__VA_ARGS__)
+/* clang-format on */
 
 /* CAISSON_EXPORT before the definition of a function that the embedder calls: it gets C linkage and is kept by the compiler
  * and, where they know how, by the linker's garbage collection. */
