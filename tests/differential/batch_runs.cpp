@@ -25,7 +25,7 @@ using riscv::HartState;
 using riscv::TrapKind;
 
 constexpr std::uint64_t kWrite = 64, kExit = 93;  // Linux system calls
-constexpr unsigned kOracleSeconds = 60;
+constexpr unsigned kProcessSeconds = 60;
 
 std::uint64_t rounded_to_pages(std::uint64_t size) { return (size + kPageSize - 1) / kPageSize * kPageSize; }
 
@@ -173,7 +173,9 @@ bool has_oracle() {
   return found;
 }
 
-std::vector<std::uint8_t> run_on_oracle(const fuzz::BatchImage& image) {
+std::vector<std::uint8_t> run_on_oracle(const fuzz::BatchImage& image) { return run_as_file(image, {"qemu-riscv64"}); }
+
+std::vector<std::uint8_t> run_as_file(const fuzz::BatchImage& image, std::vector<std::string> command) {
   static std::atomic<unsigned> count{0};
   const std::filesystem::path path =
       std::filesystem::temp_directory_path() / fmt::format("caisson-differential-{}-{}", ::getpid(), count++);
@@ -182,23 +184,28 @@ std::vector<std::uint8_t> run_on_oracle(const fuzz::BatchImage& image) {
       .write(reinterpret_cast<const char*>(elf.data()), static_cast<std::streamsize>(elf.size()));
   std::filesystem::permissions(path, std::filesystem::perms::owner_all);
 
+  command.push_back(path.string());
+  std::vector<char*> arguments;
+  for (std::string& argument : command) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+
   std::vector<std::uint8_t> output;
-  int from_oracle[2];
-  if (::pipe(from_oracle) == 0) {
+  int output_pipe[2];
+  if (::pipe(output_pipe) == 0) {
     const pid_t process = ::fork();
     if (process == 0) {
-      ::dup2(from_oracle[1], 1);
-      ::close(from_oracle[0]);
-      ::close(from_oracle[1]);
-      ::alarm(kOracleSeconds);
-      ::execlp("qemu-riscv64", "qemu-riscv64", path.c_str(), nullptr);
+      ::dup2(output_pipe[1], 1);
+      ::close(output_pipe[0]);
+      ::close(output_pipe[1]);
+      ::alarm(kProcessSeconds);
+      ::execvp(arguments[0], arguments.data());
       ::_exit(127);
     }
-    ::close(from_oracle[1]);
+    ::close(output_pipe[1]);
     std::uint8_t buffer[65536];
-    for (ssize_t length; (length = ::read(from_oracle[0], buffer, sizeof buffer)) > 0;)
+    for (ssize_t length; (length = ::read(output_pipe[0], buffer, sizeof buffer)) > 0;)
       output.insert(output.end(), buffer, buffer + length);
-    ::close(from_oracle[0]);
+    ::close(output_pipe[0]);
     ::waitpid(process, nullptr, 0);
   }
   std::filesystem::remove(path);

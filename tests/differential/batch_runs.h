@@ -68,6 +68,9 @@ bool has_oracle();
 // What the batch writes under qemu-riscv64; shorter than all records where a program was killed.
 std::vector<std::uint8_t> run_on_oracle(const fuzz::BatchImage& image);
 
+// What the batch writes as an executable file behind `command` (a program and its arguments).
+std::vector<std::uint8_t> run_as_file(const fuzz::BatchImage& image, std::vector<std::string> command);
+
 struct Difference {
   std::size_t program = 0;
   std::string description;

@@ -128,6 +128,14 @@ TEST(Differential, SavedProgramsGiveWhatTheOracleGives) {
   }
 }
 
+// The same bytes by way of the loader, the personality and the command line.
+TEST(Differential, TheCommandLineRunsABatchAsTheTierDoes) {
+  const fuzz::BatchImage image = fuzz::make_batch(make_programs(kFixedSeed)).value();
+  const TierRun wanted = run_on_tier(image, tests::tiers().front());
+  ASSERT_EQ(wanted.failure, "");
+  EXPECT_EQ(run_as_file(image, {CAISSON_BINARY, "run"}), wanted.output);
+}
+
 TEST(Generator, SameSeedSameProgramsAndTextKeepsThem) {
   fuzz::ProgramGenerator first(7), second(7), other(8);
   for (int i = 0; i < 20; ++i) {
