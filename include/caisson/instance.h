@@ -52,6 +52,9 @@ struct InstanceOptions {
 struct CallArguments {
   std::span<const std::uint64_t> integers;  // a0…a5: at most six
   std::span<const std::uint64_t> floats;  // fa0…fa7: at most eight; a float is NaN-boxed
+
+  explicit CallArguments(std::span<const std::uint64_t> integers, std::span<const std::uint64_t> floats = {})
+      : integers(integers), floats(floats) {}
 };
 
 class Instance {
@@ -137,7 +140,8 @@ Result<ReturnType> Instance::call(std::string_view function, Arguments... argume
     }
   };
   (place(arguments), ...);
-  if (const Result<void> returned = call_registers(function, {{integers, integer}, {floats, floating}}); !returned) {
+  if (const Result<void> returned = call_registers(function, CallArguments({integers, integer}, {floats, floating}));
+      !returned) {
     return std::unexpected(returned.error());
   }
   if constexpr (detail::FloatValue<ReturnType>) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <new>
@@ -26,14 +27,22 @@ struct EngineState {
 
 namespace {
 
-// What an import lacks; empty where `function` (null: nobody registered it) serves it.
-std::string import_problem(const ImportedFunction& import, const detail::HostFunction* function, bool& is_missing) {
-  is_missing = function == nullptr;
-  if (is_missing) return fmt::format("{}: no host function of that name", import.name);
+// Text of a guest's file in a message: of bounded length, and nothing that a terminal would act on.
+std::string shown(std::string_view text) {
+  constexpr std::size_t kLongest = 200;
+  std::string result(text.substr(0, kLongest));
+  std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
+  return text.size() > kLongest ? result + "…" : result;
+}
+
+// Why `function` (null: nobody registered one) does not serve an import; empty where it does.
+std::string import_problem(const ImportedFunction& import, const detail::HostFunction* function) {
+  const std::string name = shown(import.name);
+  if (function == nullptr) return fmt::format("{}: no host function of that name", name);
   const Result<Signature> declared = parse_signature(import.signature);
-  if (!declared) return fmt::format("{}: {}", import.name, declared.error().message);
+  if (!declared) return fmt::format("{}: {}", name, shown(declared.error().message));
   if (accepts(function->signature, *declared)) return {};
-  return fmt::format("{}: the guest declares {}, the host function is {}", import.name, import.signature,
+  return fmt::format("{}: the guest declares {}, the host function is {}", name, shown(import.signature),
                      to_text(function->signature));
 }
 
@@ -45,10 +54,10 @@ Result<std::vector<BoundHostFunction>> resolve_imports(EngineState& state, const
   for (const ImportedFunction& import : module.imports) {
     const auto found = state.host_functions.find(import.name);
     const detail::HostFunction* const function = found == state.host_functions.end() ? nullptr : found->second.get();
-    bool is_missing = false;
-    if (const std::string problem = import_problem(import, function, is_missing); !problem.empty()) {
+    const std::string problem = import_problem(import, function);
+    if (!problem.empty()) {
       problems += (problems.empty() ? "" : "; ") + problem;
-      any_missing |= is_missing;
+      any_missing |= function == nullptr;
       continue;
     }
     bound.push_back({kFirstHostFunction + import.number, found->second});

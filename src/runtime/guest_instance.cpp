@@ -84,6 +84,7 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
 GuestInstance::GuestInstance(std::shared_ptr<const ModuleState> module, const InstanceOptions& options,
                              std::unique_ptr<memory::AddressSpace> memory)
     : module_(std::move(module)), options_(options), memory_(std::move(memory)), personality_(options.personality) {
+  options_.personality.reset();  // one owner, which goes before the memory that it refers to
   ecalls_.set(kReadyNumber, {&GuestInstance::on_ready, nullptr});
 }
 

@@ -66,6 +66,7 @@ class GuestInstance {
   riscv::HartState& hart() { return hart_; }
   memory::AddressSpace& memory() { return *memory_; }
   const ModuleState& module() const { return *module_; }
+  // As checked, the stack size rounded up; without the personality.
   const InstanceOptions& options() const { return options_; }
 
   // Ends the run: the innermost run() returns this result (gas_remaining is filled in by run()).

@@ -39,7 +39,7 @@ Result<InvocationResult> Instance::start() {
 
 Result<InvocationResult> Instance::invoke(std::string_view function, std::span<const std::uint64_t> arguments,
                                           std::uint64_t gas) {
-  return invoke(function, CallArguments{.integers = arguments, .floats = {}}, gas);
+  return invoke(function, CallArguments(arguments), gas);
 }
 
 Result<InvocationResult> Instance::invoke(std::string_view function, const CallArguments& arguments,

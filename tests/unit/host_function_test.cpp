@@ -404,6 +404,24 @@ TEST_F(HostFunctionTest, UnresolvedImportsAreListedTogether) {
   EXPECT_NE(mismatched.error().message.find("missing_two"), std::string::npos);
 }
 
+TEST_F(HostFunctionTest, MessagesShowHostileNamesHarmlessly) {
+  // A note made by hand, whose name would clear the screen and whose signature is long.
+  const auto module = compile(
+      "__asm__(\".pushsection .note.caisson, \\\"a\\\", @note\\n.4byte 8\\n.4byte 2f - 1f\\n.4byte 1\\n.asciz "
+      "\\\"Caisson\\\"\\n\"\n"
+      "\"1: .4byte 0x1040\\n.ascii \\\"evil\\\"\\n.byte 27\\n.asciz \\\"[2J\\\"\\n.fill 5000, 1, 65\\n.byte 0\\n2: "
+      ".balign 4\\n.popsection\");\n"
+      "int f(void) { return 1; }\n");
+  ASSERT_TRUE(module) << module.error().to_string();
+  EXPECT_NE(engine.instantiate(*module).error().message.find("evil?[2J: no host function"), std::string::npos);
+  engine.host_function("evil\x1b[2J", [] {});
+  const Result<Instance> made = engine.instantiate(*module);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ErrorCode::kSignatureMismatch);
+  EXPECT_NE(made.error().message.find("AAAA"), std::string::npos);
+  EXPECT_LT(made.error().message.size(), 400U);
+}
+
 // --- signatures as text ---
 
 using detail::HostFunction;
