@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "isa/riscv/hart_state.h"
 #include "linux/signal_state.h"
@@ -32,6 +33,7 @@ struct UserContext {
   AlternateStack stack;
   SignalMask mask = 0;
   std::array<std::uint8_t, 120> mask_expansion{};
+  std::uint64_t padding = 0;  // named, so that no byte of the host's stack gets into the frame
   alignas(16) FrameRegisters registers;
   FrameFloatState float_state;
 };
@@ -41,6 +43,7 @@ struct SignalFrame {
   UserContext context;
 };
 
+static_assert(std::has_unique_object_representations_v<UserContext>, "without padding: each byte reaches the guest");
 static_assert(offsetof(UserContext, stack) == 16 && offsetof(UserContext, mask) == 40 && offsetof(UserContext, registers) == 176);
 static_assert(offsetof(UserContext, float_state) == 432 && offsetof(FrameFloatState, fcsr) == 256 &&
               offsetof(FrameFloatState, reserved) == 516 && sizeof(FrameFloatState) == 528);
