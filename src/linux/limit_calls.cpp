@@ -24,6 +24,8 @@ std::int64_t change_limit(LinuxProcess& process, unsigned resource, const Resour
   if (limit.current > limit.maximum) return -EINVAL;
   if (limit.maximum > current.maximum && process.credentials.effective_user != 0) return -EPERM;
   if (resource == RLIMIT_NOFILE && limit.maximum > FileTable::kMaximum) return -EPERM;
+  // Each queued signal is kept by the engine, so not even root may have more of them.
+  if (resource == RLIMIT_SIGPENDING && limit.maximum > current.maximum) return -EPERM;
   current = limit;
   return 0;
 }
