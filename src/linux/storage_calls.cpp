@@ -47,6 +47,10 @@ std::int64_t sys_truncate(LinuxProcess& process, const CallArguments& arguments)
   if (is_read_only(*place)) return -EROFS;
   const int named = named_descriptor(*place);
   if (named < 0) return -EACCES;
+  // Through /proc/self/fd it may be a file whose size is charged.
+  if (place->open_file) {
+    if (const std::int64_t result = place->open_file->reserve(process, arguments[1]); result < 0) return result;
+  }
   return guest_result(::truncate(descriptor_link(named).c_str(), arguments.signed64(1)));
 }
 
