@@ -55,6 +55,13 @@ bool read_file(int fd, std::uint64_t offset, std::uint8_t* to, std::size_t lengt
 
 // Whether dropping the pages gives what madvise promises. A copy of a file's bytes keeps them: the file is closed, and the copy
 // is what it would be read as again, but for what the guest wrote there.
+// Memory that was sealed against every change (memfd_create(2), F_ADD_SEALS).
+bool is_sealed(int fd) {
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK;
+  const int seals = fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & kSeals) == kSeals;
+}
+
 bool can_discard(const Region& region) { return region.backing != Backing::kFileCopy; }
 
 MapStatus status_of_host_error() { return errno == ENOMEM ? MapStatus::kNoMemory : MapStatus::kIo; }
@@ -210,11 +217,14 @@ MapStatus AddressSpace::map_file(std::uint64_t address, std::uint64_t length, Pe
   constexpr std::uint64_t kMaximumOffset = std::numeric_limits<off_t>::max();
   const std::optional<PageRange> range = page_range(address, length);
   if (!range || offset % kPageSize != 0 || offset > kMaximumOffset - length) return MapStatus::kInvalid;
-  const bool copies = !shared && (permissions & kExecute) != 0;
+  const bool sealed = !shared && is_sealed(fd);
+  const bool copies = !shared && !sealed && (permissions & kExecute) != 0;
   Region region{.first = range->first,
                 .end = range->end,
                 .permissions = permissions,
-                .backing = copies ? Backing::kFileCopy : Backing::kFile,
+                .backing = copies   ? Backing::kFileCopy
+                           : sealed ? Backing::kSealedFile
+                                    : Backing::kFile,
                 .shared = shared,
                 .offset = offset};
   if (const MapStatus status = admit(region, name); status != MapStatus::kOk) return status;
@@ -312,7 +322,7 @@ MapStatus AddressSpace::move(std::uint64_t from, std::uint64_t length, std::uint
   if (!staging && !moved.shared) {
     // The region is made of several kernel mappings, or of a file's pages, which not every kernel moves without unmapping.
     staging = Staging::copy(base_ + from, length, moved.permissions);
-    if (moved.backing == Backing::kFile) moved.backing = Backing::kFileCopy;
+    if (moved.backing != Backing::kAnonymous) moved.backing = Backing::kFileCopy;
   }
   if (!staging) return MapStatus::kNoMemory;
   moved.first = target->first;
@@ -341,7 +351,8 @@ MapStatus AddressSpace::discard(std::uint64_t address, std::uint64_t length) {
   }
   const std::uint64_t credited = committed_within(first, end);
   regions_->update(first, end, [](Region& region) {
-    if (region.permissions == kNone && can_discard(region)) region.committed = false;
+    // The pages of shared memory stay with whatever else may map it.
+    if (region.permissions == kNone && can_discard(region) && !region.shared) region.committed = false;
   });
   account(credited, committed_within(first, end));
   return MapStatus::kOk;
@@ -383,20 +394,10 @@ bool AddressSpace::is_mapped(std::uint64_t address, std::uint64_t length) const 
   return range && regions_->covers(range->first, range->end);
 }
 
-std::vector<Mapping> AddressSpace::mappings() const {
-  std::vector<Mapping> result;
-  result.reserve(regions_->all().size());
-  for (const Region& region : regions_->all()) {
-    const bool file = region.backing != Backing::kAnonymous;
-    result.push_back({.start = region.first * kPageSize,
-                      .end = region.end * kPageSize,
-                      .permissions = region.permissions,
-                      .shared = region.shared,
-                      .file = file,
-                      .file_offset = file ? region.offset : 0,
-                      .name = region.name == nullptr ? std::string() : *region.name});
-  }
-  return result;
+std::vector<Mapping> AddressSpace::mappings() const { return describe(regions_->all()); }
+
+std::vector<Mapping> AddressSpace::mappings(std::uint64_t address, std::uint64_t length) const {
+  return describe(regions_->overlapping(page_of(address), page_of(address + length + kPageSize - 1)));
 }
 
 // --- access on a guest's behalf ---
