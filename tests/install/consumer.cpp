@@ -18,5 +18,6 @@ int main(int argc, char** argv) {
   if (!instance) return 1;
   const caisson::Result<caisson::InvocationResult> result = instance->start();
   if (!result) return 1;
-  std::printf("status %d, gas %s\n", static_cast<int>(result->return_value), instance->gas_used() > 0 ? "used" : "none");
+  std::printf("status %d, gas %s\n", static_cast<int>(result->return_value),
+              instance->gas_used() > 0 ? "used" : "none");
 }
