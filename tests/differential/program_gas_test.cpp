@@ -66,7 +66,7 @@ TEST(ProgramGas, OfProgramsWithoutBranchesIsTheSumOfTheWeights) {
 }
 
 TEST(ProgramGas, RunningOutAtEveryPointStopsAtABlockAndLosesNothing) {
-  const fuzz::BatchImage image = make_image(kSeed + 1, 1, {.items = 18, .control = true, .excluded = {}});
+  const fuzz::BatchImage image = make_image(kSeed + 1, 1, {.items = 10, .control = true, .excluded = {}});
   for (const tests::Tier& tier : tests::tiers()) {
     const TierRun whole = run_on_tier(image, tier);
     ASSERT_EQ(whole.failure, "");
