@@ -181,7 +181,9 @@ void GuestInstance::handle_ecall() {
       handle_fault();
       return;
   }
-  if (std::exchange(slice_requested_, false) && !finished_) end_slice();
+  // Calls may take long for little gas: a deadline does not wait until they have used up a slice.
+  const bool slice_requested = std::exchange(slice_requested_, false);
+  if ((slice_requested || deadline_passed()) && !finished_) end_slice();
 }
 
 // What the handler charged goes back, and the ecall's own weight: the ecall is the block that is entered next.
