@@ -611,16 +611,19 @@ TEST_F(RuntimeTest, ProgramFiles) {
   const std::string path = (folder.path() / "program").string();
   test::write_file(path, {});
   EXPECT_EQ(engine.load_file(path).error().code, ErrorCode::kNotExecutable);
-  test::write_file(path, std::span(functions->state()->bytes).first(100));
+  const auto bytes = test::compile_guest({{"guest.c", kFunctions}}, kFunctionOptions);
+  ASSERT_TRUE(bytes) << bytes.error().to_string();
+  test::write_file(path, std::span(*bytes).first(100));
   const Result<Module> cut = engine.load_file(path);
   ASSERT_FALSE(cut);
   EXPECT_EQ(cut.error().code, ErrorCode::kInvalidImage);
   EXPECT_TRUE(cut.error().where.starts_with(path)) << cut.error().where;
-  test::write_file(path, functions->state()->bytes);
+  test::write_file(path, *bytes);
   const Result<Module> module = engine.load_file(path);
   ASSERT_TRUE(module) << module.error().to_string();
   EXPECT_EQ(module->name(), path);
-  EXPECT_TRUE(std::ranges::equal(module->content_hash(), functions->content_hash()));
+  EXPECT_TRUE(std::ranges::equal(module->content_hash(), engine.load_bytes(*bytes)->content_hash()));
+  EXPECT_FALSE(std::ranges::equal(module->content_hash(), load("void f(void) {}", kFunctionOptions)->content_hash()));
 }
 
 }  // namespace
