@@ -26,6 +26,8 @@ namespace {
 
 // After poll() says POLLOUT, a pipe takes this much without blocking (pipe(7): one page), and a terminal no less.
 constexpr std::uint64_t kStreamWriteChunk = 4096;
+// What one host call moves between a regular file and the guest: milliseconds.
+constexpr std::uint64_t kTransferChunk = std::uint64_t{8} << 20;
 
 // Keeps a SIGPIPE that a write raises from reaching the embedder: blocked for this thread and taken back if it was ours.
 class BrokenPipeGuard {
@@ -51,6 +53,21 @@ class BrokenPipeGuard {
   bool was_pending_ = false, broken_ = false;
 };
 
+// Moves what `buffers` ask for by calls of `move` (given what was moved before), each of at most kTransferChunk, until one is
+// short. The host's read or write cannot be stopped, so a long transfer ends between two of them where the run is to stop.
+template <class Move>
+std::int64_t in_chunks(LinuxProcess& process, GuestBuffers& buffers, Move move) {
+  std::uint64_t total = 0;
+  for (;;) {
+    const std::uint64_t wanted = std::min(buffers.remaining(), kTransferChunk);
+    const std::int64_t moved = move(total);
+    if (moved < 0) return total > 0 ? static_cast<std::int64_t>(total) : moved;
+    total += static_cast<std::uint64_t>(moved);
+    const bool short_count = static_cast<std::uint64_t>(moved) < wanted;
+    if (short_count || buffers.remaining() == 0 || process.instance().stop_requested()) return static_cast<std::int64_t>(total);
+  }
+}
+
 std::uint32_t adopted_flags(int descriptor) {
   const int flags = ::fcntl(descriptor, F_GETFL);
   return flags < 0 ? O_RDWR : static_cast<std::uint32_t>(flags) & (O_ACCMODE | O_APPEND);
@@ -59,38 +76,48 @@ std::uint32_t adopted_flags(int descriptor) {
 }  // namespace
 
 std::int64_t host_status(LinuxProcess& process, int host_descriptor, const Mount* mount, struct statx& status) {
-  if (::statx(host_descriptor, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &status) != 0) return guest_error(errno);
-  status.stx_mask &= STATX_BASIC_STATS | STATX_BTIME;
+  if (::statx(host_descriptor, "", AT_EMPTY_PATH, kStatusMask, &status) != 0) return guest_error(errno);
+  settle_status(process, mount, status);
+  return 0;
+}
+
+void settle_status(LinuxProcess& process, const Mount* mount, struct statx& status) {
+  status.stx_mask &= kStatusMask;
   status.stx_attributes = status.stx_attributes_mask = 0;
   if (process.deterministic()) {
     status.stx_dev_major = 0;
     status.stx_dev_minor = mount == nullptr ? 0 : mount->number;
   }
-  return 0;
 }
 
 RegularFile::RegularFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<const Mount> mount,
                          bool openable_again)
     : OpenFile(status_flags, std::move(guest_path)), descriptor_(std::move(descriptor)), mount_(std::move(mount)), openable_again_(openable_again) {}
 
-std::int64_t RegularFile::read(LinuxProcess&, GuestBuffers& to, std::optional<std::uint64_t> offset) {
-  const std::span<const iovec> ranges = to.host_ranges();
-  const int count = static_cast<int>(ranges.size());
-  const ssize_t moved = offset ? ::preadv(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset))
-                               : ::readv(descriptor_.get(), ranges.data(), count);
-  if (moved < 0) return guest_error(errno);
-  to.advance_written(static_cast<std::uint64_t>(moved));
-  return moved;
+std::int64_t RegularFile::read(LinuxProcess& process, GuestBuffers& to, std::optional<std::uint64_t> offset) {
+  return in_chunks(process, to, [&](std::uint64_t moved_before) -> std::int64_t {
+    const std::span<const iovec> ranges = to.host_ranges(kTransferChunk);
+    const int count = static_cast<int>(ranges.size());
+    const ssize_t moved = offset ? ::preadv(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset + moved_before))
+                                 : ::readv(descriptor_.get(), ranges.data(), count);
+    if (moved < 0) return guest_error(errno);
+    to.advance_written(static_cast<std::uint64_t>(moved));
+    return moved;
+  });
 }
 
-std::int64_t RegularFile::write(LinuxProcess&, GuestBuffers& from, std::optional<std::uint64_t> offset) {
+std::int64_t RegularFile::write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) {
   // The host's description of an inherited file is not told of O_APPEND.
   if (append() && !offset && !openable_again_ && ::lseek(descriptor_.get(), 0, SEEK_END) < 0) return guest_error(errno);
-  const std::span<const iovec> ranges = from.host_ranges();
-  const int count = static_cast<int>(ranges.size());
-  const ssize_t moved = offset ? ::pwritev(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset))
-                               : ::writev(descriptor_.get(), ranges.data(), count);
-  return guest_result(moved);
+  return in_chunks(process, from, [&](std::uint64_t moved_before) -> std::int64_t {
+    const std::span<const iovec> ranges = from.host_ranges(kTransferChunk);
+    const int count = static_cast<int>(ranges.size());
+    const ssize_t moved = offset ? ::pwritev(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset + moved_before))
+                                 : ::writev(descriptor_.get(), ranges.data(), count);
+    if (moved < 0) return guest_error(errno);
+    from.advance(static_cast<std::uint64_t>(moved));
+    return moved;
+  });
 }
 
 std::int64_t RegularFile::seek(LinuxProcess&, std::int64_t offset, int whence) {

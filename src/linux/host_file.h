@@ -76,6 +76,12 @@ class StreamFile final : public OpenFile {
 // The class that fits a descriptor of the embedder.
 std::shared_ptr<OpenFile> adopt_host_descriptor(HostDescriptor descriptor);
 
+// What is asked of the host about a file.
+inline constexpr unsigned kStatusMask = STATX_BASIC_STATS | STATX_BTIME;
+
+// Makes a host file's status one that a guest may see. Inode numbers and times stay the host's, also under --deterministic.
+void settle_status(LinuxProcess& process, const Mount* mount, struct statx& status);
+
 // fstat of a host file as a guest may see it.
 std::int64_t host_status(LinuxProcess& process, int host_descriptor, const Mount* mount, struct statx& status);
 

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "linux/file_table.h"
+#include "linux/host_file.h"
 #include "linux/host_result.h"
 #include "linux/linux_process.h"
 
@@ -73,6 +74,13 @@ int open_beneath(int directory, const std::string& path, std::uint64_t flags) {
     const int descriptor = static_cast<int>(::syscall(SYS_openat2, directory, path.empty() ? "." : path.c_str(), &how, sizeof how));
     if (descriptor >= 0 || errno != EAGAIN || attempt == 8) return descriptor;
   }
+}
+
+// 0, or the host's error.
+int read_status(Place& place) {
+  if (::statx(place.descriptor.get(), "", AT_EMPTY_PATH, kStatusMask, &place.host_status) != 0) return errno;
+  place.mode = place.host_status.stx_mode;
+  return 0;
 }
 
 class LookUp {
@@ -146,10 +154,8 @@ std::optional<std::expected<Place, std::int64_t>> LookUp::fast(const HeldDirecto
     if (reason == ENOENT && virtual_child(place.guest_path)) return std::nullopt;
     return error(reason);
   }
-  struct stat status;
-  if (::fstat(place.descriptor.get(), &status) != 0) return error(errno);
-  if (S_ISLNK(status.st_mode) && flags_.follow_last) return std::nullopt;
-  place.mode = status.st_mode;
+  if (const int failure = read_status(place)) return error(failure);
+  if (S_ISLNK(place.mode) && flags_.follow_last) return std::nullopt;
   return place;
 }
 
@@ -171,9 +177,7 @@ std::expected<Place, std::int64_t> LookUp::fast_parent(int directory, const std:
     must_walk = find_virtual(process_, place.guest_path).has_value();
     return place;
   }
-  struct stat status;
-  if (::fstat(place.descriptor.get(), &status) != 0) return error(errno);
-  place.mode = status.st_mode;
+  if (const int failure = read_status(place)) return error(failure);
   must_walk = S_ISLNK(place.mode) && (flags_.follow_last || place.must_be_directory);
   if (place.must_be_directory && !S_ISDIR(place.mode) && !must_walk) return error(ENOTDIR);
   return place;
@@ -253,9 +257,7 @@ Step LookUp::finish_at_held(std::string_view last, bool must_be_directory) {
   place.is_mount_point = file_system_.mount_at(path_) != nullptr;
   if (here.descriptor) {
     place.descriptor = std::move(here.descriptor);
-    struct stat status;
-    if (::fstat(place.descriptor.get(), &status) != 0) return error(errno);
-    place.mode = status.st_mode;
+    if (const int failure = read_status(place)) return error(failure);
   } else {
     place.virtual_node = virtual_child(path_);
     if (!place.virtual_node) return error(ENOENT);
@@ -292,9 +294,7 @@ Step LookUp::last_component(std::string_view name, bool must_be_directory) {
     if (!place.descriptor && errno != ENOENT) return error(errno);
   }
   if (place.descriptor) {
-    struct stat status;
-    if (::fstat(place.descriptor.get(), &status) != 0) return error(errno);
-    place.mode = status.st_mode;
+    if (const int failure = read_status(place)) return error(failure);
     if (S_ISLNK(place.mode) && (flags_.follow_last || must_be_directory)) {
       const auto target = read_link(place.descriptor.get(), "");
       if (!target) return std::unexpected(target.error());

@@ -49,6 +49,7 @@ struct Place {
   std::optional<VirtualNode> virtual_node;
   std::shared_ptr<OpenFile> open_file;
   mode_t mode = 0;                          // st_mode where one of the three is set
+  struct statx host_status {};              // of the host file, as it was found
 
   HostDescriptor parent;                    // O_PATH on the directory; none where that is virtual
   std::string name;                         // empty: the path ends in ".", ".." or "/"

@@ -64,7 +64,11 @@ std::int64_t write_stat(LinuxProcess& process, std::uint64_t address, const stru
 
 std::int64_t status_of(LinuxProcess& process, const Place& place, struct statx& status) {
   if (place.open_file) return place.open_file->status(process, status);
-  if (place.descriptor) return host_status(process, place.descriptor.get(), place.mount.get(), status);
+  if (place.descriptor) {
+    status = place.host_status;
+    settle_status(process, place.mount.get(), status);
+    return 0;
+  }
   const VirtualNode& node = *place.virtual_node;
   virtual_status(node, node.content == nullptr ? node.text.size() : 0, status);
   return 0;

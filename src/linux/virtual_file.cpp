@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <vector>
 
 #include "linux/guest_buffers.h"
 #include "linux/linux_process.h"
@@ -13,6 +13,9 @@ namespace caisson::linux_personality {
 
 namespace {
 
+// How much is moved between two looks at whether the run is to stop.
+constexpr std::size_t kTransferChunk = std::size_t{1} << 20;
+
 // A short count where something was moved, EFAULT where nothing could be.
 std::int64_t moved_or_fault(std::size_t moved, std::uint64_t wanted) {
   return moved == 0 && wanted > 0 ? -EFAULT : static_cast<std::int64_t>(moved);
@@ -20,22 +23,28 @@ std::int64_t moved_or_fault(std::size_t moved, std::uint64_t wanted) {
 
 std::int64_t read_random(LinuxProcess& process, GuestBuffers& to) {
   const std::uint64_t wanted = to.remaining();
-  std::array<std::uint8_t, 4096> bytes;
+  std::vector<std::uint8_t> bytes(std::min<std::uint64_t>(wanted, kTransferChunk));
   std::size_t moved = 0;
   while (to.remaining() > 0) {
     const std::size_t step = std::min<std::uint64_t>(to.remaining(), bytes.size());
     if (!process.random.fill({bytes.data(), step})) return -EIO;
     const std::size_t copied = to.copy_to_guest(bytes.data(), step);
     moved += copied;
-    // Large reads end where the run is to stop, as the kernel's do for a signal.
     if (copied < step || process.instance().stop_requested()) break;
   }
   return moved_or_fault(moved, wanted);
 }
 
-std::int64_t read_zeroes(LinuxProcess&, GuestBuffers& to) {
+std::int64_t read_zeroes(LinuxProcess& process, GuestBuffers& to) {
   const std::uint64_t wanted = to.remaining();
-  return moved_or_fault(to.zero_guest(wanted), wanted);
+  std::size_t moved = 0;
+  while (to.remaining() > 0) {
+    const std::size_t step = std::min<std::uint64_t>(to.remaining(), kTransferChunk);
+    const std::size_t zeroed = to.zero_guest(step);
+    moved += zeroed;
+    if (zeroed < step || process.instance().stop_requested()) break;
+  }
+  return moved_or_fault(moved, wanted);
 }
 
 }  // namespace
