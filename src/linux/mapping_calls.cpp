@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "linux/linux_process.h"
@@ -100,14 +100,11 @@ std::int64_t check_flags(const MapRequest& request) {
   return 0;
 }
 
-// The mapping that holds `address`.
+// The mapping of the page at `address`.
 std::optional<memory::Mapping> find_mapping(AddressSpace& memory, std::uint64_t address) {
-  const std::vector<memory::Mapping> mappings = memory.mappings();
-  const auto found = std::ranges::find_if(mappings, [&](const memory::Mapping& mapping) {
-    return mapping.start <= address && address < mapping.end;
-  });
-  if (found == mappings.end()) return std::nullopt;
-  return *found;
+  std::vector<memory::Mapping> mappings = memory.mappings(address, memory::kPageSize);
+  if (mappings.empty()) return std::nullopt;
+  return std::move(mappings.front());
 }
 
 struct Remap {

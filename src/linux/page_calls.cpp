@@ -47,11 +47,12 @@ std::int64_t check_lock_range(LinuxProcess& process, std::uint64_t address, std:
 
 // The parts of `range` that are mapped, with what is mapped there.
 std::vector<memory::Mapping> mapped_parts(AddressSpace& memory, const Range& range) {
-  std::vector<memory::Mapping> parts = memory.mappings();
+  const std::uint64_t start = std::max(range.start, memory::kLowestAddress);
   const std::uint64_t end = range.start + range.length;
-  std::erase_if(parts, [&](const memory::Mapping& part) { return part.end <= range.start || end <= part.start; });
+  if (start >= end) return {};
+  std::vector<memory::Mapping> parts = memory.mappings(start, end - start);
   for (memory::Mapping& part : parts) {
-    part.start = std::max(part.start, range.start);
+    part.start = std::max(part.start, start);
     part.end = std::min(part.end, end);
   }
   return parts;

@@ -271,6 +271,32 @@ TEST_F(LinuxProcessTest, RealTimeSignalsQueueUpToTheLimit) {
   EXPECT_EQ(guest.call(sys_rt_sigqueueinfo, process().ids.process, 40, TestProcess::kUnmapped), -EFAULT);
 }
 
+TEST_F(LinuxProcessTest, NobodyRaisesWhatTheEngineHoldsForAProcess) {
+  constexpr ResourceLimit kMore{100'000'000, 100'000'000};
+  for (const int resource : {RLIMIT_SIGPENDING, RLIMIT_NOFILE}) {
+    EXPECT_EQ(guest.call(sys_prlimit64, 0, resource, guest.value(kMore), 0), -EPERM);
+    EXPECT_EQ(guest.call(sys_setrlimit, resource, guest.value(kMore)), -EPERM);
+  }
+  EXPECT_EQ(guest.call(sys_setrlimit, RLIMIT_NPROC, guest.value(kMore)), 0) << "this one is only reported";
+}
+
+TEST_F(LinuxProcessTest, FrameHoldsNothingOfTheHostsStack) {
+  // Whatever lay on the host's stack before, two frames of the same state are the same bytes.
+  const auto frame_bytes = [&](std::uint8_t pattern) {
+    stand_at(0x1000);
+    process().signals.blocked = 0;
+    handle(kSigTerm, 0x4000);
+    std::array<volatile std::uint8_t, 16384> dirt;
+    for (volatile std::uint8_t& byte : dirt) byte = pattern;
+    raise_signal(process(), kSigTerm);
+    deliver_signals(process());
+    return guest.bytes(hart().x[riscv::kSp], sizeof(SignalFrame));
+  };
+  hart().x.fill(0);
+  frame_bytes(0);
+  EXPECT_EQ(frame_bytes(0x55), frame_bytes(0xaa));
+}
+
 TEST_F(LinuxProcessTest, InterruptedCallsRestartAsTheActionSays) {
   struct Row {
     std::int64_t result;
@@ -499,7 +525,7 @@ TEST_F(ScriptTest, FirstLineNamesTheInterpreterAndOneArgument) {
   const Result<LinuxProgram> program = find("/script", {});
   ASSERT_TRUE(program);
   EXPECT_EQ(program->options.program, "/bin/tool");
-  EXPECT_EQ(std::string(program->bytes.begin(), program->bytes.end()), "bytes");
+  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(program->bytes.span().data()), program->bytes.span().size()), "bytes");
 }
 
 TEST_F(ScriptTest, BadScriptsAreErrors) {
