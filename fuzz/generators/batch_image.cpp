@@ -230,12 +230,9 @@ constexpr std::uint64_t kDataAddress = 0x4000000;
 }  // namespace
 
 Result<BatchImage> make_batch(std::span<const Program> programs) {
-  BatchImage image{.code_address = kCodeAddress,
-                   .data_address = kDataAddress,
-                   .code = {},
-                   .records = {},
-                   .bodies = {},
-                   .body_ends = {}};
+  BatchImage image;
+  image.code_address = kCodeAddress;
+  image.data_address = kDataAddress;
   Code code;
   for (std::size_t i = 0; i < programs.size(); ++i) {
     const Program& program = programs[i];
@@ -247,9 +244,7 @@ Result<BatchImage> make_batch(std::span<const Program> programs) {
     ProgramLayout layout(code, program);
     layout.add_functions();
     add_prologue(code, program.reserved.state, address);
-    image.bodies.push_back(kCodeAddress + static_cast<std::uint64_t>(code.size()));
     if (Result<void> added = layout.add_items(); !added) return std::unexpected(added.error());
-    image.body_ends.push_back(kCodeAddress + static_cast<std::uint64_t>(code.size()));
     add_epilogue(code, program.reserved.state);
   }
   code.add({.row = Op::kAddi, .rd = kA0});

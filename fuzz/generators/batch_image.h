@@ -25,8 +25,6 @@ struct BatchImage {
   std::uint64_t code_address = 0, data_address = 0;
   std::vector<std::uint8_t> code;  // starts at code_address, which is where execution starts
   std::vector<std::uint8_t> records;  // one Record a program, at data_address
-  std::vector<std::uint64_t> bodies;  // where each program's first item lies
-  std::vector<std::uint64_t> body_ends;
 
   std::vector<std::uint8_t> to_elf() const;
 };

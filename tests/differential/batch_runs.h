@@ -14,10 +14,10 @@
 namespace caisson::differential {
 
 struct TierRun {
-  std::vector<std::uint8_t> output;      // the records written
-  std::vector<std::uint64_t> gas;        // used up to the end of each program that ended
+  std::vector<std::uint8_t> output;  // the records written
+  std::vector<std::uint64_t> gas;     // used up to the end of each program that ended
   std::uint64_t gas_used = 0;            // of all
-  std::string failure;                   // why the batch did not run to its end; empty where it did
+  std::string failure;                 // why the batch did not run to its end; empty where it did
 };
 
 // A batch as a process on a tier. Answers write and exit as Linux does.
