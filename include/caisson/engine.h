@@ -20,6 +20,7 @@
 #include "caisson/host.h"
 #include "caisson/instance.h"
 #include "caisson/module.h"
+#include "caisson/program_bytes.h"
 #include "caisson/result.h"
 
 namespace caisson {
@@ -43,6 +44,8 @@ class Engine {
   Result<Module> load_file(const std::string& path) const;
   // The same with bytes, which are copied; `name` stands in messages.
   Result<Module> load_bytes(std::span<const std::uint8_t> bytes, std::string name = "program") const;
+  // The same without a copy.
+  Result<Module> load(const ProgramBytes& bytes, std::string name = "program") const;
 
   // Makes `callable` available to guests that import `name` and are instantiated from now on; replaces an earlier one.
   // Each call costs `gas`. Which types it may take and return: caisson/host.h.

@@ -5,7 +5,7 @@
 //   linux_options.program = "/bin/busybox";               // a path beneath it
 //   linux_options.arguments = {"busybox", "echo", "hello"};
 //   auto program = caisson::find_linux_program(linux_options);          // follows `#!` lines
-//   auto module = engine.load_bytes(program->bytes, program->options.program);
+//   auto module = engine.load(program->bytes, program->options.program);
 //   auto personality = caisson::make_linux_personality(program->options);
 //   auto instance = engine.instantiate(*module, {.personality = *personality});
 //   auto result = instance->start();                                    // kHalt: return_value is the exit status
@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "caisson/program_bytes.h"
 #include "caisson/result.h"
 
 namespace caisson {
@@ -55,7 +56,7 @@ struct LinuxOptions {
 // A program as execve would find it: the file's bytes, and the options with `program` and `arguments` rewritten where the
 // path led to a script (`#!interpreter argument`).
 struct LinuxProgram {
-  std::vector<std::uint8_t> bytes;
+  ProgramBytes bytes;
   LinuxOptions options;
 };
 

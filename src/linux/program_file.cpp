@@ -1,6 +1,5 @@
 #include "linux/program_file.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,7 +17,6 @@
 namespace caisson::linux_personality {
 namespace {
 
-constexpr std::uint64_t kLargestProgram = std::uint64_t{1} << 30;
 constexpr unsigned kDeepestScript = 4;
 constexpr std::size_t kLongestFirstLine = 255;  // BINPRM_BUF_SIZE less the NUL
 
@@ -56,26 +54,11 @@ std::optional<ScriptLine> parse_script(std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
-Result<std::vector<std::uint8_t>> read_program(const FileSystem& file_system, const std::string& guest_path) {
+Result<ProgramBytes> read_program(const FileSystem& file_system, const std::string& guest_path) {
   const std::int64_t opened = file_system.open_program(guest_path);
   if (opened < 0) return open_failure(opened, guest_path);
   const HostDescriptor descriptor(static_cast<int>(opened));
-  struct stat status{};
-  if (fstat(descriptor.get(), &status) != 0) return open_failure(-errno, guest_path);
-  if (static_cast<std::uint64_t>(status.st_size) > kLargestProgram) {
-    return fail(ErrorCode::kLimit, "a program has at most 1 GiB", guest_path);
-  }
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(status.st_size));
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = pread(descriptor.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return open_failure(-errno, guest_path);
-    if (count == 0) break;
-    done += static_cast<std::size_t>(count);
-  }
-  bytes.resize(done);
-  return bytes;
+  return ProgramBytes::from_descriptor(descriptor.get(), guest_path);
 }
 
 }  // namespace caisson::linux_personality
@@ -94,14 +77,15 @@ Result<LinuxProgram> find_linux_program(const LinuxOptions& options) {
 
   for (unsigned depth = 0; depth <= linux_personality::kDeepestScript; ++depth) {
     const std::string absolute = path.starts_with('/') ? path : linux_personality::join_path(options.workdir, path);
-    Result<std::vector<std::uint8_t>> bytes = linux_personality::read_program(*file_system, absolute);
+    Result<ProgramBytes> bytes = linux_personality::read_program(*file_system, absolute);
     if (!bytes) return std::unexpected(bytes.error());
-    const std::optional<linux_personality::ScriptLine> script = linux_personality::parse_script(*bytes);
+    const std::optional<linux_personality::ScriptLine> script = linux_personality::parse_script(bytes->span());
     if (!script) {
       program.bytes = std::move(*bytes);
       return program;
     }
-    if (script->interpreter.empty()) return fail(ErrorCode::kNotExecutable, "a script whose first line names no interpreter", path);
+    if (script->interpreter.empty())
+      return fail(ErrorCode::kNotExecutable, "a script whose first line names no interpreter", path);
     // argv[0] gives way to the interpreter, its argument and the script.
     std::vector<std::string> rewritten = {script->interpreter};
     if (!script->argument.empty()) rewritten.push_back(script->argument);

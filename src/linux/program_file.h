@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "caisson/program_bytes.h"
 #include "caisson/result.h"
 
 namespace caisson::linux_personality {
@@ -12,6 +13,6 @@ namespace caisson::linux_personality {
 class FileSystem;
 
 // Reads an executable regular file. Errors: kNotFound, kPermission, kIo, kLimit (over 1 GiB).
-Result<std::vector<std::uint8_t>> read_program(const FileSystem& file_system, const std::string& guest_path);
+Result<ProgramBytes> read_program(const FileSystem& file_system, const std::string& guest_path);
 
 }  // namespace caisson::linux_personality

@@ -33,10 +33,12 @@ constexpr std::size_t kLongestCommandName = 15;
 
 std::uint64_t program_bias(const image::ElfImage& elf) { return elf.position_independent ? runtime::kPieBase : 0; }
 
-std::uint64_t low_end_of_stack(LinuxProcess& process) { return runtime::kStackTop - process.instance().options().stack_size; }
+std::uint64_t low_end_of_stack(LinuxProcess& process) {
+  return runtime::kStackTop - process.instance().options().stack_size;
+}
 
-Result<void> map_paid(LinuxProcess& process, std::uint64_t address, std::uint64_t length, memory::Permissions permissions,
-                      std::string_view name) {
+Result<void> map_paid(LinuxProcess& process, std::uint64_t address, std::uint64_t length,
+                      memory::Permissions permissions, std::string_view name) {
   if (Result<void> paid = process.instance().charge_pages(length / kPageSize); !paid) return paid;
   if (process.memory().map_anonymous(address, length, permissions, false, name) == MapStatus::kOk) return {};
   return fail(ErrorCode::kOutOfMemory, "the memory limit does not hold it", std::string(name));
@@ -49,7 +51,8 @@ Result<void> map_program(LinuxProcess& process) {
   if (module.elf.end_address + bias > runtime::mmap_top(instance.options().stack_size)) {
     return fail(ErrorCode::kOutOfMemory, "the program reaches into the stack", module.name);
   }
-  if (Result<void> mapped = map_segments(instance, module.elf, module.bytes, bias, process.executable_path); !mapped) return mapped;
+  if (Result<void> mapped = map_segments(instance, module.elf, module.bytes, bias, process.executable_path); !mapped)
+    return mapped;
   process.layout.break_start = process.layout.break_end = module.elf.end_address + bias;
   return {};
 }
@@ -60,19 +63,21 @@ struct Interpreter {
 };
 
 Result<Interpreter> map_interpreter(LinuxProcess& process, const std::string& path) {
-  const Result<std::vector<std::uint8_t>> bytes = read_program(process.file_system, path);
+  const Result<ProgramBytes> bytes = read_program(process.file_system, path);
   if (!bytes) {
     return fail(bytes.error().code, fmt::format("the program's dynamic linker: {}", bytes.error().message), path);
   }
-  const Result<image::ElfImage> elf = image::parse_elf(*bytes);
+  const Result<image::ElfImage> elf = image::parse_elf(bytes->span());
   if (!elf) return fail(elf.error().code, elf.error().to_string(), path);
 
   memory::AddressSpace& memory = process.memory();
   const std::uint64_t length = elf->end_address - elf->lowest_address;
   std::uint64_t bias = 0;
   if (elf->position_independent) {
-    const auto place = memory.find_free(length, runtime::kMmapLow, runtime::mmap_top(process.instance().options().stack_size));
-    if (!place || *place < elf->lowest_address) return fail(ErrorCode::kOutOfMemory, "no room for the dynamic linker", path);
+    const auto place =
+        memory.find_free(length, runtime::kMmapLow, runtime::mmap_top(process.instance().options().stack_size));
+    if (!place || *place < elf->lowest_address)
+      return fail(ErrorCode::kOutOfMemory, "no room for the dynamic linker", path);
     bias = *place - elf->lowest_address;
   } else if (elf->end_address > runtime::mmap_top(process.instance().options().stack_size) ||
              !memory.is_free(elf->lowest_address, length)) {
@@ -86,10 +91,12 @@ Result<Interpreter> map_interpreter(LinuxProcess& process, const std::string& pa
 
 Result<void> map_stack(LinuxProcess& process) {
   const bool executable = process.instance().module().elf.executable_stack;
-  const memory::Permissions permissions = memory::kRead | memory::kWrite | (executable ? memory::kExecute : memory::kNone);
+  const memory::Permissions permissions =
+      memory::kRead | memory::kWrite | (executable ? memory::kExecute : memory::kNone);
   process.layout.stack_low = low_end_of_stack(process);
   process.layout.stack_high = runtime::kStackTop;
-  return map_paid(process, process.layout.stack_low, runtime::kStackTop - process.layout.stack_low, permissions, "[stack]");
+  return map_paid(process, process.layout.stack_low, runtime::kStackTop - process.layout.stack_low, permissions,
+                  "[stack]");
 }
 
 Result<void> map_signal_page(LinuxProcess& process) {
@@ -97,7 +104,8 @@ Result<void> map_signal_page(LinuxProcess& process) {
   Result<void> mapped = map_paid(process, runtime::kSignalReturnPage, kPageSize, memory::kRead | memory::kWrite, kName);
   if (!mapped) return mapped;
   if (!process.memory().write_value(runtime::kSignalReturnPage, kSignalReturn) ||
-      process.memory().protect(runtime::kSignalReturnPage, kPageSize, memory::kRead | memory::kExecute) != MapStatus::kOk) {
+      process.memory().protect(runtime::kSignalReturnPage, kPageSize, memory::kRead | memory::kExecute) !=
+          MapStatus::kOk) {
     return fail(ErrorCode::kOutOfMemory, "the page cannot be made", std::string(kName));
   }
   return {};
@@ -130,7 +138,8 @@ void name_process(LinuxProcess& process, const LinuxOptions& options) {
   process.arguments = options.arguments;
   if (process.arguments.empty()) process.arguments.push_back(process.executable_path);
   process.environment = options.environment;
-  process.command_name = process.executable_path.substr(process.executable_path.rfind('/') + 1).substr(0, kLongestCommandName);
+  process.command_name =
+      process.executable_path.substr(process.executable_path.rfind('/') + 1).substr(0, kLongestCommandName);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "memory/address_space.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -63,6 +64,22 @@ bool is_sealed(int fd) {
 }
 
 bool can_discard(const Region& region) { return region.backing != Backing::kFileCopy; }
+
+std::vector<Mapping> describe(std::span<const Region> regions) {
+  std::vector<Mapping> mappings;
+  mappings.reserve(regions.size());
+  for (const Region& region : regions) {
+    const bool file = region.backing != Backing::kAnonymous;
+    mappings.push_back({.start = region.first * kPageSize,
+                        .end = region.end * kPageSize,
+                        .permissions = region.permissions,
+                        .shared = region.shared,
+                        .file = file,
+                        .file_offset = file ? region.offset : 0,
+                        .name = region.name == nullptr ? std::string() : *region.name});
+  }
+  return mappings;
+}
 
 MapStatus status_of_host_error() { return errno == ENOMEM ? MapStatus::kNoMemory : MapStatus::kIo; }
 
@@ -397,7 +414,9 @@ bool AddressSpace::is_mapped(std::uint64_t address, std::uint64_t length) const 
 std::vector<Mapping> AddressSpace::mappings() const { return describe(regions_->all()); }
 
 std::vector<Mapping> AddressSpace::mappings(std::uint64_t address, std::uint64_t length) const {
-  return describe(regions_->overlapping(page_of(address), page_of(address + length + kPageSize - 1)));
+  const std::optional<PageRange> range = page_range(address, length);
+  if (!range) return {};
+  return describe(regions_->overlapping(range->first, range->end));
 }
 
 // --- access on a guest's behalf ---

@@ -78,7 +78,8 @@ class AddressSpace {
   // --- mapping (addresses and lengths page-aligned; replaces what is there) ---
   MapStatus map_anonymous(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared = false,
                           std::string_view name = {});
-  // Private: pages with X are copied at once (code must not change behind the decoder), others are mapped lazily. The fd may be closed afterwards.
+  // Private: pages with X are copied at once (code must not change behind the decoder) unless the file is sealed memory, others
+  // are mapped lazily. The fd may be closed afterwards.
   // Bytes past the end of the file: zero up to the page's end, SIGBUS semantics after it for lazily mapped pages.
   MapStatus map_file(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared, int fd,
                      std::uint64_t offset, std::string_view name = {});
@@ -97,6 +98,8 @@ class AddressSpace {
   bool is_free(std::uint64_t address, std::uint64_t length) const;
   bool is_mapped(std::uint64_t address, std::uint64_t length) const;  // every page, permissions aside
   std::vector<Mapping> mappings() const;
+  // Those that touch the range, whole; none where it is not one of the calls above.
+  std::vector<Mapping> mappings(std::uint64_t address, std::uint64_t length) const;
 
   // --- pages, for the tiers (one byte a page; page = address >> 12 < 2^20) ---
   Permissions permissions(std::uint32_t page) const { return page_permissions_[page] & 7; }

@@ -69,7 +69,7 @@ Result<std::vector<BoundHostFunction>> resolve_imports(EngineState& state, const
   return bound;
 }
 
-Result<Module> module_of(std::string name, std::vector<std::uint8_t> bytes) {
+Result<Module> module_of(std::string name, ProgramBytes bytes) {
   Result<std::shared_ptr<const ModuleState>> module = make_module(std::move(name), std::move(bytes));
   if (!module) return std::unexpected(module.error());
   return Module(*std::move(module));
@@ -98,15 +98,22 @@ Result<Engine> Engine::create(const EngineOptions& options) {
 
 Result<Module> Engine::load_file(const std::string& path) const {
   return without_exceptions([&]() -> Result<Module> {
-    Result<std::vector<std::uint8_t>> bytes = runtime::read_program_file(path);
+    Result<ProgramBytes> bytes = ProgramBytes::from_file(path);
     if (!bytes) return std::unexpected(bytes.error());
     return module_of(path, *std::move(bytes));
   });
 }
 
 Result<Module> Engine::load_bytes(std::span<const std::uint8_t> bytes, std::string name) const {
-  return without_exceptions(
-      [&]() -> Result<Module> { return module_of(std::move(name), {bytes.begin(), bytes.end()}); });
+  return without_exceptions([&]() -> Result<Module> {
+    Result<ProgramBytes> copy = ProgramBytes::copy_of(bytes);
+    if (!copy) return std::unexpected(copy.error());
+    return module_of(std::move(name), *std::move(copy));
+  });
+}
+
+Result<Module> Engine::load(const ProgramBytes& bytes, std::string name) const {
+  return without_exceptions([&]() -> Result<Module> { return module_of(std::move(name), bytes); });
 }
 
 Result<Instance> Engine::instantiate(const Module& module, InstanceOptions options) const {

@@ -165,10 +165,10 @@ class GuestInstance {
   std::atomic<bool> running_{false};
 };
 
-// Maps the PT_LOAD segments of `elf` (validated; `bytes` is its file) at `bias`, charging 16 gas a page before any effect.
+// Maps the PT_LOAD segments of `elf` (validated; `file` is what it was found in) at `bias`, charging 16 gas a page before any effect.
 // `name` is what /proc/self/maps shows. Nothing stays mapped or charged where it fails.
 // Error codes: kOutOfMemory where the commit limit or the window does not hold it, kLimit where gas falls short.
-Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, std::span<const std::uint8_t> bytes,
+Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, const ProgramBytes& file,
                           std::uint64_t bias, std::string_view name = {});
 
 }  // namespace caisson::runtime

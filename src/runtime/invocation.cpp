@@ -160,7 +160,7 @@ Result<void> GuestInstance::load_without_personality() {
     return mapped;
   // A program with a start relocates itself there.
   if (module_->elf.position_independent && !module_->has_start) {
-    if (Result<void> relocated = apply_relative_relocations(*memory_, module_->elf, module_->bytes.size(), bias);
+    if (Result<void> relocated = apply_relative_relocations(*memory_, module_->elf, module_->bytes.span().size(), bias);
         !relocated) {
       Error error = relocated.error();
       error.where = module_->name;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ using memory::Permissions;
 struct PageRange {
   std::uint64_t start = 0, end = 0;
   Permissions permissions = memory::kNone;
+  const image::Segment* segment = nullptr;  // whose pages these are; null where segments meet in a page
 };
 
 Permissions permissions_of(const image::Segment& segment) {
@@ -33,11 +35,11 @@ std::vector<PageRange> page_ranges(const image::ElfImage& elf, std::uint64_t bia
     if (segment.memory_size == 0) continue;
     PageRange range{(segment.address + bias) & ~(kPageSize - 1),
                     (segment.address + bias + segment.memory_size + kPageSize - 1) & ~(kPageSize - 1),
-                    permissions_of(segment)};
+                    permissions_of(segment), &segment};
     if (!ranges.empty() && range.start < ranges.back().end) {
       PageRange& previous = ranges.back();
       const PageRange shared{range.start, previous.end,
-                             static_cast<Permissions>(previous.permissions | range.permissions)};
+                             static_cast<Permissions>(previous.permissions | range.permissions), nullptr};
       previous.end = shared.start;
       if (previous.start == previous.end) ranges.pop_back();
       ranges.push_back(shared);
@@ -56,23 +58,77 @@ Error error_of(MapStatus status, const PageRange& range) {
   return {ErrorCode::kOutOfMemory, "the program does not fit into the memory limit", where};
 }
 
-// Maps, fills and protects. What it mapped before a failure is left to the caller.
-Result<void> map_ranges(memory::AddressSpace& memory, const std::vector<PageRange>& ranges, const image::ElfImage& elf,
-                        std::span<const std::uint8_t> bytes, std::uint64_t bias, std::string_view name) {
-  for (const PageRange& range : ranges) {
-    const MapStatus status =
-        memory.map_anonymous(range.start, range.end - range.start, memory::kRead | memory::kWrite, false, name);
-    if (status != MapStatus::kOk) return std::unexpected(error_of(status, range));
+constexpr Permissions kReadWrite = memory::kRead | memory::kWrite;
+
+// The bytes of `segment` that lie in [start, end), as guest addresses.
+struct Contents {
+  std::uint64_t address = 0;
+  std::span<const std::uint8_t> bytes;
+};
+
+Contents contents_within(const image::Segment& segment, std::span<const std::uint8_t> file, std::uint64_t bias,
+                         std::uint64_t start, std::uint64_t end) {
+  const std::uint64_t first = std::max(segment.address + bias, start);
+  const std::uint64_t last = std::min(segment.address + bias + segment.file_size, end);
+  if (first >= last) return {};
+  return {first, file.subspan(segment.file_offset + (first - segment.address - bias), last - first)};
+}
+
+// A page in which segments meet: each segment's bytes, copied.
+MapStatus map_shared_pages(memory::AddressSpace& memory, const PageRange& range, const image::ElfImage& elf,
+                           std::span<const std::uint8_t> file, std::uint64_t bias, std::string_view name) {
+  if (const MapStatus status = memory.map_anonymous(range.start, range.end - range.start, kReadWrite, false, name);
+      status != MapStatus::kOk) {
+    return status;
   }
   for (const image::Segment& segment : elf.segments) {
-    const auto contents = bytes.subspan(segment.file_offset, segment.file_size);
-    if (memory.write(segment.address + bias, contents.data(), contents.size()) != contents.size()) {
-      return fail(ErrorCode::kInternal, "a page that was just mapped cannot be written");
+    const Contents contents = contents_within(segment, file, bias, range.start, range.end);
+    if (memory.write(contents.address, contents.bytes.data(), contents.bytes.size()) != contents.bytes.size())
+      return MapStatus::kIo;
+  }
+  return memory.protect(range.start, range.end - range.start, range.permissions);
+}
+
+// Pages of one segment: those with bytes of the file are the module's own pages, copied when they are written, the others are
+// zero. As under Linux, what the file has around the segment in its first and last page is visible, except behind the bytes of
+// a segment that goes on in memory, which must be zero.
+MapStatus map_segment_pages(memory::AddressSpace& memory, const PageRange& range, const ProgramBytes& file,
+                            std::uint64_t bias, std::string_view name) {
+  const image::Segment& segment = *range.segment;
+  const std::uint64_t address = segment.address + bias;
+  const std::uint64_t bytes_end = std::clamp(address + segment.file_size, range.start, range.end);
+  const std::uint64_t file_end = segment.file_size == 0 ? range.start : (bytes_end + kPageSize - 1) & ~(kPageSize - 1);
+  const bool needs_zeros = file_end > bytes_end && segment.memory_size > segment.file_size;
+  if (file_end > range.start) {
+    // parse_elf() checked that addresses and offsets are congruent modulo the page size.
+    const std::uint64_t offset = range.start >= address ? segment.file_offset + (range.start - address)
+                                                        : segment.file_offset - (address - range.start);
+    const Permissions permissions = needs_zeros ? kReadWrite : range.permissions;
+    if (const MapStatus status =
+            memory.map_file(range.start, file_end - range.start, permissions, false, file.descriptor(), offset, name);
+        status != MapStatus::kOk) {
+      return status;
+    }
+    if (needs_zeros) {
+      constexpr std::array<std::uint8_t, kPageSize> kZeros{};
+      if (memory.write(bytes_end, kZeros.data(), file_end - bytes_end) != file_end - bytes_end) return MapStatus::kIo;
+      if (range.permissions != kReadWrite) {
+        if (const MapStatus status = memory.protect(range.start, file_end - range.start, range.permissions);
+            status != MapStatus::kOk)
+          return status;
+      }
     }
   }
+  if (file_end == range.end) return MapStatus::kOk;
+  return memory.map_anonymous(file_end, range.end - file_end, range.permissions, false, name);
+}
+
+// What it mapped before a failure is left to the caller.
+Result<void> map_ranges(memory::AddressSpace& memory, const std::vector<PageRange>& ranges, const image::ElfImage& elf,
+                        const ProgramBytes& file, std::uint64_t bias, std::string_view name) {
   for (const PageRange& range : ranges) {
-    if (range.permissions == (memory::kRead | memory::kWrite)) continue;
-    const MapStatus status = memory.protect(range.start, range.end - range.start, range.permissions);
+    const MapStatus status = range.segment == nullptr ? map_shared_pages(memory, range, elf, file.span(), bias, name)
+                                                      : map_segment_pages(memory, range, file, bias, name);
     if (status != MapStatus::kOk) return std::unexpected(error_of(status, range));
   }
   return {};
@@ -80,7 +136,7 @@ Result<void> map_ranges(memory::AddressSpace& memory, const std::vector<PageRang
 
 }  // namespace
 
-Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, std::span<const std::uint8_t> bytes,
+Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, const ProgramBytes& file,
                           std::uint64_t bias, std::string_view name) {
   // parse_elf() keeps addresses below 2^32, so a bias below that cannot wrap the sums.
   if (bias >= memory::kWindowSize) return fail(ErrorCode::kInvalidArgument, "a load bias lies below 2^32");
@@ -90,7 +146,7 @@ Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, s
 
   const std::uint64_t gas_before = instance.hart().gas;
   if (Result<void> paid = instance.charge_pages(pages); !paid) return paid;
-  Result<void> mapped = map_ranges(instance.memory(), ranges, elf, bytes, bias, name);
+  Result<void> mapped = map_ranges(instance.memory(), ranges, elf, file, bias, name);
   if (!mapped) {
     for (const PageRange& range : ranges) instance.memory().unmap(range.start, range.end - range.start);
     instance.hart().gas = gas_before;

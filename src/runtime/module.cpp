@@ -1,12 +1,5 @@
 #include "caisson/module.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -24,8 +17,6 @@ const std::string& Module::name() const { return state_->name; }
 namespace runtime {
 namespace {
 
-constexpr std::uint64_t kLargestProgramFile = std::uint64_t{1} << 30;
-
 // A linker that finds no `_start` picks the first byte of .text as entry point, which then is the first function.
 bool has_program_entry(const image::ElfImage& elf) {
   if (elf.entry == 0) return false;
@@ -37,38 +28,10 @@ bool has_program_entry(const image::ElfImage& elf) {
   return !entry_is_function;
 }
 
-// A file descriptor that is closed again.
-class OpenFile {
- public:
-  explicit OpenFile(int descriptor) : descriptor_(descriptor) {}
-  ~OpenFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
-ErrorCode code_of_open_failure(int error) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return ErrorCode::kNotFound;
-    case EACCES:
-    case EPERM:
-      return ErrorCode::kPermission;
-    default:
-      return ErrorCode::kIo;
-  }
-}
-
 }  // namespace
 
 const base::Sha256& ModuleState::content_hash() const {
-  std::call_once(hash_once_, [this] { hash_ = base::sha256(bytes); });
+  std::call_once(hash_once_, [this] { hash_ = base::sha256(bytes.span()); });
   return hash_;
 }
 
@@ -79,8 +42,8 @@ const ExportedFunction* ModuleState::find_export(std::string_view function) cons
   return &exports[*found];
 }
 
-Result<std::shared_ptr<const ModuleState>> make_module(std::string name, std::vector<std::uint8_t> bytes) {
-  Result<image::ElfImage> elf = image::parse_elf(bytes);
+Result<std::shared_ptr<const ModuleState>> make_module(std::string name, ProgramBytes bytes) {
+  Result<image::ElfImage> elf = image::parse_elf(bytes.span());
   if (!elf) {
     Error error = std::move(elf.error());
     error.where = error.where.empty() ? name : name + ": " + error.where;
@@ -105,32 +68,6 @@ Result<std::shared_ptr<const ModuleState>> make_module(std::string name, std::ve
     return std::pair<std::string_view, std::uint32_t>(module->exports[index].name, index);
   });
   return module;
-}
-
-Result<std::vector<std::uint8_t>> read_program_file(const std::string& path) {
-  // Non-blocking, so that opening a FIFO does not wait for a writer; regular files do not care.
-  const OpenFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) {
-    const int error = errno;
-    return fail(code_of_open_failure(error), fmt::format("cannot open the program: {}", ::strerror(error)), path);
-  }
-  struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return fail(ErrorCode::kIo, ::strerror(errno), path);
-  if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kNotExecutable, "a program is a regular file", path);
-  if (static_cast<std::uint64_t>(status.st_size) > kLargestProgramFile) {
-    return fail(ErrorCode::kLimit, fmt::format("a program has at most {} bytes", kLargestProgramFile), path);
-  }
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(status.st_size));
-  std::size_t filled = 0;
-  while (filled < bytes.size()) {
-    const ssize_t count = ::read(file.get(), bytes.data() + filled, bytes.size() - filled);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(ErrorCode::kIo, fmt::format("cannot read the program: {}", ::strerror(errno)), path);
-    if (count == 0) break;  // the file shrank meanwhile: what is left is validated
-    filled += static_cast<std::size_t>(count);
-  }
-  bytes.resize(filled);
-  return bytes;
 }
 
 }  // namespace runtime

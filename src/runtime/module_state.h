@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "caisson/module.h"
+#include "caisson/program_bytes.h"
 #include "caisson/result.h"
 #include "image/elf_image.h"
 
@@ -17,7 +18,7 @@ namespace caisson::runtime {
 
 struct ModuleState {
   std::string name;
-  std::vector<std::uint8_t> bytes;
+  ProgramBytes bytes;
   image::ElfImage elf;
   std::vector<ExportedFunction> exports;
   std::vector<ImportedFunction> imports;
@@ -36,9 +37,6 @@ struct ModuleState {
 };
 
 // Validates `bytes`. Errors as image::parse_elf, with the name in front of `where`.
-Result<std::shared_ptr<const ModuleState>> make_module(std::string name, std::vector<std::uint8_t> bytes);
-
-// Reads a whole regular file of at most 1 GiB. Errors: kNotFound, kPermission, kNotExecutable, kIo, kLimit.
-Result<std::vector<std::uint8_t>> read_program_file(const std::string& path);
+Result<std::shared_ptr<const ModuleState>> make_module(std::string name, ProgramBytes bytes);
 
 }  // namespace caisson::runtime

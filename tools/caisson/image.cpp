@@ -125,7 +125,7 @@ int inspect(const std::string& path, const InspectOptions& options) {
 
   std::optional<std::vector<Block>> blocks;
   if (!options.function.empty()) {
-    Result<std::vector<Block>> found = blocks_of_function(elf, module->state()->bytes, options.function);
+    Result<std::vector<Block>> found = blocks_of_function(elf, module->state()->bytes.span(), options.function);
     if (!found) return report_error(kText.name, found.error().to_string());
     blocks = *std::move(found);
   }

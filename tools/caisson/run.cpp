@@ -85,7 +85,9 @@ std::string search_path(std::vector<std::string>& environment) {
 // Where the guest would look for `name`: the path itself, or each directory of its PATH (empty: the working directory).
 std::vector<std::string> guest_candidates(const std::string& name, const std::string& directories,
                                           const std::string& workdir) {
-  const auto absolute = [&workdir](std::string path) { return path.starts_with('/') ? path : workdir + "/" + path; };
+  const auto absolute = [&workdir](const std::string& path) {
+    return path.starts_with('/') ? path : workdir + "/" + path;
+  };
   if (name.find('/') != std::string::npos) return {absolute(name)};
   std::vector<std::string> candidates;
   for (std::size_t begin = 0; begin <= directories.size();) {
@@ -117,7 +119,7 @@ Result<LoadedProgram> load_program(const Engine& engine, const std::string& name
   const std::string directories = search_path(options.environment);
   Result<LinuxProgram> found = find_guest_program(name, options, directories);
   if (found) {
-    Result<Module> module = engine.load_bytes(found->bytes, name);
+    Result<Module> module = engine.load(found->bytes, name);
     if (!module) return std::unexpected(module.error());
     return LoadedProgram{*std::move(module), std::move(found->options)};
   }
