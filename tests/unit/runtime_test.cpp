@@ -274,8 +274,7 @@ TEST_F(RuntimeTest, CallsThatCannotBeMade) {
   EXPECT_EQ(instance.invoke("nothing").error().code, ErrorCode::kNotFound);
   const std::vector<std::uint64_t> seven(7), nine(9);
   EXPECT_EQ(instance.invoke("add", seven).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(instance.invoke("add", CallArguments({}, nine), kUnlimitedGas).error().code,
-            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(instance.invoke("add", CallArguments({}, nine), kUnlimitedGas).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(instance.start().error().code, ErrorCode::kInvalidArgument) << "there is no entry point";
   EXPECT_EQ(instance.resume().error().code, ErrorCode::kInvalidArgument);
   invoke(instance, "add", {1, 2});
