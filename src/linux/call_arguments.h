@@ -27,8 +27,10 @@ inline constexpr std::int64_t kLastError = -4095;
 
 // A blocking call that was stopped (WaitOutcome::kInterrupted) before it had any effect returns one of these two. It is then
 // made again, unless a signal handler runs in between …
-inline constexpr std::int64_t kRestartUnlessNoRestart = kLastError - 1;  // … whose action lacks SA_RESTART: EINTR (read, write, wait …)
-inline constexpr std::int64_t kRestartUnlessHandled = kLastError - 2;    // … at all: EINTR (nanosleep, poll, select, sigsuspend …)
+inline constexpr std::int64_t kRestartUnlessNoRestart =
+    kLastError - 1;  // … whose action lacks SA_RESTART: EINTR (read, write, wait …)
+inline constexpr std::int64_t kRestartUnlessHandled =
+    kLastError - 2;  // … at all: EINTR (nanosleep, poll, select, sigsuspend …)
 // The call's charge for memory (see PageCharge) failed before any effect: the ecall is undone and the run stops out of gas.
 inline constexpr std::int64_t kCallOutOfGas = kLastError - 3;
 // The call set pc and registers itself (rt_sigreturn).

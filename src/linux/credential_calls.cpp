@@ -48,7 +48,8 @@ std::int64_t set_id(LinuxProcess& process, const IdSet& ids, std::uint32_t id) {
   return 0;
 }
 
-std::int64_t set_real_and_effective(LinuxProcess& process, const IdSet& ids, std::uint32_t real, std::uint32_t effective) {
+std::int64_t set_real_and_effective(LinuxProcess& process, const IdSet& ids, std::uint32_t real,
+                                    std::uint32_t effective) {
   if (!is_privileged(process)) {
     if (real != kUnchanged && real != ids.real && real != ids.effective) return -EPERM;
     if (effective != kUnchanged && !ids.has(effective)) return -EPERM;
@@ -61,7 +62,8 @@ std::int64_t set_real_and_effective(LinuxProcess& process, const IdSet& ids, std
   return 0;
 }
 
-std::int64_t set_all(LinuxProcess& process, const IdSet& ids, std::uint32_t real, std::uint32_t effective, std::uint32_t saved) {
+std::int64_t set_all(LinuxProcess& process, const IdSet& ids, std::uint32_t real, std::uint32_t effective,
+                     std::uint32_t saved) {
   if (!is_privileged(process)) {
     for (const std::uint32_t id : {real, effective, saved}) {
       if (id != kUnchanged && !ids.has(id)) return -EPERM;

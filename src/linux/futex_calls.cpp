@@ -14,11 +14,11 @@ namespace {
 
 // Arguments by their names in futex(2).
 struct FutexCall {
-  std::uint64_t address;   // uaddr
-  std::uint32_t value;     // val
-  std::uint64_t timeout;   // a timespec's address, or val2
+  std::uint64_t address;  // uaddr
+  std::uint32_t value;  // val
+  std::uint64_t timeout;  // a timespec's address, or val2
   std::uint64_t address2;  // uaddr2
-  std::uint32_t value3;    // val3
+  std::uint32_t value3;  // val3
   bool real_time_clock;
 };
 
@@ -31,7 +31,8 @@ std::int64_t read_word(LinuxProcess& process, std::uint64_t address, std::uint32
 }
 
 // The deadline on the monotonic clock; `relative` says what the timespec means.
-std::int64_t read_deadline(LinuxProcess& process, const FutexCall& call, bool relative, std::optional<std::uint64_t>& deadline) {
+std::int64_t read_deadline(LinuxProcess& process, const FutexCall& call, bool relative,
+                           std::optional<std::uint64_t>& deadline) {
   if (call.timeout == 0) return 0;
   const auto time = process.memory().read_value<GuestTimespec>(call.timeout);
   if (!time) return -EFAULT;
@@ -93,12 +94,23 @@ std::int64_t wake_op(LinuxProcess& process, const FutexCall& call) {
   auto operand = static_cast<std::uint32_t>(static_cast<std::int32_t>(call.value3 << 8) >> 20);
   if ((call.value3 >> 28 & FUTEX_OP_OPARG_SHIFT) != 0) operand = std::uint32_t{1} << (operand & 31);
   switch (operation) {
-    case FUTEX_OP_SET: word = operand; break;
-    case FUTEX_OP_ADD: word += operand; break;
-    case FUTEX_OP_OR: word |= operand; break;
-    case FUTEX_OP_ANDN: word &= ~operand; break;
-    case FUTEX_OP_XOR: word ^= operand; break;
-    default: return -ENOSYS;
+    case FUTEX_OP_SET:
+      word = operand;
+      break;
+    case FUTEX_OP_ADD:
+      word += operand;
+      break;
+    case FUTEX_OP_OR:
+      word |= operand;
+      break;
+    case FUTEX_OP_ANDN:
+      word &= ~operand;
+      break;
+    case FUTEX_OP_XOR:
+      word ^= operand;
+      break;
+    default:
+      return -ENOSYS;
   }
   if (comparison > FUTEX_OP_CMP_GE) return -ENOSYS;
   return process.memory().write_value(call.address2, word) ? 0 : -EFAULT;
@@ -152,8 +164,8 @@ std::int64_t sys_futex(LinuxProcess& process, const CallArguments& arguments) {
   const bool real_time_clock = (arguments.signed32(1) & FUTEX_CLOCK_REALTIME) != 0;
   if (number >= std::size(kOperations) || kOperations[number].operation == nullptr) return -ENOSYS;
   if (real_time_clock && !kOperations[number].takes_real_time_clock) return -ENOSYS;
-  return kOperations[number].operation(
-      process, {arguments[0], arguments.unsigned32(2), arguments[3], arguments[4], arguments.unsigned32(5), real_time_clock});
+  return kOperations[number].operation(process, {arguments[0], arguments.unsigned32(2), arguments[3], arguments[4],
+                                                 arguments.unsigned32(5), real_time_clock});
 }
 
 }  // namespace caisson::linux_personality

@@ -34,7 +34,8 @@ inline GuestTimeval to_timeval(std::uint64_t nanoseconds) {
 namespace detail {
 
 // nullopt where the fraction is out of range or the seconds are negative (EINVAL); too long ones count as for ever.
-inline std::optional<std::uint64_t> nanoseconds_of(std::int64_t seconds, std::int64_t fraction, std::uint64_t per_second) {
+inline std::optional<std::uint64_t> nanoseconds_of(std::int64_t seconds, std::int64_t fraction,
+                                                   std::uint64_t per_second) {
   constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
   if (seconds < 0 || fraction < 0 || static_cast<std::uint64_t>(fraction) >= per_second) return std::nullopt;
   const auto whole = static_cast<std::uint64_t>(seconds);

@@ -7,7 +7,9 @@
 namespace caisson::linux_personality {
 namespace {
 
-bool is_self(const LinuxProcess& process, std::int32_t id) { return id == 0 || static_cast<std::uint32_t>(id) == process.ids.process; }
+bool is_self(const LinuxProcess& process, std::int32_t id) {
+  return id == 0 || static_cast<std::uint32_t>(id) == process.ids.process;
+}
 
 }  // namespace
 

@@ -43,7 +43,9 @@ class StackImage {
  public:
   StackImage(std::uint64_t start, std::uint64_t end) : start_(start), bytes_(end - start) {}
 
-  void write(std::uint64_t address, const void* from, std::size_t length) { std::memcpy(&bytes_[address - start_], from, length); }
+  void write(std::uint64_t address, const void* from, std::size_t length) {
+    std::memcpy(&bytes_[address - start_], from, length);
+  }
   void write_word(std::uint64_t address, std::uint64_t value) { write(address, &value, sizeof value); }
   const std::vector<std::uint8_t>& bytes() const { return bytes_; }
 

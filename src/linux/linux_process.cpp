@@ -23,7 +23,8 @@ std::optional<std::uint64_t> seed_of(const InstanceOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<LinuxProcess>> LinuxProcess::create(runtime::GuestInstance& instance, const LinuxOptions& options) {
+Result<std::unique_ptr<LinuxProcess>> LinuxProcess::create(runtime::GuestInstance& instance,
+                                                           const LinuxOptions& options) {
   Result<FileSystem> file_system = FileSystem::create(options);
   if (!file_system) return std::unexpected(file_system.error());
   Result<FileTable> files = FileTable::create(options);

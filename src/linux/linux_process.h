@@ -88,7 +88,7 @@ class LinuxProcess {
   std::vector<std::string> arguments;
   std::vector<std::string> environment;
   std::vector<std::uint8_t> auxiliary_vector;  // as it lies on the stack, AT_NULL included
-  std::string command_name;                    // at most 15 bytes (PR_SET_NAME, /proc/self/comm)
+  std::string command_name;  // at most 15 bytes (PR_SET_NAME, /proc/self/comm)
 
   // The deadline of the relative timeout that the current call waits for; kept where that call is made again (waiting.h).
   std::optional<std::uint64_t> wait_deadline_ns;

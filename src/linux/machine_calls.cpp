@@ -26,15 +26,16 @@ struct ProbePair {
 
 constexpr std::uint64_t kBaseBehaviorIma = 1;
 // RISCV_HWPROBE_IMA_FD, _C, _EXT_ZBA, _ZBB, _ZBS, _ZICOND, _ZIHINTPAUSE.
-constexpr std::uint64_t kExtensions = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | std::uint64_t{1} << 35 | std::uint64_t{1} << 36;
+constexpr std::uint64_t kExtensions =
+    1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | std::uint64_t{1} << 35 | std::uint64_t{1} << 36;
 constexpr std::uint64_t kMisalignedFast = 3;
 constexpr std::uint64_t kHighestUserAddress = memory::kWindowSize - 1;
 constexpr std::uint64_t kTimeFrequency = 10'000'000;
 
 // The value of each key that is known, in their order from 0: vendor, architecture and implementation ids, base behaviour,
 // extensions, speed of misaligned accesses, cbo.zero block size, highest address, `time` frequency, the same speed anew.
-constexpr std::uint64_t kProbeValues[] = {0, 0, 0, kBaseBehaviorIma, kExtensions, kMisalignedFast, 0, kHighestUserAddress,
-                                          kTimeFrequency, kMisalignedFast};
+constexpr std::uint64_t kProbeValues[] = {
+    0, 0, 0, kBaseBehaviorIma, kExtensions, kMisalignedFast, 0, kHighestUserAddress, kTimeFrequency, kMisalignedFast};
 
 // The set of processors that a probe asks about must hold the only one; none at all means every one.
 std::int64_t check_probed_processors(LinuxProcess& process, std::uint64_t size, std::uint64_t address) {
@@ -73,7 +74,8 @@ std::int64_t sys_getrandom(LinuxProcess& process, const CallArguments& arguments
   // One call stays short, since nothing can stop it; Linux as well gives less than was asked for beyond 256 bytes.
   constexpr std::uint64_t kMost = std::uint64_t{1} << 20;
   const std::uint32_t flags = arguments.unsigned32(2);
-  if ((flags & ~(kNonBlocking | kRandom | kInsecure)) != 0 || (flags & (kRandom | kInsecure)) == (kRandom | kInsecure)) return -EINVAL;
+  if ((flags & ~(kNonBlocking | kRandom | kInsecure)) != 0 || (flags & (kRandom | kInsecure)) == (kRandom | kInsecure))
+    return -EINVAL;
   const std::uint64_t length = std::min(arguments[1], kMost);
   std::array<std::uint8_t, 4096> bytes;
   for (std::uint64_t done = 0; done < length;) {
@@ -89,7 +91,8 @@ std::int64_t sys_getrandom(LinuxProcess& process, const CallArguments& arguments
 std::int64_t sys_riscv_hwprobe(LinuxProcess& process, const CallArguments& arguments) {
   constexpr std::uint64_t kMostPairs = 4096;
   if (arguments.unsigned32(4) != 0 || arguments[1] > kMostPairs) return -EINVAL;
-  if (const std::int64_t status = check_probed_processors(process, arguments[2], arguments[3]); status < 0) return status;
+  if (const std::int64_t status = check_probed_processors(process, arguments[2], arguments[3]); status < 0)
+    return status;
   for (std::uint64_t index = 0; index < arguments[1]; ++index) {
     const std::uint64_t address = arguments[0] + index * sizeof(ProbePair);
     auto pair = process.memory().read_value<ProbePair>(address);

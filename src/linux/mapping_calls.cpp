@@ -27,11 +27,15 @@ static_assert(PROT_READ == memory::kRead && PROT_WRITE == memory::kWrite && PROT
 
 std::int64_t error_of(MapStatus status) {
   switch (status) {
-    case MapStatus::kOk: return 0;
-    case MapStatus::kInvalid: return -EINVAL;
-    case MapStatus::kIo: return -ENODEV;
+    case MapStatus::kOk:
+      return 0;
+    case MapStatus::kInvalid:
+      return -EINVAL;
+    case MapStatus::kIo:
+      return -ENODEV;
     case MapStatus::kNoMemory:
-    case MapStatus::kNotMapped: return -ENOMEM;
+    case MapStatus::kNotMapped:
+      return -ENOMEM;
   }
   return -ENOMEM;
 }
@@ -43,7 +47,8 @@ bool passes_address_space_limit(LinuxProcess& process, std::uint64_t growth) {
 }
 
 std::optional<std::uint64_t> find_place(LinuxProcess& process, std::uint64_t length) {
-  return process.memory().find_free(length, runtime::kMmapLow, runtime::mmap_top(process.instance().options().stack_size));
+  return process.memory().find_free(length, runtime::kMmapLow,
+                                    runtime::mmap_top(process.instance().options().stack_size));
 }
 
 struct MapRequest {
@@ -90,8 +95,9 @@ std::int64_t check_file(LinuxProcess& process, const MapRequest& request, std::i
 }
 
 std::int64_t check_flags(const MapRequest& request) {
-  constexpr std::uint64_t kValidated = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |
-                                       MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_FIXED_NOREPLACE;
+  constexpr std::uint64_t kValidated = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE |
+                                       MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK |
+                                       MAP_STACK | MAP_FIXED_NOREPLACE;
   const std::uint64_t type = request.flags & MAP_TYPE;
   if (type == MAP_SHARED_VALIDATE && request.is_anonymous()) return -EINVAL;
   if (type == MAP_SHARED_VALIDATE) return (request.flags & ~kValidated) == 0 ? 0 : -EOPNOTSUPP;
@@ -114,7 +120,8 @@ struct Remap {
 };
 
 std::int64_t check_remap(const Remap& remap) {
-  if ((remap.flags & ~std::uint64_t{MREMAP_MAYMOVE | MREMAP_FIXED}) != 0) return -EINVAL;  // MREMAP_DONTUNMAP is not offered
+  if ((remap.flags & ~std::uint64_t{MREMAP_MAYMOVE | MREMAP_FIXED}) != 0)
+    return -EINVAL;  // MREMAP_DONTUNMAP is not offered
   if (!is_page_aligned(remap.old_address) || remap.new_length == 0 || remap.old_length == 0) return -EINVAL;
   if ((remap.flags & MREMAP_FIXED) == 0) return 0;
   if ((remap.flags & MREMAP_MAYMOVE) == 0 || !is_page_aligned(remap.new_address)) return -EINVAL;
@@ -131,7 +138,8 @@ std::int64_t move_mapping(LinuxProcess& process, const Remap& remap, const memor
   const std::uint64_t moved = std::min(remap.old_length, remap.new_length);
   const std::uint64_t grown = remap.new_length - moved;
   if (grown != 0) {
-    const MapStatus status = memory.map_anonymous(remap.new_address + moved, grown, source.permissions, false, source.name);
+    const MapStatus status =
+        memory.map_anonymous(remap.new_address + moved, grown, source.permissions, false, source.name);
     if (status != MapStatus::kOk) return error_of(status);
   }
   if (const MapStatus status = memory.move(remap.old_address, moved, remap.new_address); status != MapStatus::kOk) {
@@ -161,7 +169,8 @@ std::int64_t sys_brk(LinuxProcess& process, const CallArguments& arguments) {
     if (passes_address_space_limit(process, growth)) return unchanged;
     PageCharge charge(process.hart(), growth);
     if (!charge.paid()) return kCallOutOfGas;
-    if (memory.map_anonymous(old_top, growth, memory::kRead | memory::kWrite, false, "[heap]") != MapStatus::kOk) return unchanged;
+    if (memory.map_anonymous(old_top, growth, memory::kRead | memory::kWrite, false, "[heap]") != MapStatus::kOk)
+      return unchanged;
     charge.keep();
   } else if (new_top < old_top) {
     if (memory.unmap(new_top, old_top - new_top) != MapStatus::kOk) return unchanged;
@@ -188,7 +197,8 @@ std::int64_t sys_mmap(LinuxProcess& process, const CallArguments& arguments) {
   if (const std::int64_t status = choose_address(process, request); status < 0) return status;
   if (const std::int64_t status = check_flags(request); status < 0) return status;
   if (!request.is_anonymous()) {
-    if (const std::int64_t status = check_file(process, request, arguments.signed32(4), file); status < 0) return status;
+    if (const std::int64_t status = check_file(process, request, arguments.signed32(4), file); status < 0)
+      return status;
   }
   if (passes_address_space_limit(process, request.length)) return -ENOMEM;
 
@@ -198,8 +208,8 @@ std::int64_t sys_mmap(LinuxProcess& process, const CallArguments& arguments) {
   const MapStatus status =
       request.is_anonymous()
           ? memory.map_anonymous(request.address, request.length, request.permissions, request.is_shared())
-          : memory.map_file(request.address, request.length, request.permissions, request.is_shared(), file.host_descriptor,
-                            request.offset, file.path);
+          : memory.map_file(request.address, request.length, request.permissions, request.is_shared(),
+                            file.host_descriptor, request.offset, file.path);
   if (status != MapStatus::kOk) return error_of(status);
   charge.keep();
   return static_cast<std::int64_t>(request.address);
@@ -207,7 +217,8 @@ std::int64_t sys_mmap(LinuxProcess& process, const CallArguments& arguments) {
 
 std::int64_t sys_munmap(LinuxProcess& process, const CallArguments& arguments) {
   const std::optional<std::uint64_t> length = page_up(arguments[1]);
-  if (!is_page_aligned(arguments[0]) || !length || *length == 0 || !is_within_window(arguments[0], *length)) return -EINVAL;
+  if (!is_page_aligned(arguments[0]) || !length || *length == 0 || !is_within_window(arguments[0], *length))
+    return -EINVAL;
   // Below the lowest address nothing is ever mapped.
   const std::uint64_t start = std::max(arguments[0], memory::kLowestAddress);
   const std::uint64_t end = arguments[0] + *length;

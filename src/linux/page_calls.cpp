@@ -32,7 +32,8 @@ std::int64_t check_range(LinuxProcess& process, std::uint64_t start, std::uint64
   if (!is_page_aligned(start) || !rounded) return -EINVAL;
   range = {start, *rounded};
   if (range.length == 0) return 0;
-  if (!is_within_window(range.start, range.length) || !process.memory().is_mapped(range.start, range.length)) return -ENOMEM;
+  if (!is_within_window(range.start, range.length) || !process.memory().is_mapped(range.start, range.length))
+    return -ENOMEM;
   return 0;
 }
 
@@ -59,11 +60,11 @@ std::vector<memory::Mapping> mapped_parts(AddressSpace& memory, const Range& ran
 }
 
 enum class Advice : std::uint8_t {
-  kNothing,        // a hint that changes nothing here
-  kDiscard,        // the contents go
+  kNothing,  // a hint that changes nothing here
+  kDiscard,  // the contents go
   kDiscardIfAnonymous,  // the same, but files are EINVAL
-  kRefused,        // EPERM: for administrators
-  kUnsupported,    // EINVAL
+  kRefused,  // EPERM: for administrators
+  kUnsupported,  // EINVAL
 };
 
 struct AdviceRow {
@@ -71,14 +72,18 @@ struct AdviceRow {
   Advice advice;
 };
 constexpr AdviceRow kAdvice[] = {
-    {MADV_NORMAL, Advice::kNothing},       {MADV_RANDOM, Advice::kNothing},      {MADV_SEQUENTIAL, Advice::kNothing},
-    {MADV_WILLNEED, Advice::kNothing},     {MADV_DONTNEED, Advice::kDiscard},    {MADV_FREE, Advice::kDiscardIfAnonymous},
-    {MADV_REMOVE, Advice::kUnsupported},   {MADV_DONTFORK, Advice::kNothing},    {MADV_DOFORK, Advice::kNothing},
-    {MADV_MERGEABLE, Advice::kNothing},    {MADV_UNMERGEABLE, Advice::kNothing}, {MADV_HUGEPAGE, Advice::kNothing},
-    {MADV_NOHUGEPAGE, Advice::kNothing},   {MADV_DONTDUMP, Advice::kNothing},    {MADV_DODUMP, Advice::kNothing},
-    {MADV_WIPEONFORK, Advice::kNothing},   {MADV_KEEPONFORK, Advice::kNothing},  {MADV_COLD, Advice::kNothing},
-    {MADV_PAGEOUT, Advice::kNothing},      {MADV_POPULATE_READ, Advice::kNothing}, {MADV_POPULATE_WRITE, Advice::kNothing},
-    {MADV_DONTNEED_LOCKED, Advice::kDiscard}, {MADV_HWPOISON, Advice::kRefused}, {MADV_SOFT_OFFLINE, Advice::kRefused},
+    {MADV_NORMAL, Advice::kNothing},         {MADV_RANDOM, Advice::kNothing},
+    {MADV_SEQUENTIAL, Advice::kNothing},     {MADV_WILLNEED, Advice::kNothing},
+    {MADV_DONTNEED, Advice::kDiscard},       {MADV_FREE, Advice::kDiscardIfAnonymous},
+    {MADV_REMOVE, Advice::kUnsupported},     {MADV_DONTFORK, Advice::kNothing},
+    {MADV_DOFORK, Advice::kNothing},         {MADV_MERGEABLE, Advice::kNothing},
+    {MADV_UNMERGEABLE, Advice::kNothing},    {MADV_HUGEPAGE, Advice::kNothing},
+    {MADV_NOHUGEPAGE, Advice::kNothing},     {MADV_DONTDUMP, Advice::kNothing},
+    {MADV_DODUMP, Advice::kNothing},         {MADV_WIPEONFORK, Advice::kNothing},
+    {MADV_KEEPONFORK, Advice::kNothing},     {MADV_COLD, Advice::kNothing},
+    {MADV_PAGEOUT, Advice::kNothing},        {MADV_POPULATE_READ, Advice::kNothing},
+    {MADV_POPULATE_WRITE, Advice::kNothing}, {MADV_DONTNEED_LOCKED, Advice::kDiscard},
+    {MADV_HWPOISON, Advice::kRefused},       {MADV_SOFT_OFFLINE, Advice::kRefused},
 };
 
 std::int64_t discard(LinuxProcess& process, const Range& range, bool anonymous_only) {
@@ -115,9 +120,12 @@ std::int64_t sys_mprotect(LinuxProcess& process, const CallArguments& arguments)
   }
   if (!process.memory().is_mapped(range.start, range.length)) return -ENOMEM;
   switch (process.memory().protect(range.start, range.length, permissions_of(protection))) {
-    case MapStatus::kOk: return 0;
-    case MapStatus::kIo: return -EACCES;
-    default: return -ENOMEM;
+    case MapStatus::kOk:
+      return 0;
+    case MapStatus::kIo:
+      return -EACCES;
+    default:
+      return -ENOMEM;
   }
 }
 
@@ -178,7 +186,8 @@ std::int64_t sys_munlock(LinuxProcess& process, const CallArguments& arguments) 
 
 std::int64_t sys_mlockall(LinuxProcess&, const CallArguments& arguments) {
   const std::uint32_t flags = arguments.unsigned32(0);
-  if (flags == 0 || (flags & ~std::uint32_t{MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT}) != 0 || flags == MCL_ONFAULT) return -EINVAL;
+  if (flags == 0 || (flags & ~std::uint32_t{MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT}) != 0 || flags == MCL_ONFAULT)
+    return -EINVAL;
   return 0;
 }
 
@@ -186,10 +195,10 @@ std::int64_t sys_munlockall(LinuxProcess&, const CallArguments&) { return 0; }
 
 // With one hart every memory access is already ordered before the next.
 std::int64_t sys_membarrier(LinuxProcess&, const CallArguments& arguments) {
-  constexpr std::int32_t kCommands = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED |
-                                     MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
-                                     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |
-                                     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+  constexpr std::int32_t kCommands =
+      MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
+      MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |
+      MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
   const std::int32_t command = arguments.signed32(0);
   if (arguments.unsigned32(1) != 0) return -EINVAL;
   if (command == MEMBARRIER_CMD_QUERY) return kCommands;

@@ -27,7 +27,8 @@ constexpr bool is_within_window(std::uint64_t address, std::uint64_t length) {
 
 // PROT_* bits as permissions. riscv has no pages that can be written and not read.
 constexpr memory::Permissions permissions_of(std::uint64_t protection) {
-  const auto permissions = static_cast<memory::Permissions>(protection & (memory::kRead | memory::kWrite | memory::kExecute));
+  const auto permissions =
+      static_cast<memory::Permissions>(protection & (memory::kRead | memory::kWrite | memory::kExecute));
   return (permissions & memory::kWrite) != 0 ? permissions | memory::kRead : permissions;
 }
 

@@ -1,4 +1,6 @@
 // The Linux personality towards the runtime: the ecall handlers made of the one table, traps as signals, slices.
+#include "runtime/personality.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -17,7 +19,6 @@
 #include "linux/signal_calls.h"
 #include "linux/signal_delivery.h"
 #include "linux/time_calls.h"
-#include "runtime/personality.h"
 
 namespace caisson::linux_personality {
 namespace {
@@ -120,7 +121,8 @@ class LinuxPersonality final : public runtime::Personality {
   }
 
   void install_handlers(GuestInstance& instance) {
-#define CAISSON_SYSTEM_CALL(number, name) instance.set_ecall(number, {&LinuxPersonality::answer<sys_##name, kRow_##name>, this});
+#define CAISSON_SYSTEM_CALL(number, name) \
+  instance.set_ecall(number, {&LinuxPersonality::answer<sys_##name, kRow_##name>, this});
 #define CAISSON_NAMED_SYSTEM_CALL(number, name)
 #include "linux/system_calls.inc"
 #undef CAISSON_SYSTEM_CALL

@@ -98,7 +98,9 @@ constexpr ControlRow kControls[] = {
 }  // namespace
 
 // The only thread is the process.
-std::int64_t sys_exit(LinuxProcess& process, const CallArguments& arguments) { return sys_exit_group(process, arguments); }
+std::int64_t sys_exit(LinuxProcess& process, const CallArguments& arguments) {
+  return sys_exit_group(process, arguments);
+}
 
 std::int64_t sys_exit_group(LinuxProcess& process, const CallArguments& arguments) {
   process.instance().finish(ExitReason::kHalt, 0, arguments[0] & 0xff);

@@ -27,7 +27,7 @@ class RandomSource {
   std::optional<std::uint64_t> seed_;
   std::uint64_t next_block_ = 0;  // number of the block behind block_
   base::Sha256 block_{};
-  std::size_t block_left_ = 0;    // bytes at the end of block_ that nobody got yet
+  std::size_t block_left_ = 0;  // bytes at the end of block_ that nobody got yet
 };
 
 }  // namespace caisson::linux_personality

@@ -8,7 +8,8 @@ namespace caisson::linux_personality {
 
 // What a Linux distribution gives a fresh process.
 ResourceLimits::ResourceLimits(std::uint64_t stack_size) {
-  constexpr std::uint64_t kDescriptors = 1024, kLockedBytes = std::uint64_t{8} << 20, kQueuedSignals = 1024, kProcesses = 1024;
+  constexpr std::uint64_t kDescriptors = 1024, kLockedBytes = std::uint64_t{8} << 20, kQueuedSignals = 1024,
+                          kProcesses = 1024;
   constexpr std::uint64_t kMessageQueueBytes = 819'200;
   limits[RLIMIT_STACK] = {stack_size, kNoLimit};
   limits[RLIMIT_CORE] = {0, kNoLimit};

@@ -17,7 +17,9 @@ namespace {
 constexpr std::uint64_t kMaskBytes = 8;  // a kernel's cpumask of up to 64 processors
 constexpr std::uint64_t kRoundRobinNs = 100'000'000;
 
-bool is_self(const LinuxProcess& process, std::int32_t id) { return id == 0 || static_cast<std::uint32_t>(id) == process.ids.thread; }
+bool is_self(const LinuxProcess& process, std::int32_t id) {
+  return id == 0 || static_cast<std::uint32_t>(id) == process.ids.thread;
+}
 
 // -ESRCH, as for any process that does not exist, and -EINVAL for what cannot be one.
 std::int64_t check_target(const LinuxProcess& process, std::int32_t id) {
@@ -31,10 +33,14 @@ bool is_real_time(std::int32_t policy) { return policy == SCHED_FIFO || policy =
 // A process of ours that nice values are asked about: 0, -ESRCH or -EINVAL.
 std::int64_t check_priority_target(const LinuxProcess& process, std::int32_t which, std::uint32_t who) {
   switch (which) {
-    case PRIO_PROCESS: return who == 0 || who == process.ids.process ? 0 : -ESRCH;
-    case PRIO_PGRP: return who == 0 || who == process.ids.process_group ? 0 : -ESRCH;
-    case PRIO_USER: return who == 0 || who == process.credentials.user ? 0 : -ESRCH;
-    default: return -EINVAL;
+    case PRIO_PROCESS:
+      return who == 0 || who == process.ids.process ? 0 : -ESRCH;
+    case PRIO_PGRP:
+      return who == 0 || who == process.ids.process_group ? 0 : -ESRCH;
+    case PRIO_USER:
+      return who == 0 || who == process.credentials.user ? 0 : -ESRCH;
+    default:
+      return -EINVAL;
   }
 }
 
@@ -110,7 +116,9 @@ std::int64_t sys_getpriority(LinuxProcess& process, const CallArguments& argumen
 }
 
 std::int64_t sys_setpriority(LinuxProcess& process, const CallArguments& arguments) {
-  if (const std::int64_t status = check_priority_target(process, arguments.signed32(0), arguments.unsigned32(1)); status < 0) return status;
+  if (const std::int64_t status = check_priority_target(process, arguments.signed32(0), arguments.unsigned32(1));
+      status < 0)
+    return status;
   const std::int32_t nice = std::clamp(arguments.signed32(2), -20, 19);
   if (nice < process.nice && process.credentials.effective_user != 0) return -EACCES;
   process.nice = nice;

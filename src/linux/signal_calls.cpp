@@ -14,8 +14,8 @@ namespace caisson::linux_personality {
 namespace {
 
 // What rt_sigaction keeps of sa_flags. SA_RESTORER does not exist on riscv64.
-constexpr std::uint64_t kKnownFlags = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS | SA_ONSTACK | SA_RESTART |
-                                      SA_NODEFER | SA_RESETHAND;
+constexpr std::uint64_t kKnownFlags =
+    SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND;
 
 bool is_signal(std::uint64_t number) { return number >= 1 && number <= kSignalCount; }
 
@@ -77,10 +77,17 @@ std::int64_t sys_rt_sigprocmask(LinuxProcess& process, const CallArguments& argu
     if (!mask) return -EFAULT;
     const SignalMask usable = *mask & ~kUnstoppable;
     switch (arguments.signed32(0)) {
-      case SIG_BLOCK: blocked |= usable; break;
-      case SIG_UNBLOCK: blocked &= ~usable; break;
-      case SIG_SETMASK: blocked = usable; break;
-      default: return -EINVAL;
+      case SIG_BLOCK:
+        blocked |= usable;
+        break;
+      case SIG_UNBLOCK:
+        blocked &= ~usable;
+        break;
+      case SIG_SETMASK:
+        blocked = usable;
+        break;
+      default:
+        return -EINVAL;
     }
   }
   if (arguments[2] != 0 && !process.memory().write_value(arguments[2], previous)) return -EFAULT;
@@ -149,7 +156,7 @@ std::int64_t sys_sigaltstack(LinuxProcess& process, const CallArguments& argumen
   const std::uint64_t sp = process.hart().x[riscv::kSp];
   AlternateStack previous = process.signals.alternate_stack;
   const std::int32_t persistent = previous.flags & kStackAutoDisarm;
-  previous.flags = persistent | (previous.size == 0                              ? kStackDisabled
+  previous.flags = persistent | (previous.size == 0                    ? kStackDisabled
                                  : is_on_alternate_stack(previous, sp) ? kStackInUse
                                                                        : 0);
   if (arguments[0] != 0) {

@@ -21,7 +21,9 @@ constexpr std::uint64_t kSmallestAlternateStack = 2048;  // MINSIGSTKSZ
 // What a shell shows for a process that died of signal n is 128 + n.
 constexpr std::uint64_t kSignalledStatus = 128;
 
-bool lies_on(const AlternateStack& stack, std::uint64_t sp) { return sp > stack.address && sp - stack.address <= stack.size; }
+bool lies_on(const AlternateStack& stack, std::uint64_t sp) {
+  return sp > stack.address && sp - stack.address <= stack.size;
+}
 
 void die_of(LinuxProcess& process, unsigned signal) {
   process.instance().finish(ExitReason::kSignalled, signal, kSignalledStatus + signal);
@@ -100,9 +102,7 @@ bool raise_signal(LinuxProcess& process, const SignalInfo& info) {
   return true;
 }
 
-void raise_signal(LinuxProcess& process, unsigned signal) {
-  raise_signal(process, kernel_signal(signal));
-}
+void raise_signal(LinuxProcess& process, unsigned signal) { raise_signal(process, kernel_signal(signal)); }
 
 void force_signal(LinuxProcess& process, const SignalInfo& info) {
   const auto signal = static_cast<unsigned>(info.signal);

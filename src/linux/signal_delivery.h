@@ -34,9 +34,9 @@ bool is_on_alternate_stack(const AlternateStack& stack, std::uint64_t sp);
 std::int64_t set_alternate_stack(LinuxProcess& process, const AlternateStack& stack);
 
 enum class Delivery : std::uint8_t {
-  kNone,     // nothing was deliverable, or it was ignored
+  kNone,  // nothing was deliverable, or it was ignored
   kEntered,  // pc and registers stand at the entry of a handler
-  kDied,     // GuestInstance::finish() was called
+  kDied,  // GuestInstance::finish() was called
 };
 
 // Delivers what is pending and not blocked. `restart_result` is the restart code of the system call that stands at hart.pc,

@@ -44,7 +44,8 @@ struct SignalFrame {
 };
 
 static_assert(std::has_unique_object_representations_v<UserContext>, "without padding: each byte reaches the guest");
-static_assert(offsetof(UserContext, stack) == 16 && offsetof(UserContext, mask) == 40 && offsetof(UserContext, registers) == 176);
+static_assert(offsetof(UserContext, stack) == 16 && offsetof(UserContext, mask) == 40 &&
+              offsetof(UserContext, registers) == 176);
 static_assert(offsetof(UserContext, float_state) == 432 && offsetof(FrameFloatState, fcsr) == 256 &&
               offsetof(FrameFloatState, reserved) == 516 && sizeof(FrameFloatState) == 528);
 static_assert(sizeof(UserContext) == 960 && offsetof(SignalFrame, context) == 128 && sizeof(SignalFrame) == 1088);

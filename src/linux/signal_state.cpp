@@ -7,8 +7,8 @@ namespace caisson::linux_personality {
 namespace {
 
 // Caused by the instruction at pc: delivered before any other (signal(7), "Execution of signal handlers").
-constexpr SignalMask kSynchronous = signal_bit(kSigSegv) | signal_bit(kSigBus) | signal_bit(kSigIll) | signal_bit(kSigTrap) |
-                                    signal_bit(kSigFpe) | signal_bit(kSigSystemCall);
+constexpr SignalMask kSynchronous = signal_bit(kSigSegv) | signal_bit(kSigBus) | signal_bit(kSigIll) |
+                                    signal_bit(kSigTrap) | signal_bit(kSigFpe) | signal_bit(kSigSystemCall);
 constexpr SignalMask kIgnoredByDefault =
     signal_bit(kSigChild) | signal_bit(kSigContinue) | signal_bit(kSigUrgent) | signal_bit(kSigWindow);
 constexpr SignalMask kStopping = signal_bit(kSigStop) | signal_bit(kSigTerminalStop) | signal_bit(kSigTerminalInput) |
@@ -59,7 +59,8 @@ std::optional<SignalInfo> SignalState::take(SignalMask from) {
   const auto first = std::ranges::find(queue_, number, &SignalInfo::signal);
   const SignalInfo info = *first;
   const auto behind = queue_.erase(first);
-  if (std::find_if(behind, queue_.end(), [&](const SignalInfo& other) { return other.signal == number; }) == queue_.end()) {
+  if (std::find_if(behind, queue_.end(), [&](const SignalInfo& other) { return other.signal == number; }) ==
+      queue_.end()) {
     pending_ &= ~signal_bit(static_cast<unsigned>(number));
   }
   return info;

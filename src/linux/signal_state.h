@@ -17,10 +17,15 @@ inline constexpr std::uint64_t kDefaultHandler = 0, kIgnoreHandler = 1;
 
 // si_code (asm-generic/siginfo.h).
 enum SignalCode : std::int32_t {
-  kSentByUser = 0, kSentByKernel = 0x80, kSentByQueue = -1, kSentByThreadKill = -6,
+  kSentByUser = 0,
+  kSentByKernel = 0x80,
+  kSentByQueue = -1,
+  kSentByThreadKill = -6,
   kIllegalOpcode = 1,              // SIGILL
-  kAddressNotMapped = 1, kAccessNotPermitted = 2,  // SIGSEGV
-  kAddressMisaligned = 1, kAddressDoesNotExist = 2,  // SIGBUS
+  kAddressNotMapped = 1,
+  kAccessNotPermitted = 2,  // SIGSEGV
+  kAddressMisaligned = 1,
+  kAddressDoesNotExist = 2,  // SIGBUS
   kBreakpoint = 1,                 // SIGTRAP
 };
 
@@ -30,10 +35,30 @@ constexpr SignalMask signal_bit(unsigned signal) { return SignalMask{1} << (sign
 
 // The signal numbers that the engine itself names (asm-generic).
 enum Signal : unsigned {
-  kSigInt = 2, kSigQuit = 3, kSigIll = 4, kSigTrap = 5, kSigAbort = 6, kSigBus = 7, kSigFpe = 8, kSigKill = 9, kSigSegv = 11,
-  kSigPipe = 13, kSigAlarm = 14, kSigTerm = 15, kSigChild = 17, kSigContinue = 18, kSigStop = 19, kSigTerminalStop = 20,
-  kSigTerminalInput = 21, kSigTerminalOutput = 22, kSigUrgent = 23, kSigFileSize = 25, kSigVirtualAlarm = 26, kSigProfiling = 27,
-  kSigWindow = 28, kSigSystemCall = 31,
+  kSigInt = 2,
+  kSigQuit = 3,
+  kSigIll = 4,
+  kSigTrap = 5,
+  kSigAbort = 6,
+  kSigBus = 7,
+  kSigFpe = 8,
+  kSigKill = 9,
+  kSigSegv = 11,
+  kSigPipe = 13,
+  kSigAlarm = 14,
+  kSigTerm = 15,
+  kSigChild = 17,
+  kSigContinue = 18,
+  kSigStop = 19,
+  kSigTerminalStop = 20,
+  kSigTerminalInput = 21,
+  kSigTerminalOutput = 22,
+  kSigUrgent = 23,
+  kSigFileSize = 25,
+  kSigVirtualAlarm = 26,
+  kSigProfiling = 27,
+  kSigWindow = 28,
+  kSigSystemCall = 31,
 };
 
 // Never blocked, handled or ignored.

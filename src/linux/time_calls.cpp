@@ -110,7 +110,8 @@ std::int64_t sys_clock_settime(LinuxProcess& process, const CallArguments& argum
 std::int64_t sys_clock_getres(LinuxProcess& process, const CallArguments& arguments) {
   const Clock* const clock = find_clock(process, arguments.signed32(0));
   if (clock == nullptr) return -EINVAL;
-  if (arguments[1] != 0 && !process.memory().write_value(arguments[1], to_timespec(clock->resolution_ns))) return -EFAULT;
+  if (arguments[1] != 0 && !process.memory().write_value(arguments[1], to_timespec(clock->resolution_ns)))
+    return -EFAULT;
   return 0;
 }
 
@@ -123,17 +124,20 @@ std::int64_t sys_clock_nanosleep(LinuxProcess& process, const CallArguments& arg
   if (const std::int64_t status = read_time(process, arguments[2], time); status < 0) return status;
   if ((arguments.signed32(1) & TIMER_ABSTIME) == 0) return sleep_relative(process, time, arguments[3]);
   switch (clock->sleep) {
-    case Sleep::kRealtime: return sleep_until(process, monotonic_of_realtime(process, time));
+    case Sleep::kRealtime:
+      return sleep_until(process, monotonic_of_realtime(process, time));
     case Sleep::kProcessor: {
       const std::uint64_t now = clock->read(process);
       return sleep_until(process, deadline_after(process, time > now ? time - now : 0));
     }
-    default: return sleep_until(process, time);
+    default:
+      return sleep_until(process, time);
   }
 }
 
 std::int64_t sys_gettimeofday(LinuxProcess& process, const CallArguments& arguments) {
-  if (arguments[0] != 0 && !process.memory().write_value(arguments[0], to_timeval(process.realtime_ns()))) return -EFAULT;
+  if (arguments[0] != 0 && !process.memory().write_value(arguments[0], to_timeval(process.realtime_ns())))
+    return -EFAULT;
   // struct timezone: UTC.
   if (arguments[1] != 0 && !process.memory().write_value(arguments[1], std::array<std::int32_t, 2>{})) return -EFAULT;
   return 0;

@@ -24,7 +24,8 @@ struct GuestTimerValue {
 GuestTimerValue value_of(const LinuxProcess& process, unsigned which, const IntervalTimer& timer) {
   if (timer.expiry_ns == 0) return {};
   const std::uint64_t now = timer_clock_ns(process, which);
-  const std::uint64_t left = timer.expiry_ns > now + kNanosecondsPerMicrosecond ? timer.expiry_ns - now : kNanosecondsPerMicrosecond;
+  const std::uint64_t left =
+      timer.expiry_ns > now + kNanosecondsPerMicrosecond ? timer.expiry_ns - now : kNanosecondsPerMicrosecond;
   return {to_timeval(timer.interval_ns), to_timeval(left)};
 }
 

@@ -16,8 +16,8 @@ namespace caisson::linux_personality {
 class LinuxProcess;
 
 enum class WaitOutcome : std::uint8_t {
-  kReady,        // some descriptor has revents
-  kTimedOut,     // the deadline passed
+  kReady,  // some descriptor has revents
+  kTimedOut,  // the deadline passed
   kInterrupted,  // return kRestartUnlessNoRestart or kRestartUnlessHandled from the call
 };
 

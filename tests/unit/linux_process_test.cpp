@@ -51,10 +51,9 @@ class LinuxProcessTest : public testing::Test {
   riscv::HartState& hart() { return process().hart(); }
 
   // A process whose heap is empty and begins at a free place.
-  void begin_heap() {
-    process().layout.break_start = process().layout.break_end = kHeap;
-  }
-  std::int64_t map(std::uint64_t length, std::uint64_t protection = kReadWrite, std::uint64_t address = 0, std::uint64_t flags = kPrivate) {
+  void begin_heap() { process().layout.break_start = process().layout.break_end = kHeap; }
+  std::int64_t map(std::uint64_t length, std::uint64_t protection = kReadWrite, std::uint64_t address = 0,
+                   std::uint64_t flags = kPrivate) {
     return guest.call(sys_mmap, address, length, protection, flags, -1, 0);
   }
   void handle(unsigned signal, std::uint64_t handler, std::uint64_t flags = 0, SignalMask mask = 0) {
@@ -92,7 +91,9 @@ TEST_F(LinuxProcessTest, FrameHasTheLayoutOfTheKernelsHeaders) {
     _Static_assert(offsetof(union __riscv_fp_state, q.reserved) == RESERVED, "reserved");
     int main(void) { return 0; }
   )";
-  const auto define = [](const char* name, std::size_t value) { return "-D" + std::string(name) + "=" + std::to_string(value); };
+  const auto define = [](const char* name, std::size_t value) {
+    return "-D" + std::string(name) + "=" + std::to_string(value);
+  };
   const auto compiled = test::compile_guest(
       {{"frame.c", kSource}},
       {define("FRAME", sizeof(SignalFrame)), define("CONTEXT", offsetof(SignalFrame, context)),
@@ -264,9 +265,11 @@ TEST_F(LinuxProcessTest, RealTimeSignalsQueueUpToTheLimit) {
   SignalInfo info;
   info.signal = 40;
   const std::uint64_t address = guest.value(info);
-  for (int round = 0; round < 3; ++round) EXPECT_EQ(guest.call(sys_rt_sigqueueinfo, process().ids.process, 40, address), 0);
+  for (int round = 0; round < 3; ++round)
+    EXPECT_EQ(guest.call(sys_rt_sigqueueinfo, process().ids.process, 40, address), 0);
   EXPECT_EQ(guest.call(sys_rt_sigqueueinfo, process().ids.process, 40, address), -EAGAIN);
-  EXPECT_EQ(guest.call(sys_tgkill, process().ids.process, process().ids.thread, kSigTerm), 0) << "standard ones always fit";
+  EXPECT_EQ(guest.call(sys_tgkill, process().ids.process, process().ids.thread, kSigTerm), 0)
+      << "standard ones always fit";
   EXPECT_EQ(guest.call(sys_rt_sigqueueinfo, 1, 40, address), -ESRCH);
   EXPECT_EQ(guest.call(sys_rt_sigqueueinfo, process().ids.process, 40, TestProcess::kUnmapped), -EFAULT);
 }
@@ -334,7 +337,8 @@ TEST_F(LinuxProcessTest, SuspendRestoresTheMaskBehindTheHandler) {
 
 TEST_F(LinuxProcessTest, StopSignalsDoNothingWithoutAHandler) {
   stand_at(0x1000);
-  for (const unsigned signal : {unsigned{kSigStop}, unsigned{kSigTerminalStop}, unsigned{kSigContinue}}) raise_signal(process(), signal);
+  for (const unsigned signal : {unsigned{kSigStop}, unsigned{kSigTerminalStop}, unsigned{kSigContinue}})
+    raise_signal(process(), signal);
   EXPECT_EQ(deliver_signals(process()), Delivery::kNone);
   EXPECT_EQ(process().signals.pending(), 0u);
 }
@@ -421,7 +425,8 @@ TEST_F(LinuxProcessTest, MemoryIsPaidForWhenGranted) {
   EXPECT_EQ(cost_of([&] { guest.call(sys_brk, kHeap); }), 0u);
   std::int64_t area = 0;
   EXPECT_EQ(cost_of([&] { area = map(10 * kPage - 5); }), 10 * gas::kPageGrantGas);
-  EXPECT_EQ(cost_of([&] { guest.call(sys_mremap, area, 10 * kPage, 14 * kPage, MREMAP_MAYMOVE); }), 4 * gas::kPageGrantGas);
+  EXPECT_EQ(cost_of([&] { guest.call(sys_mremap, area, 10 * kPage, 14 * kPage, MREMAP_MAYMOVE); }),
+            4 * gas::kPageGrantGas);
   EXPECT_EQ(cost_of([&] { map(kPage, kReadWrite, 0x1000, kPrivate | MAP_FIXED); }), 0u) << "refused";
 }
 
@@ -525,7 +530,8 @@ TEST_F(ScriptTest, FirstLineNamesTheInterpreterAndOneArgument) {
   const Result<LinuxProgram> program = find("/script", {});
   ASSERT_TRUE(program);
   EXPECT_EQ(program->options.program, "/bin/tool");
-  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(program->bytes.span().data()), program->bytes.span().size()), "bytes");
+  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(program->bytes.span().data()), program->bytes.span().size()),
+            "bytes");
 }
 
 TEST_F(ScriptTest, BadScriptsAreErrors) {
@@ -659,8 +665,8 @@ TEST_F(ProgramTest, DynamicLinkerThatIsNotInTheTreeIsAnError) {
 }
 
 TEST_F(ProgramTest, ProgramThatReachesIntoTheStackIsAnError) {
-  const Module module =
-      compile("void _start(void) { for (;;) {} }", {"-static", "-nostdlib", "-mcmodel=medany", "-Wl,-Ttext-segment=0xff800000"});
+  const Module module = compile("void _start(void) { for (;;) {} }",
+                                {"-static", "-nostdlib", "-mcmodel=medany", "-Wl,-Ttext-segment=0xff800000"});
   Result<Instance> instance = instantiate(module, kUnlimitedGas);
   ASSERT_TRUE(instance);
   const Result<InvocationResult> result = instance->start();
@@ -761,19 +767,83 @@ TEST_F(LinuxProcessTest, HostileArgumentsAreAnswered) {
   };
   constexpr Row kCalls[] = {
 #define ROW(name) {#name, sys_##name}
-      ROW(brk), ROW(mmap), ROW(munmap), ROW(mremap), ROW(mprotect), ROW(madvise), ROW(msync), ROW(mincore), ROW(mlock), ROW(mlock2),
-      ROW(munlock), ROW(mlockall), ROW(membarrier), ROW(set_tid_address), ROW(set_robust_list), ROW(get_robust_list),
-      ROW(personality), ROW(prctl), ROW(getpgid), ROW(setpgid), ROW(getsid), ROW(setsid), ROW(setuid), ROW(setresuid),
-      ROW(getresuid), ROW(getgroups), ROW(setgroups), ROW(capget), ROW(capset), ROW(sched_getaffinity), ROW(sched_setaffinity),
-      ROW(sched_setscheduler), ROW(sched_getparam), ROW(sched_setparam), ROW(sched_rr_get_interval), ROW(getpriority),
-      ROW(setpriority), ROW(getcpu), ROW(getrlimit), ROW(setrlimit), ROW(prlimit64), ROW(getrusage), ROW(times), ROW(uname),
-      ROW(sysinfo), ROW(riscv_hwprobe), ROW(riscv_flush_icache), ROW(clock_gettime), ROW(clock_settime), ROW(clock_getres),
-      ROW(gettimeofday), ROW(getitimer), ROW(setitimer), ROW(rt_sigaction), ROW(rt_sigprocmask), ROW(rt_sigpending),
-      ROW(rt_sigqueueinfo), ROW(rt_tgsigqueueinfo), ROW(sigaltstack), ROW(kill), ROW(tkill), ROW(tgkill),
+      ROW(brk),
+      ROW(mmap),
+      ROW(munmap),
+      ROW(mremap),
+      ROW(mprotect),
+      ROW(madvise),
+      ROW(msync),
+      ROW(mincore),
+      ROW(mlock),
+      ROW(mlock2),
+      ROW(munlock),
+      ROW(mlockall),
+      ROW(membarrier),
+      ROW(set_tid_address),
+      ROW(set_robust_list),
+      ROW(get_robust_list),
+      ROW(personality),
+      ROW(prctl),
+      ROW(getpgid),
+      ROW(setpgid),
+      ROW(getsid),
+      ROW(setsid),
+      ROW(setuid),
+      ROW(setresuid),
+      ROW(getresuid),
+      ROW(getgroups),
+      ROW(setgroups),
+      ROW(capget),
+      ROW(capset),
+      ROW(sched_getaffinity),
+      ROW(sched_setaffinity),
+      ROW(sched_setscheduler),
+      ROW(sched_getparam),
+      ROW(sched_setparam),
+      ROW(sched_rr_get_interval),
+      ROW(getpriority),
+      ROW(setpriority),
+      ROW(getcpu),
+      ROW(getrlimit),
+      ROW(setrlimit),
+      ROW(prlimit64),
+      ROW(getrusage),
+      ROW(times),
+      ROW(uname),
+      ROW(sysinfo),
+      ROW(riscv_hwprobe),
+      ROW(riscv_flush_icache),
+      ROW(clock_gettime),
+      ROW(clock_settime),
+      ROW(clock_getres),
+      ROW(gettimeofday),
+      ROW(getitimer),
+      ROW(setitimer),
+      ROW(rt_sigaction),
+      ROW(rt_sigprocmask),
+      ROW(rt_sigpending),
+      ROW(rt_sigqueueinfo),
+      ROW(rt_tgsigqueueinfo),
+      ROW(sigaltstack),
+      ROW(kill),
+      ROW(tkill),
+      ROW(tgkill),
 #undef ROW
   };
-  constexpr std::uint64_t kValues[] = {0, 1, 2, 8, 0x1000, TestProcess::kScratch, TestProcess::kReadOnly, TestProcess::kUnmapped, 0xffff'fff8,
-                                       0xffff'ffff, std::uint64_t{1} << 32, std::uint64_t{1} << 63, ~std::uint64_t{0}};
+  constexpr std::uint64_t kValues[] = {0,
+                                       1,
+                                       2,
+                                       8,
+                                       0x1000,
+                                       TestProcess::kScratch,
+                                       TestProcess::kReadOnly,
+                                       TestProcess::kUnmapped,
+                                       0xffff'fff8,
+                                       0xffff'ffff,
+                                       std::uint64_t{1} << 32,
+                                       std::uint64_t{1} << 63,
+                                       ~std::uint64_t{0}};
   begin_heap();
   std::uint64_t state = 12345;
   const auto draw = [&] {
