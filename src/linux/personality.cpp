@@ -99,6 +99,7 @@ class LinuxPersonality final : public runtime::Personality {
 
   std::vector<std::pair<std::string, std::uint64_t>> unknown_call_counts() const override {
     std::vector<std::pair<std::string, std::uint64_t>> counts;
+    counts.reserve(unknown_.size() + 1);
     for (const auto& [number, count] : unknown_) counts.emplace_back(name_of_unknown(number), count);
     if (further_unknown_ != 0) counts.emplace_back("others", further_unknown_);
     return counts;
