@@ -34,14 +34,15 @@ std::vector<std::string> cases() {
   return names;
 }
 
-// Resident bytes of this process. (statm counts the same, but late: the kernel batches it per processor.)
+// Resident bytes of this process, a page that is mapped in several places counted once: instances share their module's pages,
+// which Rss would count for each. (statm counts as Rss does, and late: the kernel batches it per processor.)
 Result<double> resident_bytes() {
   std::ifstream rollup("/proc/self/smaps_rollup");
   for (std::string line; std::getline(rollup, line);) {
     std::uint64_t kibibytes = 0;
-    if (std::sscanf(line.c_str(), "Rss: %lu kB", &kibibytes) == 1) return static_cast<double>(kibibytes) * 1024;
+    if (std::sscanf(line.c_str(), "Pss: %lu kB", &kibibytes) == 1) return static_cast<double>(kibibytes) * 1024;
   }
-  return fail(ErrorCode::kIo, "tells no Rss", "/proc/self/smaps_rollup");
+  return fail(ErrorCode::kIo, "tells no Pss", "/proc/self/smaps_rollup");
 }
 
 Result<Instance> make_idle(const Engine& engine, const Module& module, const Case& one) {
@@ -87,8 +88,9 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
     if (!after) return std::unexpected(after.error());
     samples.push_back((*after - *before) / kInstances);
   }
-  report.rows.push_back({kSuite, case_name, "interp", "rss_bytes", "bytes", summarize(samples),
-                         fmt::format("mean of {} instances beside one that stays", kInstances)});
+  report.rows.push_back(
+      {kSuite, case_name, "interp", "rss_bytes", "bytes", summarize(samples),
+       fmt::format("mean of {} instances beside one that stays; shared pages counted once", kInstances)});
   return {};
 }
 

@@ -12,12 +12,12 @@ namespace caisson::interp {
 namespace {
 
 // A run stops at the first block end after this many instructions: code behind it may never run.
-constexpr std::uint32_t kRunInstructions = 96;
+constexpr std::uint32_t kRunInstructions = 32;
 constexpr std::size_t kMaxPending = 32;
 // Mixed blocks remembered at a time, and with them the bytes they hold (at most a page each).
 constexpr std::size_t kMaxMixedBlocks = 1024;
 // Records that one run may need: those of an instruction at each half-word of a page, and one to go on elsewhere.
-constexpr std::uint32_t kMaxRunRecords = memory::kPageSize / 2 * sizeof(Lowered::records) / sizeof(Record) + 2;
+constexpr std::uint32_t kMaxRunRecords = memory::kPageSize / 2 * kMostRecordsPerInstruction + 2;
 
 // Arguments and temporaries, until samples tell more.
 constexpr Pins kFirstPins = {
@@ -125,6 +125,13 @@ void CodeCache::flush() {
   mixed_.clear();
   next_chunk_ = 1;
   next_record_ = 1;
+}
+
+void CodeCache::release() {
+  flush();
+  // What is given back reads as zero: nothing is decoded, but for record 0.
+  ::madvise(context_->at(kChunkTableOffset), kContextBytes - kChunkTableOffset, MADV_DONTNEED);
+  context_->records()[0] = control_record(ControlRecord::kResolve);
 }
 
 std::uint32_t* CodeCache::slot(std::uint32_t pc) {
@@ -285,10 +292,11 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
       break;
     }
     const riscv::Decoded& decoded = fetched.decoded;
-    Lowered lowered = lower(decoded, pc, classes_);
+    Lowered lowered{&context_->records()[next_record_]};
+    lower(decoded, pc, classes_, lowered);
     lowered.records[0].cost = static_cast<std::uint16_t>(gas::weight(decoded.op));
     const std::uint32_t index = next_record_;
-    for (unsigned part = 0; part < lowered.count; ++part) emit(lowered.records[part], pc);
+    for (unsigned part = 0; part < lowered.count; ++part) context_->record_pcs()[next_record_++] = pc;
     const bool may_fuse = previous.has_value() && lowered.count == 1;
     const bool fused = may_fuse && fuse(*previous, previous_pc, decoded, 0, classes_, &context_->records()[index - 1]);
     if (cached) {

@@ -43,6 +43,9 @@ class CodeCache {
   // The bytes of the pages may have changed, or become fetchable: forgets them.
   void drop_pages(std::uint32_t first, std::uint32_t count);
 
+  // Forgets everything and gives its memory back.
+  void release();
+
   // Decodes without caching, for those who want to look at code: false where pc cannot be fetched.
   bool fetch(std::uint32_t pc, riscv::Decoded* decoded) const;
 

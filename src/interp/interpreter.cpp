@@ -122,6 +122,8 @@ void Interpreter::code_changed(std::uint32_t first_page, std::uint32_t page_coun
   impl_->cache.drop_pages(first_page, page_count);
 }
 
+void Interpreter::release_code() { impl_->cache.release(); }
+
 const InterpreterStats& Interpreter::stats() const { return impl_->cache.stats; }
 
 }  // namespace caisson::interp

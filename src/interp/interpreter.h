@@ -50,6 +50,9 @@ class Interpreter final : public memory::CodeObserver {
   // least one block, at most kLongestSlice, and shorter at first, while the interpreter learns what the guest executes.
   void run(riscv::HartState& hart, std::uint64_t slice);
 
+  // Gives back the memory of all decoded code, e.g. behind a start-up phase that will not run again. Between runs only.
+  void release_code();
+
   void code_changed(std::uint32_t first_page, std::uint32_t page_count) override;
   const InterpreterStats& stats() const;
 

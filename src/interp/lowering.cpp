@@ -106,9 +106,9 @@ struct FromMemory {
 };
 
 // The record between those that write pinned sources to memory and the one that reads a pinned result again.
-Lowered surround(const Decoded& decoded, const Record& record, FromMemory from_memory, const ClassMap& classes) {
+void surround(const Decoded& decoded, const Record& record, FromMemory from_memory, const ClassMap& classes,
+              Lowered& lowered) {
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
-  Lowered lowered;
   const auto add = [&](Handler handler, std::uint8_t reg) {
     Record extra;
     extra.handler = handler;
@@ -136,12 +136,11 @@ Lowered surround(const Decoded& decoded, const Record& record, FromMemory from_m
       add(select_read_again(classes[record.a]), record.a);
     }
   }
-  return lowered;
 }
 
 // Doubles have handlers by class, other floating-point instructions work on memory but for their integer operand; what the
 // host cannot do under a static rounding mode is generic.
-Lowered lower_float(const Decoded& decoded, const ClassMap& classes) {
+void lower_float(const Decoded& decoded, const ClassMap& classes, Lowered& lowered) {
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
   const bool float_rd = row.has(riscv::traits::kFloatRd), float_rs1 = row.has(riscv::traits::kFloatRs1);
   Record record = register_operands(decoded);
@@ -153,12 +152,13 @@ Lowered lower_float(const Decoded& decoded, const ClassMap& classes) {
   if (const Handler handler =
           is_move ? select_float_move(operands.rd, operands.rs1) : select_double(decoded.op, decoded.rm, operands)) {
     record.handler = handler;
-    return surround(decoded, record, {.float_result = row.form == Form::kR4}, classes);
+    return surround(decoded, record, {.float_result = row.form == Form::kR4}, classes, lowered);
   }
   record.handler = select_float(decoded.op, decoded.rm, float_rd ? operands.rs1 : operands.rd);
   const bool is_generic = record.handler == nullptr;
   if (is_generic) record.handler = select_generic(decoded.op);
-  return surround(decoded, record, {.integers = is_generic, .float_sources = true, .float_result = true}, classes);
+  return surround(decoded, record, {.integers = is_generic, .float_sources = true, .float_result = true}, classes,
+                  lowered);
 }
 
 Record csr_operands(const Decoded& decoded) {
@@ -287,20 +287,21 @@ Handler select_spilling(Op op) {
   return row == nullptr ? nullptr : row->spilling;
 }
 
-Lowered lower(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
+void lower(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes, Lowered& lowered) {
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
   const bool is_float =
       (row.traits & (riscv::traits::kFloatRd | riscv::traits::kFloatRs1 | riscv::traits::kFloatRs2)) != 0;
   const bool is_memory = row.form == Form::kLoad || row.form == Form::kStore;
-  if (is_float && !is_memory) return lower_float(decoded, classes);
+  if (is_float && !is_memory) return lower_float(decoded, classes, lowered);
   Record record = lower_to_record(decoded, pc, classes);
   if (record.handler == nullptr) {
     record.handler = select_generic(decoded.op);
-    return surround(decoded, record, {.integers = true}, classes);
+    return surround(decoded, record, {.integers = true}, classes, lowered);
   }
-  // Singles are loaded and stored through memory.
-  const bool is_single = decoded.op == Op::kFlw || decoded.op == Op::kFsw;
-  return surround(decoded, record, {.float_sources = is_single, .float_result = is_single}, classes);
+  if (decoded.op == Op::kFlw || decoded.op == Op::kFsw) {  // singles are loaded and stored through memory
+    return surround(decoded, record, {.float_sources = true, .float_result = true}, classes, lowered);
+  }
+  lowered.add(record);
 }
 
 }  // namespace caisson::interp

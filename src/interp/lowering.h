@@ -19,17 +19,21 @@ struct ClassMap {
   std::uint8_t operator[](std::uint8_t integer_register) const { return integers[integer_register]; }
 };
 
-// The records of one instruction, executed in order. The last one of a terminator is the one that transfers.
+// Up to three sources written back, the instruction, its result read again.
+inline constexpr unsigned kMostRecordsPerInstruction = 5;
+
+// The records of one instruction, executed in order, as they are written to where they will stay. The last one of a terminator
+// is the one that transfers.
 struct Lowered {
-  std::array<Record, 5> records;  // up to three sources written back, the instruction, its result read again
+  Record* records;  // room for kMostRecordsPerInstruction
   unsigned count = 0;
 
   void add(const Record& record) { records[count++] = record; }
 };
 
-// The records of `decoded` at `pc`, with cost 0. Branches and jal get one record, in its far form; near_handler() makes it near.
+// Adds the records of `decoded` at `pc`, with cost 0. Branches and jal get one record, in its far form; near_handler() makes it near.
 // The caller handles instructions that cannot be fetched whole.
-Lowered lower(const riscv::Decoded& decoded, std::uint32_t pc, const ClassMap& classes);
+void lower(const riscv::Decoded& decoded, std::uint32_t pc, const ClassMap& classes, Lowered& lowered);
 
 // True for branches and jal whose target can be linked: their far record's imm is the target pc.
 bool is_direct_transfer(const riscv::Decoded& decoded, std::uint32_t pc);

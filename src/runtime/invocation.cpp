@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "interp/interpreter.h"
 #include "runtime/guest_instance.h"
 #include "runtime/guest_layout.h"
 #include "runtime/relative_relocations.h"
@@ -207,6 +208,8 @@ EcallOutcome GuestInstance::on_ready(GuestInstance& instance, riscv::HartState& 
   instance.call_sp_ = hart.x[riscv::kSp] & ~(kStackAlignment - 1);
   instance.call_gp_ = hart.x[riscv::kGp];
   instance.call_tp_ = hart.x[riscv::kTp];
+  // What started the program will not run again; an idle instance should be small.
+  instance.interpreter_->release_code();
   instance.finish(ExitReason::kHostCall, 0, 0);
   return EcallOutcome::kExit;
 }
