@@ -54,8 +54,6 @@ bool read_file(int fd, std::uint64_t offset, std::uint8_t* to, std::size_t lengt
   return true;
 }
 
-// Whether dropping the pages gives what madvise promises. A copy of a file's bytes keeps them: the file is closed, and the copy
-// is what it would be read as again, but for what the guest wrote there.
 // Memory that was sealed against every change (memfd_create(2), F_ADD_SEALS).
 bool is_sealed(int fd) {
   constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK;
@@ -63,6 +61,8 @@ bool is_sealed(int fd) {
   return seals >= 0 && (seals & kSeals) == kSeals;
 }
 
+// Whether dropping the pages gives what madvise promises. A copy of a file's bytes keeps them: the file is closed, and the copy
+// is what it would be read as again, but for what the guest wrote there.
 bool can_discard(const Region& region) { return region.backing != Backing::kFileCopy; }
 
 std::vector<Mapping> describe(std::span<const Region> regions) {

@@ -179,7 +179,7 @@ class ModelTest : public testing::TestWithParam<std::uint32_t>, public CodeObser
       if (page.kind == Kind::kFileCopy) continue;
       if (page.kind == Kind::kPrivate) page.value = 0;
       page.own = false;
-      if (page.permissions == kNone) page.committed = false;
+      if (page.permissions == kNone && !page.is_shared()) page.committed = false;
     }
   }
 
