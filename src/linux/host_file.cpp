@@ -64,7 +64,8 @@ std::int64_t in_chunks(LinuxProcess& process, GuestBuffers& buffers, Move move) 
     if (moved < 0) return total > 0 ? static_cast<std::int64_t>(total) : moved;
     total += static_cast<std::uint64_t>(moved);
     const bool short_count = static_cast<std::uint64_t>(moved) < wanted;
-    if (short_count || buffers.remaining() == 0 || process.instance().stop_requested()) return static_cast<std::int64_t>(total);
+    if (short_count || buffers.remaining() == 0 || process.instance().stop_requested())
+      return static_cast<std::int64_t>(total);
   }
 }
 
@@ -90,16 +91,20 @@ void settle_status(LinuxProcess& process, const Mount* mount, struct statx& stat
   }
 }
 
-RegularFile::RegularFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<const Mount> mount,
-                         bool openable_again)
-    : OpenFile(status_flags, std::move(guest_path)), descriptor_(std::move(descriptor)), mount_(std::move(mount)), openable_again_(openable_again) {}
+RegularFile::RegularFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path,
+                         std::shared_ptr<const Mount> mount, bool openable_again)
+    : OpenFile(status_flags, std::move(guest_path)),
+      descriptor_(std::move(descriptor)),
+      mount_(std::move(mount)),
+      openable_again_(openable_again) {}
 
 std::int64_t RegularFile::read(LinuxProcess& process, GuestBuffers& to, std::optional<std::uint64_t> offset) {
   return in_chunks(process, to, [&](std::uint64_t moved_before) -> std::int64_t {
     const std::span<const iovec> ranges = to.host_ranges(kTransferChunk);
     const int count = static_cast<int>(ranges.size());
-    const ssize_t moved = offset ? ::preadv(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset + moved_before))
-                                 : ::readv(descriptor_.get(), ranges.data(), count);
+    const ssize_t moved =
+        offset ? ::preadv(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset + moved_before))
+               : ::readv(descriptor_.get(), ranges.data(), count);
     if (moved < 0) return guest_error(errno);
     to.advance_written(static_cast<std::uint64_t>(moved));
     return moved;
@@ -112,8 +117,9 @@ std::int64_t RegularFile::write(LinuxProcess& process, GuestBuffers& from, std::
   return in_chunks(process, from, [&](std::uint64_t moved_before) -> std::int64_t {
     const std::span<const iovec> ranges = from.host_ranges(kTransferChunk);
     const int count = static_cast<int>(ranges.size());
-    const ssize_t moved = offset ? ::pwritev(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset + moved_before))
-                                 : ::writev(descriptor_.get(), ranges.data(), count);
+    const ssize_t moved =
+        offset ? ::pwritev(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset + moved_before))
+               : ::writev(descriptor_.get(), ranges.data(), count);
     if (moved < 0) return guest_error(errno);
     from.advance(static_cast<std::uint64_t>(moved));
     return moved;
@@ -143,8 +149,10 @@ std::shared_ptr<OpenFile> RegularFile::reopened(HostDescriptor descriptor, std::
   return std::make_shared<RegularFile>(std::move(descriptor), status_flags, guest_path(), mount_, true);
 }
 
-MemoryFile::MemoryFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<MemoryCharge> charge)
-    : RegularFile(std::move(descriptor), status_flags, std::move(guest_path), nullptr, true), charge_(std::move(charge)) {}
+MemoryFile::MemoryFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path,
+                       std::shared_ptr<MemoryCharge> charge)
+    : RegularFile(std::move(descriptor), status_flags, std::move(guest_path), nullptr, true),
+      charge_(std::move(charge)) {}
 
 std::int64_t MemoryFile::reserve(LinuxProcess& process, std::uint64_t end) {
   if (end <= charge_->bytes()) return 0;
@@ -154,9 +162,15 @@ std::int64_t MemoryFile::reserve(LinuxProcess& process, std::uint64_t end) {
 }
 
 std::int64_t MemoryFile::write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) {
-  const off_t start = offset ? static_cast<off_t>(*offset) : ::lseek(host_descriptor(), 0, append() ? SEEK_END : SEEK_CUR);
+  struct stat status{};
+  if (append() && ::fstat(host_descriptor(), &status) != 0) return guest_error(errno);
+  // Linux appends also where an offset is given (pwrite(2), "BUGS").
+  const off_t start = append() ? status.st_size
+                      : offset ? static_cast<off_t>(*offset)
+                               : ::lseek(host_descriptor(), 0, SEEK_CUR);
   if (start < 0) return guest_error(errno);
-  if (const std::int64_t result = reserve(process, static_cast<std::uint64_t>(start) + from.remaining()); result < 0) return result;
+  if (const std::int64_t result = reserve(process, static_cast<std::uint64_t>(start) + from.remaining()); result < 0)
+    return result;
   return RegularFile::write(process, from, offset);
 }
 
@@ -169,8 +183,11 @@ std::shared_ptr<OpenFile> MemoryFile::reopened(HostDescriptor descriptor, std::u
   return std::make_shared<MemoryFile>(std::move(descriptor), status_flags, guest_path(), charge_);
 }
 
-StreamFile::StreamFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, bool non_blocking_host)
-    : OpenFile(status_flags, std::move(guest_path)), descriptor_(std::move(descriptor)), non_blocking_host_(non_blocking_host) {}
+StreamFile::StreamFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path,
+                       bool non_blocking_host)
+    : OpenFile(status_flags, std::move(guest_path)),
+      descriptor_(std::move(descriptor)),
+      non_blocking_host_(non_blocking_host) {}
 
 // 0: ready; else what the call returns.
 std::int64_t StreamFile::wait(LinuxProcess& process, short events) {
@@ -202,7 +219,8 @@ std::int64_t StreamFile::write(LinuxProcess& process, GuestBuffers& from, std::o
   std::int64_t written = 0;
   while (from.remaining() > 0) {
     if (const std::int64_t stopped = wait(process, POLLOUT); stopped != 0) return written > 0 ? written : stopped;
-    const std::span<const iovec> ranges = from.host_ranges(non_blocking_host_ ? GuestBuffers::kMaximumTransfer : kStreamWriteChunk);
+    const std::span<const iovec> ranges =
+        from.host_ranges(non_blocking_host_ ? GuestBuffers::kMaximumTransfer : kStreamWriteChunk);
     const ssize_t moved = ::writev(descriptor_.get(), ranges.data(), static_cast<int>(ranges.size()));
     if (moved >= 0) {
       from.advance(static_cast<std::uint64_t>(moved));
@@ -231,11 +249,12 @@ std::shared_ptr<OpenFile> adopt_host_descriptor(HostDescriptor descriptor) {
   const std::uint32_t flags = adopted_flags(descriptor.get());
   struct stat status{};
   ::fstat(descriptor.get(), &status);
-  if (S_ISREG(status.st_mode)) return std::make_shared<RegularFile>(std::move(descriptor), flags, "/dev/inherited", nullptr, false);
-  std::string name = S_ISFIFO(status.st_mode)    ? "pipe:[0]"
-                     : S_ISSOCK(status.st_mode)  ? "socket:[0]"
+  if (S_ISREG(status.st_mode))
+    return std::make_shared<RegularFile>(std::move(descriptor), flags, "/dev/inherited", nullptr, false);
+  std::string name = S_ISFIFO(status.st_mode)     ? "pipe:[0]"
+                     : S_ISSOCK(status.st_mode)   ? "socket:[0]"
                      : ::isatty(descriptor.get()) ? "/dev/tty"
-                                                 : "/dev/inherited";
+                                                  : "/dev/inherited";
   return std::make_shared<StreamFile>(std::move(descriptor), flags, std::move(name), false);
 }
 
