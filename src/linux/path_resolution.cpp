@@ -1,8 +1,10 @@
 #include "linux/path_resolution.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,7 +73,8 @@ int open_beneath(int directory, const std::string& path, std::uint64_t flags) {
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   // EAGAIN: the kernel could not prove that a concurrent rename kept ".." beneath; paths here have none, so few tries do.
   for (int attempt = 0;; ++attempt) {
-    const int descriptor = static_cast<int>(::syscall(SYS_openat2, directory, path.empty() ? "." : path.c_str(), &how, sizeof how));
+    const int descriptor =
+        static_cast<int>(::syscall(SYS_openat2, directory, path.empty() ? "." : path.c_str(), &how, sizeof how));
     if (descriptor >= 0 || errno != EAGAIN || attempt == 8) return descriptor;
   }
 }
@@ -80,7 +83,11 @@ int open_beneath(int directory, const std::string& path, std::uint64_t flags) {
 int read_status(Place& place) {
   if (::statx(place.descriptor.get(), "", AT_EMPTY_PATH, kStatusMask, &place.host_status) != 0) return errno;
   place.mode = place.host_status.stx_mode;
-  return 0;
+  // A host's /proc holds this process's own memory, so no mount shows one. It has a device number without a device (major 0).
+  struct statfs file_system{};
+  if (place.host_status.stx_dev_major != 0) return 0;
+  if (::fstatfs(place.descriptor.get(), &file_system) != 0) return errno;
+  return file_system.f_type == PROC_SUPER_MAGIC ? EACCES : 0;
 }
 
 class LookUp {
@@ -94,13 +101,14 @@ class LookUp {
  private:
   // nullopt: this path must be walked.
   std::optional<std::expected<Place, std::int64_t>> fast(const HeldDirectory& start, const std::string& path);
-  std::expected<Place, std::int64_t> fast_parent(int directory, const std::string& relative, Place place, bool& must_walk);
+  std::expected<Place, std::int64_t> fast_parent(int directory, const std::string& relative, Place place,
+                                                 bool& must_walk);
 
   // The walk. `held_` are the directories from the root to where it stands.
   struct Held {
     std::shared_ptr<const Mount> mount;
     HostDescriptor descriptor;  // none: virtual
-    std::size_t path_length;    // of path_ up to here
+    std::size_t path_length;  // of path_ up to here
   };
   Step walk(const std::string& absolute_path);
   Step finish_at_held(std::string_view last, bool must_be_directory);
@@ -132,10 +140,12 @@ std::optional<std::expected<Place, std::int64_t>> LookUp::fast(const HeldDirecto
   place.guest_path = normalize_path(absolute ? path : start.guest_path + "/" + path);
   place.mount = file_system_.governing_mount(place.guest_path);
   place.must_be_directory = path.ends_with('/');
-  if (place.mount->virtual_tree || (!absolute && (place.mount != start.mount || !start.descriptor))) return std::nullopt;
+  if (place.mount->virtual_tree || (!absolute && (place.mount != start.mount || !start.descriptor)))
+    return std::nullopt;
 
   const int directory = absolute ? place.mount->root.get() : start.descriptor.get();
-  std::string relative = absolute ? place.guest_path.substr(place.mount->guest_path == "/" ? 1 : place.mount->guest_path.size()) : path;
+  std::string relative =
+      absolute ? place.guest_path.substr(place.mount->guest_path == "/" ? 1 : place.mount->guest_path.size()) : path;
   if (relative.starts_with('/')) relative.erase(0, 1);
 
   if (flags_.target != LookUpTarget::kFile) {
@@ -159,7 +169,8 @@ std::optional<std::expected<Place, std::int64_t>> LookUp::fast(const HeldDirecto
   return place;
 }
 
-std::expected<Place, std::int64_t> LookUp::fast_parent(int directory, const std::string& relative, Place place, bool& must_walk) {
+std::expected<Place, std::int64_t> LookUp::fast_parent(int directory, const std::string& relative, Place place,
+                                                       bool& must_walk) {
   const SplitPath split = split_last(relative);
   if (split.last.size() > kMaximumName) return error(ENAMETOOLONG);
   place.is_mount_point = file_system_.mount_at(place.guest_path) != nullptr;
@@ -192,7 +203,8 @@ std::expected<Redirection, std::int64_t> LookUp::redirect(const std::string& tar
     std::string base = path_;
     while (text == ".." || text.starts_with("../") || text.starts_with("./")) {
       if (text.starts_with("..")) base = normalize_path(base + "/..");
-      text.remove_prefix(std::min(text.size(), text.find('/') == std::string_view::npos ? text.size() : text.find('/') + 1));
+      text.remove_prefix(
+          std::min(text.size(), text.find('/') == std::string_view::npos ? text.size() : text.find('/') + 1));
     }
     path = text.empty() ? base : join_path(base, text);
   }
@@ -223,7 +235,8 @@ std::expected<std::optional<Redirection>, std::int64_t> LookUp::enter(std::strin
   const Held& here = held_.back();
   if (here.descriptor) {
     const std::string host_name(name);
-    HostDescriptor next(::openat(here.descriptor.get(), host_name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    HostDescriptor next(
+        ::openat(here.descriptor.get(), host_name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (next) {
       push(here.mount, std::move(next));
       return std::nullopt;
@@ -283,14 +296,16 @@ Step LookUp::last_component(std::string_view name, bool must_be_directory) {
     if (wants_parent) place.parent = std::move(here.descriptor);
   };
   if (flags_.target == LookUpTarget::kParent) {
-    if (!here.descriptor || file_system_.leads_to_mount(place.guest_path)) place.virtual_node = virtual_child(place.guest_path);
+    if (!here.descriptor || file_system_.leads_to_mount(place.guest_path))
+      place.virtual_node = virtual_child(place.guest_path);
     if (place.virtual_node) place.mode = place.virtual_node->mode;
     give_parent();
     return place;
   }
 
   if (here.descriptor) {
-    place.descriptor = HostDescriptor(::openat(here.descriptor.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    place.descriptor =
+        HostDescriptor(::openat(here.descriptor.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!place.descriptor && errno != ENOENT) return error(errno);
   }
   if (place.descriptor) {
@@ -310,13 +325,15 @@ Step LookUp::last_component(std::string_view name, bool must_be_directory) {
     place.mode = place.virtual_node->mode;
     if (S_ISLNK(place.mode) && (flags_.follow_last || must_be_directory)) {
       const std::int32_t descriptor = place.virtual_node->descriptor;
-      if (descriptor < 0) return redirect(virtual_content(process_, *place.virtual_node) + (must_be_directory ? "/" : ""), {});
+      if (descriptor < 0)
+        return redirect(virtual_content(process_, *place.virtual_node) + (must_be_directory ? "/" : ""), {});
       if ((flags_.resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)) != 0) return error(ELOOP);
       place.open_file = process_->files.get(descriptor);
       if (!place.open_file) return error(ENOENT);
       place.virtual_node.reset();
       struct statx status{};
-      if (const std::int64_t result = place.open_file->status(*process_, status); result < 0) return std::unexpected(result);
+      if (const std::int64_t result = place.open_file->status(*process_, status); result < 0)
+        return std::unexpected(result);
       place.mode = status.stx_mode;
       place.guest_path = place.open_file->guest_path();
     }
@@ -388,8 +405,9 @@ std::expected<Place, std::int64_t> LookUp::run(const HeldDirectory& start, std::
 
 std::string descriptor_link(int host_descriptor) { return "/proc/self/fd/" + std::to_string(host_descriptor); }
 
-std::expected<Place, std::int64_t> look_up(const FileSystem& file_system, LinuxProcess* process, const HeldDirectory& start,
-                                           std::string_view path, const LookUpFlags& flags) {
+std::expected<Place, std::int64_t> look_up(const FileSystem& file_system, LinuxProcess* process,
+                                           const HeldDirectory& start, std::string_view path,
+                                           const LookUpFlags& flags) {
   return LookUp(file_system, process, flags).run(start, path);
 }
 
