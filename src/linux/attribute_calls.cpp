@@ -38,7 +38,8 @@ std::expected<Place, std::int64_t> changeable_descriptor(LinuxProcess& process, 
 std::int64_t change_mode(const Place& place, std::uint32_t mode) {
   if (S_ISLNK(place.mode)) return -EOPNOTSUPP;
   const mode_t inherited_group = S_ISDIR(place.mode) ? S_ISGID : 0;  // harmless on a directory
-  return guest_result(::chmod(descriptor_link(named_descriptor(place)).c_str(), mode & (kSettableMode | inherited_group)));
+  return guest_result(
+      ::chmod(descriptor_link(named_descriptor(place)).c_str(), mode & (kSettableMode | inherited_group)));
 }
 
 std::int64_t change_owner(const Place& place, std::uint32_t user, std::uint32_t group) {
@@ -53,8 +54,8 @@ std::int64_t change_mode_at(LinuxProcess& process, const CallArguments& argument
   if ((flags & ~static_cast<std::uint32_t>(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return -EINVAL;
   LookUpFlags look_up_flags;
   look_up_flags.follow_last = (flags & AT_SYMLINK_NOFOLLOW) == 0;
-  const auto place =
-      changeable(place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0));
+  const auto place = changeable(
+      place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0));
   return place ? change_mode(*place, arguments.unsigned32(2)) : place.error();
 }
 
@@ -69,7 +70,9 @@ std::int64_t sys_fchmod(LinuxProcess& process, const CallArguments& arguments) {
   return place ? change_mode(*place, arguments.unsigned32(1)) : place.error();
 }
 
-std::int64_t sys_fchmodat(LinuxProcess& process, const CallArguments& arguments) { return change_mode_at(process, arguments, 0); }
+std::int64_t sys_fchmodat(LinuxProcess& process, const CallArguments& arguments) {
+  return change_mode_at(process, arguments, 0);
+}
 
 std::int64_t sys_fchmodat2(LinuxProcess& process, const CallArguments& arguments) {
   return change_mode_at(process, arguments, arguments.unsigned32(3));
@@ -85,8 +88,8 @@ std::int64_t sys_fchownat(LinuxProcess& process, const CallArguments& arguments)
   if ((flags & ~static_cast<std::uint32_t>(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return -EINVAL;
   LookUpFlags look_up_flags;
   look_up_flags.follow_last = (flags & AT_SYMLINK_NOFOLLOW) == 0;
-  const auto place =
-      changeable(place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0));
+  const auto place = changeable(
+      place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0));
   return place ? change_owner(*place, arguments.unsigned32(2), arguments.unsigned32(3)) : place.error();
 }
 
@@ -106,7 +109,8 @@ std::int64_t sys_utimensat(LinuxProcess& process, const CallArguments& arguments
   look_up_flags.follow_last = (flags & AT_SYMLINK_NOFOLLOW) == 0;
   const auto place = arguments[1] == 0 && arguments.signed32(0) != AT_FDCWD
                          ? changeable_descriptor(process, arguments.signed32(0))
-                         : changeable(place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0));
+                         : changeable(place_argument(process, arguments.signed32(0), arguments[1], look_up_flags,
+                                                     (flags & AT_EMPTY_PATH) != 0));
   if (!place) return place.error();
   return guest_result(::utimensat(AT_FDCWD, descriptor_link(named_descriptor(*place)).c_str(), times.data(), 0));
 }

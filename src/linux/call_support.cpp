@@ -6,7 +6,8 @@
 
 namespace caisson::linux_personality {
 
-std::expected<std::string, std::int64_t> path_argument(LinuxProcess& process, std::uint64_t address, bool may_be_empty) {
+std::expected<std::string, std::int64_t> path_argument(LinuxProcess& process, std::uint64_t address,
+                                                       bool may_be_empty) {
   std::optional<std::string> path = process.memory().read_string(address, kMaximumPath - 1);
   if (!path) return std::unexpected(-EFAULT);
   if (path->size() >= kMaximumPath) return std::unexpected(-ENAMETOOLONG);
@@ -14,7 +15,8 @@ std::expected<std::string, std::int64_t> path_argument(LinuxProcess& process, st
   return std::move(*path);
 }
 
-std::expected<std::shared_ptr<const HeldDirectory>, std::int64_t> start_directory(LinuxProcess& process, std::int32_t descriptor,
+std::expected<std::shared_ptr<const HeldDirectory>, std::int64_t> start_directory(LinuxProcess& process,
+                                                                                  std::int32_t descriptor,
                                                                                   std::string_view path) {
   if (descriptor == AT_FDCWD || path.starts_with('/')) return process.file_system.working_directory();
   const std::shared_ptr<OpenFile>& file = process.files.get(descriptor);
@@ -37,8 +39,9 @@ std::expected<Place, std::int64_t> place_of_descriptor(LinuxProcess& process, st
   return place;
 }
 
-std::expected<Place, std::int64_t> place_argument(LinuxProcess& process, std::int32_t descriptor, std::uint64_t path_address,
-                                                  const LookUpFlags& flags, bool empty_path) {
+std::expected<Place, std::int64_t> place_argument(LinuxProcess& process, std::int32_t descriptor,
+                                                  std::uint64_t path_address, const LookUpFlags& flags,
+                                                  bool empty_path) {
   auto path = path_argument(process, path_address, empty_path);
   if (!path) return std::unexpected(path.error());
   if (path->empty()) {

@@ -20,9 +20,11 @@ constexpr std::uint64_t kLockRetryNs = 5'000'000;
 constexpr std::uint32_t kChangeableFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 constexpr std::uint32_t kHostChangeableFlags = O_APPEND | O_DIRECT | O_NOATIME;
 
-using Control = std::int64_t (*)(LinuxProcess& process, std::int32_t descriptor, const std::shared_ptr<OpenFile>& file, std::uint64_t argument);
+using Control = std::int64_t (*)(LinuxProcess& process, std::int32_t descriptor, const std::shared_ptr<OpenFile>& file,
+                                 std::uint64_t argument);
 
-std::int64_t duplicate(LinuxProcess& process, const std::shared_ptr<OpenFile>& file, std::uint64_t lowest, bool close_on_exec) {
+std::int64_t duplicate(LinuxProcess& process, const std::shared_ptr<OpenFile>& file, std::uint64_t lowest,
+                       bool close_on_exec) {
   const std::uint64_t limit = process.limits[kFileLimit].current;
   const auto number = static_cast<std::uint32_t>(lowest);
   if (static_cast<std::int32_t>(number) < 0 || number >= limit) return -EINVAL;
@@ -35,7 +37,8 @@ std::int64_t set_status_flags(const std::shared_ptr<OpenFile>& file, std::uint64
     const int current = ::fcntl(file->host_descriptor(), F_GETFL);
     if (current < 0) return guest_error(errno);
     const std::uint32_t kept = static_cast<std::uint32_t>(current) & ~kHostChangeableFlags;
-    if (::fcntl(file->host_descriptor(), F_SETFL, kept | (wanted & kHostChangeableFlags)) != 0) return guest_error(errno);
+    if (::fcntl(file->host_descriptor(), F_SETFL, kept | (wanted & kHostChangeableFlags)) != 0)
+      return guest_error(errno);
   }
   file->set_status_flags((file->status_flags() & ~kChangeableFlags) | (wanted & kChangeableFlags));
   return 0;
@@ -47,33 +50,37 @@ std::int64_t wait_until_done(LinuxProcess& process, Attempt attempt) {
   for (;;) {
     const std::int64_t result = attempt();
     if (result != -EAGAIN) return result;
-    if (wait_for(process, {}, process.monotonic_ns() + kLockRetryNs) == WaitOutcome::kInterrupted) return kRestartUnlessNoRestart;
+    if (wait_for(process, {}, process.monotonic_ns() + kLockRetryNs) == WaitOutcome::kInterrupted)
+      return kRestartUnlessNoRestart;
   }
 }
 
 enum class LockOwner : std::uint8_t { kProcess, kDescription };
 enum class LockRequest : std::uint8_t { kQuery, kTry, kWait };
 
-std::int64_t record_lock(LinuxProcess& process, const std::shared_ptr<OpenFile>& file, std::uint64_t address, LockOwner owner,
-                         LockRequest request) {
+std::int64_t record_lock(LinuxProcess& process, const std::shared_ptr<OpenFile>& file, std::uint64_t address,
+                         LockOwner owner, LockRequest request) {
   auto lock = process.memory().read_value<struct flock>(address);
   if (!lock) return -EFAULT;
   if (!file->is_regular() || (owner == LockOwner::kDescription && lock->l_pid != 0)) return -EINVAL;
   RecordLocks& locks = process.files.record_locks();
   if (request == LockRequest::kQuery) {
-    const std::int64_t result =
-        owner == LockOwner::kProcess ? locks.query(*file, *lock) : guest_result(::fcntl(file->host_descriptor(), F_OFD_GETLK, &*lock));
+    const std::int64_t result = owner == LockOwner::kProcess
+                                    ? locks.query(*file, *lock)
+                                    : guest_result(::fcntl(file->host_descriptor(), F_OFD_GETLK, &*lock));
     if (result < 0) return result;
     return process.memory().write_value(address, *lock) ? 0 : -EFAULT;
   }
   const auto attempt = [&] {
-    return owner == LockOwner::kProcess ? locks.set(*file, *lock) : guest_result(::fcntl(file->host_descriptor(), F_OFD_SETLK, &*lock));
+    return owner == LockOwner::kProcess ? locks.set(*file, *lock)
+                                        : guest_result(::fcntl(file->host_descriptor(), F_OFD_SETLK, &*lock));
   };
   return request == LockRequest::kWait ? wait_until_done(process, attempt) : attempt();
 }
 
 template <LockOwner owner, LockRequest request>
-std::int64_t lock_command(LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file, std::uint64_t argument) {
+std::int64_t lock_command(LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file,
+                          std::uint64_t argument) {
   return record_lock(process, file, argument, owner, request);
 }
 
@@ -88,14 +95,19 @@ constexpr Command kCommands[] = {
                  std::uint64_t argument) { return duplicate(process, file, argument, false); }},
     {F_DUPFD_CLOEXEC, [](LinuxProcess& process, std::int32_t, const std::shared_ptr<OpenFile>& file,
                          std::uint64_t argument) { return duplicate(process, file, argument, true); }},
-    {F_GETFD, [](LinuxProcess& process, std::int32_t descriptor, const std::shared_ptr<OpenFile>&,
-                 std::uint64_t) -> std::int64_t { return process.files.close_on_exec(descriptor) ? FD_CLOEXEC : 0; }},
-    {F_SETFD, [](LinuxProcess& process, std::int32_t descriptor, const std::shared_ptr<OpenFile>&, std::uint64_t argument) -> std::int64_t {
+    {F_GETFD,
+     [](LinuxProcess& process, std::int32_t descriptor, const std::shared_ptr<OpenFile>&,
+        std::uint64_t) -> std::int64_t { return process.files.close_on_exec(descriptor) ? FD_CLOEXEC : 0; }},
+    {F_SETFD,
+     [](LinuxProcess& process, std::int32_t descriptor, const std::shared_ptr<OpenFile>&,
+        std::uint64_t argument) -> std::int64_t {
        process.files.set_close_on_exec(descriptor, (argument & FD_CLOEXEC) != 0);
        return 0;
      }},
-    {F_GETFL, [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file,
-                 std::uint64_t) -> std::int64_t { return file->status_flags(); }},
+    {F_GETFL,
+     [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file, std::uint64_t) -> std::int64_t {
+       return file->status_flags();
+     }},
     {F_SETFL, [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file,
                  std::uint64_t argument) { return set_status_flags(file, argument); }},
     {F_GETLK, lock_command<LockOwner::kProcess, LockRequest::kQuery>},
@@ -108,14 +120,16 @@ constexpr Command kCommands[] = {
                       std::uint64_t) { return guest_result(::fcntl(file->host_descriptor(), F_GETPIPE_SZ)); }},
     {F_GET_SEALS, [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file,
                      std::uint64_t) { return guest_result(::fcntl(file->host_descriptor(), F_GET_SEALS)); }},
-    {F_ADD_SEALS, [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file, std::uint64_t argument) {
+    {F_ADD_SEALS,
+     [](LinuxProcess&, std::int32_t, const std::shared_ptr<OpenFile>& file, std::uint64_t argument) {
        return guest_result(::fcntl(file->host_descriptor(), F_ADD_SEALS, static_cast<int>(argument)));
      }},
 };
 
 // Of those, what an O_PATH descriptor answers (open(2)).
 bool works_on_path_only(std::uint32_t command) {
-  return command == F_DUPFD || command == F_DUPFD_CLOEXEC || command == F_GETFD || command == F_SETFD || command == F_GETFL;
+  return command == F_DUPFD || command == F_DUPFD_CLOEXEC || command == F_GETFD || command == F_SETFD ||
+         command == F_GETFL;
 }
 
 }  // namespace

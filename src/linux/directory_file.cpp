@@ -36,13 +36,15 @@ std::uint64_t parent_inode(LinuxProcess& process, const std::string& guest_path)
 
 }  // namespace
 
-DirectoryFile::DirectoryFile(std::uint32_t status_flags, std::shared_ptr<const HeldDirectory> directory, MemoryCharge charge)
+DirectoryFile::DirectoryFile(std::uint32_t status_flags, std::shared_ptr<const HeldDirectory> directory,
+                             MemoryCharge charge)
     : OpenFile(status_flags, directory->guest_path), directory_(std::move(directory)), charge_(std::move(charge)) {}
 
 std::int64_t DirectoryFile::read(LinuxProcess&, GuestBuffers&, std::optional<std::uint64_t>) { return -EISDIR; }
 
 std::int64_t DirectoryFile::status(LinuxProcess& process, struct statx& status) {
-  if (directory_->descriptor) return host_status(process, directory_->descriptor.get(), directory_->mount.get(), status);
+  if (directory_->descriptor)
+    return host_status(process, directory_->descriptor.get(), directory_->mount.get(), status);
   virtual_status(find_virtual(&process, guest_path()).value_or(synthetic_directory(guest_path())), 0, status);
   return 0;
 }
@@ -79,7 +81,8 @@ void DirectoryFile::add_entries_the_host_lacks(LinuxProcess& process) {
   std::vector<DirectoryEntry> additions = list_virtual(process, guest_path());
   for (const auto& mount : process.file_system.mounts()) {
     if (mount->guest_path == guest_path() || !path_is_within(mount->guest_path, guest_path())) continue;
-    const std::string_view rest = std::string_view(mount->guest_path).substr(guest_path() == "/" ? 1 : guest_path().size() + 1);
+    const std::string_view rest =
+        std::string_view(mount->guest_path).substr(guest_path() == "/" ? 1 : guest_path().size() + 1);
     const std::string name(rest.substr(0, rest.find('/')));
     additions.push_back({name, synthetic_directory(join_path(guest_path(), name)).inode, DT_DIR});
   }
@@ -117,7 +120,8 @@ std::int64_t DirectoryFile::read_directory(LinuxProcess& process, std::uint64_t 
     const DirectoryEntry& entry = entries_[next];
     const std::size_t size = (kRecordHeadSize + entry.name.size() + 1 + 7) & ~std::size_t{7};
     if (records.size() + size > capacity) break;
-    const RecordHead head{entry.inode, static_cast<std::int64_t>(next + 1), static_cast<std::uint16_t>(size), entry.type};
+    const RecordHead head{entry.inode, static_cast<std::int64_t>(next + 1), static_cast<std::uint16_t>(size),
+                          entry.type};
     const std::size_t at = records.size();
     records.resize(at + size);
     std::memcpy(records.data() + at, &head, sizeof head);
@@ -129,7 +133,8 @@ std::int64_t DirectoryFile::read_directory(LinuxProcess& process, std::uint64_t 
   return static_cast<std::int64_t>(records.size());
 }
 
-PathFile::PathFile(std::uint32_t status_flags, mode_t mode, std::shared_ptr<const HeldDirectory> place, std::optional<VirtualNode> node)
+PathFile::PathFile(std::uint32_t status_flags, mode_t mode, std::shared_ptr<const HeldDirectory> place,
+                   std::optional<VirtualNode> node)
     : OpenFile(status_flags, place->guest_path), mode_(mode), place_(std::move(place)), node_(std::move(node)) {}
 
 std::int64_t PathFile::status(LinuxProcess& process, struct statx& status) {

@@ -44,7 +44,8 @@ class DirectoryFile final : public OpenFile {
 // O_PATH: names a file without opening it.
 class PathFile final : public OpenFile {
  public:
-  PathFile(std::uint32_t status_flags, mode_t mode, std::shared_ptr<const HeldDirectory> place, std::optional<VirtualNode> node);
+  PathFile(std::uint32_t status_flags, mode_t mode, std::shared_ptr<const HeldDirectory> place,
+           std::optional<VirtualNode> node);
 
   std::int64_t status(LinuxProcess& process, struct statx& status) override;
   int named_descriptor() const override { return place_->descriptor.get(); }

@@ -24,7 +24,8 @@ constexpr std::string_view kUserNamespace = "user.";
 // How a call of the family names its file.
 enum class Subject : std::uint8_t { kPath, kLink, kDescriptor };
 
-std::expected<Place, std::int64_t> subject_place(LinuxProcess& process, const CallArguments& arguments, Subject subject) {
+std::expected<Place, std::int64_t> subject_place(LinuxProcess& process, const CallArguments& arguments,
+                                                 Subject subject) {
   if (subject == Subject::kDescriptor) {
     const std::shared_ptr<OpenFile>& file = process.files.get(arguments.signed32(0));
     if (!file || file->path_only()) return std::unexpected(-EBADF);
@@ -55,7 +56,8 @@ std::int64_t set_attribute(LinuxProcess& process, const CallArguments& arguments
   if (is_read_only(*place)) return -EROFS;
   const int named = named_descriptor(*place);
   if (named < 0) return -EOPNOTSUPP;
-  return guest_result(::setxattr(descriptor_link(named).c_str(), name->c_str(), value.data(), value.size(), arguments.signed32(4)));
+  return guest_result(
+      ::setxattr(descriptor_link(named).c_str(), name->c_str(), value.data(), value.size(), arguments.signed32(4)));
 }
 
 std::int64_t get_attribute(LinuxProcess& process, const CallArguments& arguments, Subject subject) {
@@ -66,7 +68,8 @@ std::int64_t get_attribute(LinuxProcess& process, const CallArguments& arguments
   const int named = named_descriptor(*place);
   if (named < 0) return -ENODATA;
   std::vector<std::uint8_t> value(std::min<std::uint64_t>(arguments[3], kMaximumAttributeValue));
-  const std::int64_t length = guest_result(::getxattr(descriptor_link(named).c_str(), name->c_str(), value.data(), value.size()));
+  const std::int64_t length =
+      guest_result(::getxattr(descriptor_link(named).c_str(), name->c_str(), value.data(), value.size()));
   if (length <= 0 || value.empty()) return length;
   const auto size = static_cast<std::size_t>(length);
   return process.memory().write(arguments[2], value.data(), size) == size ? length : -EFAULT;
@@ -88,8 +91,9 @@ std::int64_t list_attributes(LinuxProcess& process, const CallArguments& argumen
   }
   if (arguments[2] == 0) return static_cast<std::int64_t>(visible.size());
   if (arguments[2] < visible.size()) return -ERANGE;
-  return process.memory().write(arguments[1], visible.data(), visible.size()) == visible.size() ? static_cast<std::int64_t>(visible.size())
-                                                                                                : -EFAULT;
+  return process.memory().write(arguments[1], visible.data(), visible.size()) == visible.size()
+             ? static_cast<std::int64_t>(visible.size())
+             : -EFAULT;
 }
 
 std::int64_t remove_attribute(LinuxProcess& process, const CallArguments& arguments, Subject subject) {
@@ -105,19 +109,39 @@ std::int64_t remove_attribute(LinuxProcess& process, const CallArguments& argume
 
 }  // namespace
 
-std::int64_t sys_setxattr(LinuxProcess& process, const CallArguments& arguments) { return set_attribute(process, arguments, Subject::kPath); }
-std::int64_t sys_lsetxattr(LinuxProcess& process, const CallArguments& arguments) { return set_attribute(process, arguments, Subject::kLink); }
-std::int64_t sys_fsetxattr(LinuxProcess& process, const CallArguments& arguments) { return set_attribute(process, arguments, Subject::kDescriptor); }
-std::int64_t sys_getxattr(LinuxProcess& process, const CallArguments& arguments) { return get_attribute(process, arguments, Subject::kPath); }
-std::int64_t sys_lgetxattr(LinuxProcess& process, const CallArguments& arguments) { return get_attribute(process, arguments, Subject::kLink); }
-std::int64_t sys_fgetxattr(LinuxProcess& process, const CallArguments& arguments) { return get_attribute(process, arguments, Subject::kDescriptor); }
-std::int64_t sys_listxattr(LinuxProcess& process, const CallArguments& arguments) { return list_attributes(process, arguments, Subject::kPath); }
-std::int64_t sys_llistxattr(LinuxProcess& process, const CallArguments& arguments) { return list_attributes(process, arguments, Subject::kLink); }
+std::int64_t sys_setxattr(LinuxProcess& process, const CallArguments& arguments) {
+  return set_attribute(process, arguments, Subject::kPath);
+}
+std::int64_t sys_lsetxattr(LinuxProcess& process, const CallArguments& arguments) {
+  return set_attribute(process, arguments, Subject::kLink);
+}
+std::int64_t sys_fsetxattr(LinuxProcess& process, const CallArguments& arguments) {
+  return set_attribute(process, arguments, Subject::kDescriptor);
+}
+std::int64_t sys_getxattr(LinuxProcess& process, const CallArguments& arguments) {
+  return get_attribute(process, arguments, Subject::kPath);
+}
+std::int64_t sys_lgetxattr(LinuxProcess& process, const CallArguments& arguments) {
+  return get_attribute(process, arguments, Subject::kLink);
+}
+std::int64_t sys_fgetxattr(LinuxProcess& process, const CallArguments& arguments) {
+  return get_attribute(process, arguments, Subject::kDescriptor);
+}
+std::int64_t sys_listxattr(LinuxProcess& process, const CallArguments& arguments) {
+  return list_attributes(process, arguments, Subject::kPath);
+}
+std::int64_t sys_llistxattr(LinuxProcess& process, const CallArguments& arguments) {
+  return list_attributes(process, arguments, Subject::kLink);
+}
 std::int64_t sys_flistxattr(LinuxProcess& process, const CallArguments& arguments) {
   return list_attributes(process, arguments, Subject::kDescriptor);
 }
-std::int64_t sys_removexattr(LinuxProcess& process, const CallArguments& arguments) { return remove_attribute(process, arguments, Subject::kPath); }
-std::int64_t sys_lremovexattr(LinuxProcess& process, const CallArguments& arguments) { return remove_attribute(process, arguments, Subject::kLink); }
+std::int64_t sys_removexattr(LinuxProcess& process, const CallArguments& arguments) {
+  return remove_attribute(process, arguments, Subject::kPath);
+}
+std::int64_t sys_lremovexattr(LinuxProcess& process, const CallArguments& arguments) {
+  return remove_attribute(process, arguments, Subject::kLink);
+}
 std::int64_t sys_fremovexattr(LinuxProcess& process, const CallArguments& arguments) {
   return remove_attribute(process, arguments, Subject::kDescriptor);
 }

@@ -75,7 +75,8 @@ FileSystem::FileSystem() {
 }
 
 Result<void> FileSystem::mount(const std::string& host_path, std::string_view guest_path, bool read_only) {
-  if (!guest_path.starts_with('/')) return fail(ErrorCode::kInvalidArgument, "the guest's path must be absolute", std::string(guest_path));
+  if (!guest_path.starts_with('/'))
+    return fail(ErrorCode::kInvalidArgument, "the guest's path must be absolute", std::string(guest_path));
   std::string normal = normalize_path(guest_path);
   if (path_is_within(normal, "/proc") || path_is_within(normal, "/dev")) {
     return fail(ErrorCode::kInvalidArgument, "/proc and /dev belong to Caisson; mount the directory elsewhere", normal);
@@ -113,19 +114,23 @@ Result<void> FileSystem::mount(const std::string& host_path, std::string_view gu
 Result<FileSystem> FileSystem::create(const LinuxOptions& options) {
   FileSystem file_system;
   if (!options.root.empty()) {
-    if (Result<void> mounted = file_system.mount(options.root, "/", false); !mounted) return std::unexpected(mounted.error());
+    if (Result<void> mounted = file_system.mount(options.root, "/", false); !mounted)
+      return std::unexpected(mounted.error());
   }
   for (const LinuxDirectory& directory : options.directories) {
     if (Result<void> mounted = file_system.mount(directory.host, directory.guest, directory.read_only); !mounted) {
       return std::unexpected(mounted.error());
     }
   }
-  if (!options.workdir.starts_with('/')) return fail(ErrorCode::kInvalidArgument, "the working directory must be absolute", options.workdir);
+  if (!options.workdir.starts_with('/'))
+    return fail(ErrorCode::kInvalidArgument, "the working directory must be absolute", options.workdir);
   auto place = look_up(file_system, nullptr, *file_system.working_directory(), options.workdir);
   auto directory = place ? hold_directory(std::move(*place)) : std::unexpected(place.error());
   if (!directory) {
-    return fail(ErrorCode::kNotFound, std::string("no such working directory in the guest: ") + std::strerror(static_cast<int>(-directory.error())),
-                options.workdir);
+    return fail(
+        ErrorCode::kNotFound,
+        std::string("no such working directory in the guest: ") + std::strerror(static_cast<int>(-directory.error())),
+        options.workdir);
   }
   file_system.set_working_directory(std::move(*directory));
   return file_system;
@@ -143,7 +148,8 @@ std::int64_t FileSystem::open_program(const std::string& guest_path) const {
 const std::shared_ptr<const Mount>& FileSystem::governing_mount(std::string_view guest_path) const {
   const std::shared_ptr<const Mount>* longest = &mounts_.front();
   for (const auto& mount : mounts_) {
-    if (mount->guest_path.size() > (*longest)->guest_path.size() && path_is_within(guest_path, mount->guest_path)) longest = &mount;
+    if (mount->guest_path.size() > (*longest)->guest_path.size() && path_is_within(guest_path, mount->guest_path))
+      longest = &mount;
   }
   return *longest;
 }

@@ -21,7 +21,7 @@ namespace caisson::linux_personality {
 // A host directory at a guest path, or with virtual_tree a part of the tree that virtual_files.h serves.
 struct Mount {
   std::string guest_path;  // absolute, normalised; "/" for the root
-  HostDescriptor root;     // O_PATH on the host directory; none for a virtual tree
+  HostDescriptor root;  // O_PATH on the host directory; none for a virtual tree
   bool read_only = false;
   bool virtual_tree = false;
   std::uint32_t number = 0;  // in the order of mounting; st_dev under --deterministic
@@ -31,7 +31,7 @@ struct Mount {
 struct HeldDirectory {
   std::shared_ptr<const Mount> mount;
   HostDescriptor descriptor;  // O_PATH; none for a virtual directory
-  std::string guest_path;     // as of when it was opened
+  std::string guest_path;  // as of when it was opened
 };
 
 class FileSystem {
@@ -62,7 +62,9 @@ class FileSystem {
   bool has_host_root() const { return static_cast<bool>(mounts_.front()->root); }
 
   const std::shared_ptr<const HeldDirectory>& working_directory() const { return working_directory_; }
-  void set_working_directory(std::shared_ptr<const HeldDirectory> directory) { working_directory_ = std::move(directory); }
+  void set_working_directory(std::shared_ptr<const HeldDirectory> directory) {
+    working_directory_ = std::move(directory);
+  }
 
   // openat2 is used where the host has it; tests turn it off to walk component by component.
   bool uses_openat2() const { return uses_openat2_; }

@@ -27,7 +27,8 @@ Result<FileTable> FileTable::create(const LinuxOptions& options) {
     if (streams[number].host_descriptor < 0) continue;
     HostDescriptor duplicate(::fcntl(streams[number].host_descriptor, F_DUPFD_CLOEXEC, 0));
     if (!duplicate) {
-      return fail(ErrorCode::kInvalidArgument, std::string("cannot be used: ") + std::strerror(errno), std::string(streams[number].name));
+      return fail(ErrorCode::kInvalidArgument, std::string("cannot be used: ") + std::strerror(errno),
+                  std::string(streams[number].name));
     }
     table.add(adopt_host_descriptor(std::move(duplicate)), false, static_cast<std::uint32_t>(number), kMaximum);
   }
@@ -35,7 +36,8 @@ Result<FileTable> FileTable::create(const LinuxOptions& options) {
 }
 
 bool FileTable::is_open(std::int32_t descriptor) const {
-  return descriptor >= 0 && static_cast<std::size_t>(descriptor) < slots_.size() && slots_[static_cast<std::size_t>(descriptor)].file;
+  return descriptor >= 0 && static_cast<std::size_t>(descriptor) < slots_.size() &&
+         slots_[static_cast<std::size_t>(descriptor)].file;
 }
 
 const std::shared_ptr<OpenFile>& FileTable::get(std::int32_t descriptor) const {
@@ -43,7 +45,8 @@ const std::shared_ptr<OpenFile>& FileTable::get(std::int32_t descriptor) const {
   return is_open(descriptor) ? slots_[static_cast<std::size_t>(descriptor)].file : kNotOpen;
 }
 
-std::int64_t FileTable::add(std::shared_ptr<OpenFile> file, bool close_on_exec, std::uint32_t lowest, std::uint64_t limit) {
+std::int64_t FileTable::add(std::shared_ptr<OpenFile> file, bool close_on_exec, std::uint32_t lowest,
+                            std::uint64_t limit) {
   std::size_t number = std::max(lowest, lowest_free_);
   while (number < slots_.size() && slots_[number].file) ++number;
   if (number >= std::min<std::uint64_t>(limit, kMaximum)) return -EMFILE;
@@ -53,8 +56,10 @@ std::int64_t FileTable::add(std::shared_ptr<OpenFile> file, bool close_on_exec, 
   return static_cast<std::int64_t>(number);
 }
 
-std::int64_t FileTable::replace(std::int32_t descriptor, std::shared_ptr<OpenFile> file, bool close_on_exec, std::uint64_t limit) {
-  if (descriptor < 0 || static_cast<std::uint64_t>(descriptor) >= std::min<std::uint64_t>(limit, kMaximum)) return -EBADF;
+std::int64_t FileTable::replace(std::int32_t descriptor, std::shared_ptr<OpenFile> file, bool close_on_exec,
+                                std::uint64_t limit) {
+  if (descriptor < 0 || static_cast<std::uint64_t>(descriptor) >= std::min<std::uint64_t>(limit, kMaximum))
+    return -EBADF;
   const auto number = static_cast<std::size_t>(descriptor);
   if (number >= slots_.size()) slots_.resize(number + 1);
   assign(number, {std::move(file), close_on_exec});

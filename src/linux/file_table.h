@@ -38,7 +38,8 @@ class FileTable {
   // Gives the lowest free number ≥ `lowest` and < `limit`, or −EMFILE.
   std::int64_t add(std::shared_ptr<OpenFile> file, bool close_on_exec, std::uint32_t lowest, std::uint64_t limit);
   // dup3: makes `descriptor` name `file`, closing what it named; −EBADF at or past `limit`.
-  std::int64_t replace(std::int32_t descriptor, std::shared_ptr<OpenFile> file, bool close_on_exec, std::uint64_t limit);
+  std::int64_t replace(std::int32_t descriptor, std::shared_ptr<OpenFile> file, bool close_on_exec,
+                       std::uint64_t limit);
   // 0 or −EBADF.
   std::int64_t close(std::int32_t descriptor);
 
@@ -68,7 +69,7 @@ class FileTable {
   // Puts something else into a slot that may be in use.
   void assign(std::size_t number, Slot slot);
 
-  std::vector<Slot> slots_;        // the last one is open
+  std::vector<Slot> slots_;  // the last one is open
   std::uint32_t lowest_free_ = 0;  // no slot below is free
   RecordLocks record_locks_;
   std::shared_ptr<MemoryBudget> memory_budget_ = std::make_shared<MemoryBudget>();

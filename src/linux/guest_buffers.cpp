@@ -25,14 +25,16 @@ void GuestBuffers::add(std::uint64_t address, std::uint64_t length) {
   remaining_ += length;
 }
 
-std::expected<GuestBuffers, std::int64_t> GuestBuffers::range(memory::AddressSpace& memory, std::uint64_t address, std::uint64_t length) {
+std::expected<GuestBuffers, std::int64_t> GuestBuffers::range(memory::AddressSpace& memory, std::uint64_t address,
+                                                              std::uint64_t length) {
   if (length > 0 && address >= memory::kWindowSize) return std::unexpected(-EFAULT);
   GuestBuffers buffers(memory);
   buffers.add(address, length);
   return buffers;
 }
 
-std::expected<GuestBuffers, std::int64_t> GuestBuffers::vectors(memory::AddressSpace& memory, std::uint64_t address, std::uint64_t count) {
+std::expected<GuestBuffers, std::int64_t> GuestBuffers::vectors(memory::AddressSpace& memory, std::uint64_t address,
+                                                                std::uint64_t count) {
   if (count > kMaximumVectors) return std::unexpected(-EINVAL);
   std::vector<GuestVector> vectors(count);
   const std::size_t bytes = count * sizeof(GuestVector);
@@ -40,7 +42,8 @@ std::expected<GuestBuffers, std::int64_t> GuestBuffers::vectors(memory::AddressS
 
   std::uint64_t total = 0;
   for (const GuestVector& vector : vectors) {
-    if (vector.length > std::uint64_t{std::numeric_limits<std::int64_t>::max()} - total) return std::unexpected(-EINVAL);
+    if (vector.length > std::uint64_t{std::numeric_limits<std::int64_t>::max()} - total)
+      return std::unexpected(-EINVAL);
     if (vector.length > 0 && vector.address >= memory::kWindowSize) return std::unexpected(-EFAULT);
     total += vector.length;
   }
@@ -109,8 +112,9 @@ std::size_t GuestBuffers::copy_from_guest(void* to, std::size_t length) {
   while (copied < length && remaining_ > 0) {
     const Range range = ranges_[current_];
     const std::size_t step = std::min<std::uint64_t>(range.length, length - copied);
-    const std::size_t done = memory_ != nullptr ? memory_->read(range.address, destination + copied, step)
-                                                : (std::memcpy(destination + copied, base_ + range.address, step), step);
+    const std::size_t done = memory_ != nullptr
+                                 ? memory_->read(range.address, destination + copied, step)
+                                 : (std::memcpy(destination + copied, base_ + range.address, step), step);
     advance(done);
     copied += done;
     if (done < step) break;

@@ -20,12 +20,14 @@ namespace caisson::linux_personality {
 class GuestBuffers {
  public:
   static constexpr std::uint64_t kMaximumTransfer = 0x7ffff000;  // MAX_RW_COUNT: what one call moves at most
-  static constexpr std::uint64_t kMaximumVectors = 1024;         // UIO_MAXIOV
+  static constexpr std::uint64_t kMaximumVectors = 1024;  // UIO_MAXIOV
 
   // Errors: −EFAULT for a range that begins outside the window.
-  static std::expected<GuestBuffers, std::int64_t> range(memory::AddressSpace& memory, std::uint64_t address, std::uint64_t length);
+  static std::expected<GuestBuffers, std::int64_t> range(memory::AddressSpace& memory, std::uint64_t address,
+                                                         std::uint64_t length);
   // Errors: −EINVAL (count, a negative or overflowing length), −EFAULT (the array or a range is inaccessible).
-  static std::expected<GuestBuffers, std::int64_t> vectors(memory::AddressSpace& memory, std::uint64_t address, std::uint64_t count);
+  static std::expected<GuestBuffers, std::int64_t> vectors(memory::AddressSpace& memory, std::uint64_t address,
+                                                           std::uint64_t count);
 
   // A buffer of the engine in place of guest memory, for calls that move bytes from file to file.
   static GuestBuffers engine(std::span<std::uint8_t> bytes);
@@ -54,9 +56,9 @@ class GuestBuffers {
   void add(std::uint64_t address, std::uint64_t length);
 
   memory::AddressSpace* memory_ = nullptr;  // nullptr: the engine's own buffer
-  std::uint8_t* base_;                      // ranges are relative to it
+  std::uint8_t* base_;  // ranges are relative to it
   std::vector<Range> ranges_;
-  std::size_t current_ = 0;          // ranges_[current_] is the first with bytes left
+  std::size_t current_ = 0;  // ranges_[current_] is the first with bytes left
   std::uint64_t remaining_ = 0;
   std::vector<iovec> host_ranges_;
 };

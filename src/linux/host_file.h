@@ -19,8 +19,8 @@ class RegularFile : public OpenFile {
   // `mount` is what it was opened in; nullptr: inherited from the embedder, or a memfd.
   // `openable_again`: /proc/self/fd/N gives a new description of the file; not so for inherited ones, whose host description
   // is the embedder's and keeps its flags.
-  RegularFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<const Mount> mount,
-              bool openable_again);
+  RegularFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path,
+              std::shared_ptr<const Mount> mount, bool openable_again);
 
   std::int64_t read(LinuxProcess& process, GuestBuffers& to, std::optional<std::uint64_t> offset) override;
   std::int64_t write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) override;
@@ -43,7 +43,8 @@ class RegularFile : public OpenFile {
 // A memfd. Its bytes are host memory, so its size is charged: holes count like what was written.
 class MemoryFile final : public RegularFile {
  public:
-  MemoryFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path, std::shared_ptr<MemoryCharge> charge);
+  MemoryFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path,
+             std::shared_ptr<MemoryCharge> charge);
 
   std::int64_t write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) override;
   std::int64_t truncate(LinuxProcess& process, std::uint64_t length) override;

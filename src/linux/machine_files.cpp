@@ -61,9 +61,11 @@ std::string random_uuid(LinuxProcess& process) {
 
 std::string stat(LinuxProcess& process) {
   const std::uint64_t ticks = process.monotonic_ns() / (kNanosecondsPerSecond / kTicksPerSecond);
-  const std::uint64_t boot = (process.realtime_ns() - std::min(process.realtime_ns(), process.monotonic_ns())) / kNanosecondsPerSecond;
+  const std::uint64_t boot =
+      (process.realtime_ns() - std::min(process.realtime_ns(), process.monotonic_ns())) / kNanosecondsPerSecond;
   return fmt::format(
-      "cpu  {0} 0 0 0 0 0 0 0 0 0\ncpu0 {0} 0 0 0 0 0 0 0 0 0\nintr 0\nctxt 0\nbtime {1}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n",
+      "cpu  {0} 0 0 0 0 0 0 0 0 0\ncpu0 {0} 0 0 0 0 0 0 0 0 0\nintr 0\nctxt 0\nbtime {1}\nprocesses 1\nprocs_running "
+      "1\nprocs_blocked 0\n",
       ticks, boot);
 }
 

@@ -33,7 +33,8 @@ class MemoryBudget {
 class MemoryCharge {
  public:
   explicit MemoryCharge(std::shared_ptr<MemoryBudget> budget) : budget_(std::move(budget)) {}
-  MemoryCharge(MemoryCharge&& other) noexcept : budget_(std::move(other.budget_)), bytes_(std::exchange(other.bytes_, 0)) {}
+  MemoryCharge(MemoryCharge&& other) noexcept
+      : budget_(std::move(other.budget_)), bytes_(std::exchange(other.bytes_, 0)) {}
   MemoryCharge(const MemoryCharge&) = delete;
   ~MemoryCharge() {
     if (bytes_ > 0) budget_->release(bytes_);

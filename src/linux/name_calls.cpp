@@ -30,13 +30,15 @@ std::int64_t check_new_name(const Place& place) {
   return 0;
 }
 
-std::expected<Place, std::int64_t> new_name(LinuxProcess& process, std::int32_t descriptor, std::uint64_t path_address) {
+std::expected<Place, std::int64_t> new_name(LinuxProcess& process, std::int32_t descriptor,
+                                            std::uint64_t path_address) {
   auto place = place_argument(process, descriptor, path_address, kNameOnly);
   if (!place) return place;
   const std::int64_t failure = check_new_name(*place);
   if (failure == 0) return place;
   // A name that is there already says so, also where nothing could be made (mkdir -p relies on it).
-  if (failure == -EROFS && place->parent && ::faccessat(place->parent.get(), place->name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+  if (failure == -EROFS && place->parent &&
+      ::faccessat(place->parent.get(), place->name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
     return std::unexpected(-EEXIST);
   }
   return std::unexpected(failure);
@@ -53,7 +55,8 @@ std::int64_t rename_place(LinuxProcess& process, const CallArguments& arguments,
     if (place->name.empty() || place->is_mount_point || (place->virtual_node && place->parent)) return -EBUSY;
     if (!place->parent || place->mount->read_only) return -EROFS;
   }
-  return guest_result(::renameat2(from->parent.get(), host_name(*from).c_str(), to->parent.get(), host_name(*to).c_str(), flags));
+  return guest_result(
+      ::renameat2(from->parent.get(), host_name(*from).c_str(), to->parent.get(), host_name(*to).c_str(), flags));
 }
 
 }  // namespace
@@ -64,7 +67,8 @@ std::int64_t sys_mkdirat(LinuxProcess& process, const CallArguments& arguments) 
   const mode_t mode = arguments.unsigned32(2) & ~process.umask & kSettableMode;
   if (::mkdirat(place->parent.get(), place->name.c_str(), mode) != 0) return guest_error(errno);
   // The host's umask may have taken more away than the guest's.
-  const HostDescriptor made(::openat(place->parent.get(), place->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const HostDescriptor made(
+      ::openat(place->parent.get(), place->name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status;
   if (made && ::fstat(made.get(), &status) == 0 && (status.st_mode & kSettableMode) != mode) {
     ::chmod(descriptor_link(made.get()).c_str(), mode | (status.st_mode & S_ISGID));
@@ -99,7 +103,9 @@ std::int64_t sys_unlinkat(LinuxProcess& process, const CallArguments& arguments)
   return guest_result(::unlinkat(place->parent.get(), host_name(*place).c_str(), static_cast<int>(flags)));
 }
 
-std::int64_t sys_renameat(LinuxProcess& process, const CallArguments& arguments) { return rename_place(process, arguments, 0); }
+std::int64_t sys_renameat(LinuxProcess& process, const CallArguments& arguments) {
+  return rename_place(process, arguments, 0);
+}
 
 std::int64_t sys_renameat2(LinuxProcess& process, const CallArguments& arguments) {
   return rename_place(process, arguments, arguments.unsigned32(4));
@@ -110,7 +116,8 @@ std::int64_t sys_linkat(LinuxProcess& process, const CallArguments& arguments) {
   if ((flags & ~static_cast<std::uint32_t>(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0) return -EINVAL;
   LookUpFlags look_up_flags;
   look_up_flags.follow_last = (flags & AT_SYMLINK_FOLLOW) != 0;
-  const auto from = place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0);
+  const auto from =
+      place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0);
   if (!from) return from.error();
   const auto to = new_name(process, arguments.signed32(2), arguments[3]);
   if (!to) return to.error();
@@ -118,7 +125,8 @@ std::int64_t sys_linkat(LinuxProcess& process, const CallArguments& arguments) {
   const int named = named_descriptor(*from);
   const std::shared_ptr<const Mount> mount = from->open_file ? from->open_file->mount() : from->mount;
   if (named < 0 || mount != to->mount) return -EXDEV;
-  return guest_result(::linkat(AT_FDCWD, descriptor_link(named).c_str(), to->parent.get(), host_name(*to).c_str(), AT_SYMLINK_FOLLOW));
+  return guest_result(
+      ::linkat(AT_FDCWD, descriptor_link(named).c_str(), to->parent.get(), host_name(*to).c_str(), AT_SYMLINK_FOLLOW));
 }
 
 std::int64_t sys_symlinkat(LinuxProcess& process, const CallArguments& arguments) {
@@ -147,7 +155,8 @@ std::int64_t sys_readlinkat(LinuxProcess& process, const CallArguments& argument
     text.assign(bytes.data(), static_cast<std::size_t>(length));
   }
   const std::size_t length = std::min<std::size_t>(text.size(), arguments.unsigned32(3));
-  return process.memory().write(arguments[2], text.data(), length) == length ? static_cast<std::int64_t>(length) : -EFAULT;
+  return process.memory().write(arguments[2], text.data(), length) == length ? static_cast<std::int64_t>(length)
+                                                                             : -EFAULT;
 }
 
 }  // namespace caisson::linux_personality

@@ -51,14 +51,18 @@ std::int64_t sys_openat2(LinuxProcess& process, const CallArguments& arguments) 
     if (bytes[index] != 0) return -E2BIG;  // an extension that is not known here
   }
   const bool creates = (how.flags & O_CREAT) != 0 || (how.flags & O_TMPFILE) == O_TMPFILE;
-  if (how.flags > UINT32_MAX || (how.resolve & ~kResolveFlags) != 0 || (how.mode & ~kOpenModeBits) != 0 || (!creates && how.mode != 0)) {
+  if (how.flags > UINT32_MAX || (how.resolve & ~kResolveFlags) != 0 || (how.mode & ~kOpenModeBits) != 0 ||
+      (!creates && how.mode != 0)) {
     return -EINVAL;
   }
   return open_descriptor(process, arguments,
-                         {static_cast<std::uint32_t>(how.flags), static_cast<std::uint32_t>(how.mode), static_cast<unsigned>(how.resolve)});
+                         {static_cast<std::uint32_t>(how.flags), static_cast<std::uint32_t>(how.mode),
+                          static_cast<unsigned>(how.resolve)});
 }
 
-std::int64_t sys_close(LinuxProcess& process, const CallArguments& arguments) { return process.files.close(arguments.signed32(0)); }
+std::int64_t sys_close(LinuxProcess& process, const CallArguments& arguments) {
+  return process.files.close(arguments.signed32(0));
+}
 
 std::int64_t sys_close_range(LinuxProcess& process, const CallArguments& arguments) {
   constexpr std::uint32_t kUnshare = 2, kCloseOnExec = 4;  // CLOSE_RANGE_*
@@ -82,7 +86,8 @@ std::int64_t sys_memfd_create(LinuxProcess& process, const CallArguments& argume
   HostDescriptor descriptor(::memfd_create("caisson-guest", flags | MFD_CLOEXEC));
   if (!descriptor) return guest_error(errno);
   auto charge = std::make_shared<MemoryCharge>(process.files.memory_budget());
-  auto file = std::make_shared<MemoryFile>(std::move(descriptor), O_RDWR, "/memfd:" + *name + " (deleted)", std::move(charge));
+  auto file =
+      std::make_shared<MemoryFile>(std::move(descriptor), O_RDWR, "/memfd:" + *name + " (deleted)", std::move(charge));
   return install(process, std::move(file), (flags & MFD_CLOEXEC) != 0);
 }
 
@@ -97,9 +102,11 @@ std::int64_t sys_pipe2(LinuxProcess& process, const CallArguments& arguments) {
   const std::string name = "pipe:[" + std::to_string(next_number.fetch_add(1, std::memory_order_relaxed)) + "]";
   const bool close_on_exec = (flags & O_CLOEXEC) != 0;
   const std::uint32_t status_flags = flags & static_cast<std::uint32_t>(O_NONBLOCK | O_DIRECT);
-  const std::int64_t reader = install(process, std::make_shared<StreamFile>(std::move(read_end), O_RDONLY | status_flags, name, true), close_on_exec);
+  const std::int64_t reader = install(
+      process, std::make_shared<StreamFile>(std::move(read_end), O_RDONLY | status_flags, name, true), close_on_exec);
   if (reader < 0) return reader;
-  const std::int64_t writer = install(process, std::make_shared<StreamFile>(std::move(write_end), O_WRONLY | status_flags, name, true), close_on_exec);
+  const std::int64_t writer = install(
+      process, std::make_shared<StreamFile>(std::move(write_end), O_WRONLY | status_flags, name, true), close_on_exec);
   const std::array<std::int32_t, 2> numbers = {static_cast<std::int32_t>(reader), static_cast<std::int32_t>(writer)};
   if (writer >= 0 && process.memory().write_value(arguments[0], numbers)) return 0;
   process.files.close(numbers[0]);

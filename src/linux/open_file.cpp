@@ -4,7 +4,6 @@
 
 #include <cerrno>
 
-
 namespace caisson::linux_personality {
 
 std::int64_t OpenFile::read(LinuxProcess&, GuestBuffers&, std::optional<std::uint64_t>) { return -EINVAL; }

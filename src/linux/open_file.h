@@ -26,7 +26,8 @@ class OpenFile {
  public:
   // `status_flags`: the access mode and O_APPEND, O_NONBLOCK, O_PATH … as fcntl(F_GETFL) gives them.
   // `guest_path`: its name for /proc/self/fd and maps, e.g. "/etc/passwd" or "pipe:[7]".
-  OpenFile(std::uint32_t status_flags, std::string guest_path) : status_flags_(status_flags), guest_path_(std::move(guest_path)) {}
+  OpenFile(std::uint32_t status_flags, std::string guest_path)
+      : status_flags_(status_flags), guest_path_(std::move(guest_path)) {}
   virtual ~OpenFile() = default;
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;

@@ -23,8 +23,9 @@ using Opened = std::expected<std::shared_ptr<OpenFile>, std::int64_t>;
 
 constexpr std::uint32_t kLargeFile = 0100000;  // O_LARGEFILE; the host's C library defines it as 0
 constexpr std::uint32_t kTemporaryFile = O_TMPFILE & ~O_DIRECTORY;
-constexpr std::uint32_t kKnownFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_DIRECT |
-                                      O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE;
+constexpr std::uint32_t kKnownFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK |
+                                      O_DSYNC | O_SYNC | O_DIRECT | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |
+                                      O_PATH | O_TMPFILE;
 // What the host's open() is told; the rest is done here.
 constexpr std::uint32_t kHostFlags = O_ACCMODE | O_TRUNC | O_APPEND | O_DSYNC | O_SYNC | O_DIRECT | O_NOATIME;
 // What F_GETFL shows.
@@ -45,7 +46,8 @@ void settle_mode(int descriptor, std::uint32_t mode) {
 
 class Opening {
  public:
-  Opening(LinuxProcess& process, const OpenRequest& request) : process_(process), flags_(request.flags & kKnownFlags), request_(request) {}
+  Opening(LinuxProcess& process, const OpenRequest& request)
+      : process_(process), flags_(request.flags & kKnownFlags), request_(request) {}
 
   Opened run(const HeldDirectory& start, std::string_view path);
 
@@ -74,7 +76,8 @@ Opened Opening::path_only(Place&& place) {
   held->mount = std::move(place.mount);
   held->descriptor = std::move(place.descriptor);
   held->guest_path = std::move(place.guest_path);
-  return std::make_shared<PathFile>(O_PATH | (flags_ & (O_DIRECTORY | O_NOFOLLOW)), mode, std::move(held), std::move(node));
+  return std::make_shared<PathFile>(O_PATH | (flags_ & (O_DIRECTORY | O_NOFOLLOW)), mode, std::move(held),
+                                    std::move(node));
 }
 
 // /dev/tty: the terminal among the standard streams, if there is one.
@@ -97,7 +100,8 @@ Opened Opening::virtual_file(Place&& place) {
   std::string bytes = virtual_content(&process_, node);
   MemoryCharge charge(process_.files.memory_budget());
   if (!charge.resize(bytes.size(), process_.memory().commit_limit())) return error(ENOMEM);
-  return std::make_shared<TextFile>(status_flags(flags_), std::move(place.guest_path), node, std::move(bytes), std::move(charge));
+  return std::make_shared<TextFile>(status_flags(flags_), std::move(place.guest_path), node, std::move(bytes),
+                                    std::move(charge));
 }
 
 // Through /proc/self/fd. A file that the guest opened by name is opened anew, with the rights of its mount; of anything else
@@ -105,7 +109,8 @@ Opened Opening::virtual_file(Place&& place) {
 Opened Opening::open_file(Place&& place) {
   const std::shared_ptr<OpenFile>& file = place.open_file;
   if (file->named_descriptor() < 0) {
-    const bool allowed = ((flags_ & O_ACCMODE) == O_WRONLY || file->readable()) && ((flags_ & O_ACCMODE) == O_RDONLY || file->writable());
+    const bool allowed = ((flags_ & O_ACCMODE) == O_WRONLY || file->readable()) &&
+                         ((flags_ & O_ACCMODE) == O_RDONLY || file->writable());
     if (!allowed) return error(EACCES);
     return file;
   }
@@ -131,15 +136,18 @@ Opened Opening::directory(Place&& place) {
   }
   held->mount = std::move(place.mount);
   held->guest_path = std::move(place.guest_path);
-  return std::make_shared<DirectoryFile>(status_flags(flags_) | O_DIRECTORY, std::move(held), MemoryCharge(process_.files.memory_budget()));
+  return std::make_shared<DirectoryFile>(status_flags(flags_) | O_DIRECTORY, std::move(held),
+                                         MemoryCharge(process_.files.memory_budget()));
 }
 
 // Linux waits in open() for the other side; here only a writer does (a reader waits in its first read).
 Opened Opening::fifo(Place&& place) {
   for (;;) {
-    HostDescriptor descriptor(open_held(place.descriptor.get(), (flags_ & kHostFlags & ~static_cast<std::uint32_t>(O_TRUNC)) | O_NONBLOCK));
+    HostDescriptor descriptor(
+        open_held(place.descriptor.get(), (flags_ & kHostFlags & ~static_cast<std::uint32_t>(O_TRUNC)) | O_NONBLOCK));
     if (descriptor) {
-      return std::make_shared<StreamFile>(std::move(descriptor), status_flags(flags_), std::move(place.guest_path), true);
+      return std::make_shared<StreamFile>(std::move(descriptor), status_flags(flags_), std::move(place.guest_path),
+                                          true);
     }
     if (errno != ENXIO || (flags_ & O_NONBLOCK) != 0) return error(errno);
     if (wait_for(process_, {}, process_.monotonic_ns() + kFifoRetryNs) == WaitOutcome::kInterrupted) {
@@ -163,7 +171,8 @@ Opened Opening::existing(Place&& place) {
 
   HostDescriptor descriptor(open_held(place.descriptor.get(), flags_ & kHostFlags));
   if (!descriptor) return error(errno);
-  return std::make_shared<RegularFile>(std::move(descriptor), status_flags(flags_), std::move(place.guest_path), std::move(place.mount), true);
+  return std::make_shared<RegularFile>(std::move(descriptor), status_flags(flags_), std::move(place.guest_path),
+                                       std::move(place.mount), true);
 }
 
 Opened Opening::created(Place&& place) {
@@ -173,18 +182,21 @@ Opened Opening::created(Place&& place) {
   HostDescriptor descriptor(::openat(place.parent.get(), place.name.c_str(), static_cast<int>(host_flags), new_mode()));
   if (!descriptor) return error(errno);
   settle_mode(descriptor.get(), new_mode());
-  return std::make_shared<RegularFile>(std::move(descriptor), status_flags(flags_), std::move(place.guest_path), std::move(place.mount), true);
+  return std::make_shared<RegularFile>(std::move(descriptor), status_flags(flags_), std::move(place.guest_path),
+                                       std::move(place.mount), true);
 }
 
 Opened Opening::temporary(Place&& place) {
   if (!S_ISDIR(place.mode)) return error(ENOTDIR);
   if ((flags_ & O_ACCMODE) == O_RDONLY) return error(EINVAL);
   if (!place.descriptor || place.mount->read_only) return error(EROFS);
-  HostDescriptor descriptor(open_held(place.descriptor.get(), (flags_ & (kHostFlags | O_EXCL)) | O_TMPFILE, new_mode()));
+  HostDescriptor descriptor(
+      open_held(place.descriptor.get(), (flags_ & (kHostFlags | O_EXCL)) | O_TMPFILE, new_mode()));
   if (!descriptor) return error(errno);
   settle_mode(descriptor.get(), new_mode());
   std::string name = join_path(place.guest_path, "#temporary (deleted)");
-  return std::make_shared<RegularFile>(std::move(descriptor), status_flags(flags_), std::move(name), std::move(place.mount), true);
+  return std::make_shared<RegularFile>(std::move(descriptor), status_flags(flags_), std::move(name),
+                                       std::move(place.mount), true);
 }
 
 Opened Opening::run(const HeldDirectory& start, std::string_view path) {

@@ -18,8 +18,8 @@ struct OpenRequest {
 
 // Opens, or with O_CREAT makes, the file. A host device is never opened (EACCES), a socket neither (ENXIO), and a FIFO never
 // makes the host wait. Errors are −errno.
-std::expected<std::shared_ptr<OpenFile>, std::int64_t> open_path(LinuxProcess& process, const HeldDirectory& start, std::string_view path,
-                                                                 const OpenRequest& request);
+std::expected<std::shared_ptr<OpenFile>, std::int64_t> open_path(LinuxProcess& process, const HeldDirectory& start,
+                                                                 std::string_view path, const OpenRequest& request);
 
 // The permission bits that a guest may set on a file of the host: a set-user-id or set-group-id program that a guest left in
 // a shared directory would be one for the host's users.

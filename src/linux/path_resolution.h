@@ -24,48 +24,49 @@ namespace caisson::linux_personality {
 
 class LinuxProcess;
 
-inline constexpr std::size_t kMaximumPath = 4096;      // PATH_MAX, the NUL included
-inline constexpr std::size_t kMaximumName = 255;       // NAME_MAX
+inline constexpr std::size_t kMaximumPath = 4096;  // PATH_MAX, the NUL included
+inline constexpr std::size_t kMaximumName = 255;  // NAME_MAX
 inline constexpr unsigned kMaximumSymbolicLinks = 40;  // MAXSYMLINKS
 
 // What of the last component a caller needs.
 enum class LookUpTarget : std::uint8_t {
-  kFile,           // the file itself, which must exist
-  kParent,         // the directory and the name in it, whether or not something has that name
+  kFile,  // the file itself, which must exist
+  kParent,  // the directory and the name in it, whether or not something has that name
   kParentAndFile,  // both; the file may be missing
 };
 
 struct LookUpFlags {
   LookUpTarget target = LookUpTarget::kFile;
   bool follow_last = true;  // a symbolic link as last component is followed
-  unsigned resolve = 0;     // RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV of the guest's own openat2
+  unsigned resolve = 0;  // RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV of the guest's own openat2
 };
 
 // Where a path leads. Exactly one of these holds: a host file (descriptor), a virtual one (virtual_node), an open file of the
 // process (open_file, through /proc/self/fd), or nothing yet (only with kParent and kParentAndFile).
 struct Place {
   std::shared_ptr<const Mount> mount;
-  HostDescriptor descriptor;                // O_PATH on the file
+  HostDescriptor descriptor;  // O_PATH on the file
   std::optional<VirtualNode> virtual_node;
   std::shared_ptr<OpenFile> open_file;
-  mode_t mode = 0;                          // st_mode where one of the three is set
-  struct statx host_status {};              // of the host file, as it was found
+  mode_t mode = 0;  // st_mode where one of the three is set
+  struct statx host_status{};  // of the host file, as it was found
 
-  HostDescriptor parent;                    // O_PATH on the directory; none where that is virtual
-  std::string name;                         // empty: the path ends in ".", ".." or "/"
-  bool must_be_directory = false;           // the path ends in a slash
+  HostDescriptor parent;  // O_PATH on the directory; none where that is virtual
+  std::string name;  // empty: the path ends in ".", ".." or "/"
+  bool must_be_directory = false;  // the path ends in a slash
   bool ends_in_dot_dot = false;
   bool is_mount_point = false;
 
-  std::string guest_path;                   // absolute, links resolved
+  std::string guest_path;  // absolute, links resolved
 
   bool exists() const { return descriptor || virtual_node || open_file; }
 };
 
 // Follows `path` from `start` (or from "/"). Without a process only host files and static virtual ones exist. Errors are
 // −errno: −ENOENT (also for an empty path), −ENOTDIR, −ELOOP, −ENAMETOOLONG, −EACCES, …
-std::expected<Place, std::int64_t> look_up(const FileSystem& file_system, LinuxProcess* process, const HeldDirectory& start,
-                                           std::string_view path, const LookUpFlags& flags = {});
+std::expected<Place, std::int64_t> look_up(const FileSystem& file_system, LinuxProcess* process,
+                                           const HeldDirectory& start, std::string_view path,
+                                           const LookUpFlags& flags = {});
 
 // Where a held directory is now: the kernel follows renames, so its name may have changed since. Errors: −ENOENT where it was
 // deleted or moved out of its mount.

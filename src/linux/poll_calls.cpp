@@ -50,7 +50,9 @@ class Waiter {
   // 0, or the restart result.
   std::int64_t wait(std::optional<std::uint64_t> deadline_ns) {
     if (ready_at_once_) deadline_ns = 0;
-    return wait_for(process_, host_, deadline_ns) == WaitOutcome::kInterrupted && !ready_at_once_ ? kRestartUnlessHandled : 0;
+    return wait_for(process_, host_, deadline_ns) == WaitOutcome::kInterrupted && !ready_at_once_
+               ? kRestartUnlessHandled
+               : 0;
   }
 
   short returned(std::size_t index) const { return static_cast<short>(entries_[index].ready | host_[index].revents); }
@@ -67,7 +69,8 @@ class Waiter {
 };
 
 // A timeout argument: a null pointer means for ever. Errors: −EFAULT, −EINVAL.
-std::expected<std::optional<std::uint64_t>, std::int64_t> deadline_argument(LinuxProcess& process, std::uint64_t address) {
+std::expected<std::optional<std::uint64_t>, std::int64_t> deadline_argument(LinuxProcess& process,
+                                                                            std::uint64_t address) {
   if (address == 0) return std::nullopt;
   const auto timeout = process.memory().read_value<timespec>(address);
   if (!timeout) return std::unexpected(-EFAULT);
@@ -80,7 +83,8 @@ std::expected<std::optional<std::uint64_t>, std::int64_t> deadline_argument(Linu
 }
 
 // Waits with `mask` for a signal mask. Where a signal ended the wait, its delivery brings the old mask back.
-std::int64_t wait_with_mask(LinuxProcess& process, Waiter& waiter, std::optional<std::uint64_t> deadline_ns, std::optional<SignalMask> mask) {
+std::int64_t wait_with_mask(LinuxProcess& process, Waiter& waiter, std::optional<std::uint64_t> deadline_ns,
+                            std::optional<SignalMask> mask) {
   if (mask) process.signals.replace_mask(*mask);
   const std::int64_t result = waiter.wait(deadline_ns);
   if (mask && result == 0) process.signals.restore_mask();
@@ -88,7 +92,8 @@ std::int64_t wait_with_mask(LinuxProcess& process, Waiter& waiter, std::optional
 }
 
 // Errors: −EFAULT, −EINVAL.
-std::expected<std::optional<SignalMask>, std::int64_t> mask_argument(LinuxProcess& process, std::uint64_t address, std::uint64_t size) {
+std::expected<std::optional<SignalMask>, std::int64_t> mask_argument(LinuxProcess& process, std::uint64_t address,
+                                                                     std::uint64_t size) {
   if (address == 0) return std::nullopt;
   if (size != kSignalSetSize) return std::unexpected(-EINVAL);
   const auto mask = process.memory().read_value<SignalMask>(address);
@@ -109,7 +114,9 @@ constexpr std::array<SetRule, 3> kSetRules = {{
 }};
 
 using BitSet = std::vector<std::uint64_t>;
-bool has_bit(const BitSet& set, std::uint32_t bit) { return (set[bit / kBitsPerWord] >> (bit % kBitsPerWord) & 1) != 0; }
+bool has_bit(const BitSet& set, std::uint32_t bit) {
+  return (set[bit / kBitsPerWord] >> (bit % kBitsPerWord) & 1) != 0;
+}
 
 }  // namespace
 

@@ -75,7 +75,8 @@ std::int64_t status_of(LinuxProcess& process, const Place& place, struct statx& 
 }
 
 // A (descriptor, path, flags) triple.
-std::int64_t status_argument(LinuxProcess& process, std::int32_t descriptor, std::uint64_t path, std::uint32_t flags, struct statx& status) {
+std::int64_t status_argument(LinuxProcess& process, std::int32_t descriptor, std::uint64_t path, std::uint32_t flags,
+                             struct statx& status) {
   LookUpFlags look_up_flags;
   look_up_flags.follow_last = (flags & AT_SYMLINK_NOFOLLOW) == 0;
   const auto place = place_argument(process, descriptor, path, look_up_flags, (flags & AT_EMPTY_PATH) != 0);
@@ -89,7 +90,8 @@ std::int64_t check_access(LinuxProcess& process, const CallArguments& arguments,
   if ((flags & ~static_cast<std::uint32_t>(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return -EINVAL;
   LookUpFlags look_up_flags;
   look_up_flags.follow_last = (flags & AT_SYMLINK_NOFOLLOW) == 0;
-  const auto place = place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0);
+  const auto place =
+      place_argument(process, arguments.signed32(0), arguments[1], look_up_flags, (flags & AT_EMPTY_PATH) != 0);
   if (!place) return place.error();
   const int named = named_descriptor(*place);
   if (named < 0) {
@@ -133,15 +135,20 @@ std::int64_t sys_newfstatat(LinuxProcess& process, const CallArguments& argument
   const std::uint32_t flags = arguments.unsigned32(3);
   if ((flags & ~kStatFlags) != 0) return -EINVAL;
   struct statx status{};
-  if (const std::int64_t result = status_argument(process, arguments.signed32(0), arguments[1], flags, status); result < 0) return result;
+  if (const std::int64_t result = status_argument(process, arguments.signed32(0), arguments[1], flags, status);
+      result < 0)
+    return result;
   return write_stat(process, arguments[2], status);
 }
 
 std::int64_t sys_statx(LinuxProcess& process, const CallArguments& arguments) {
   const std::uint32_t flags = arguments.unsigned32(2), mask = arguments.unsigned32(3);
-  if ((flags & ~(kStatFlags | kStatxSync)) != 0 || (flags & kStatxSync) == kStatxSync || (mask & STATX__RESERVED) != 0) return -EINVAL;
+  if ((flags & ~(kStatFlags | kStatxSync)) != 0 || (flags & kStatxSync) == kStatxSync || (mask & STATX__RESERVED) != 0)
+    return -EINVAL;
   struct statx status{};
-  if (const std::int64_t result = status_argument(process, arguments.signed32(0), arguments[1], flags, status); result < 0) return result;
+  if (const std::int64_t result = status_argument(process, arguments.signed32(0), arguments[1], flags, status);
+      result < 0)
+    return result;
   return process.memory().write_value(arguments[4], status) ? 0 : -EFAULT;
 }
 
@@ -155,7 +162,9 @@ std::int64_t sys_fstatfs(LinuxProcess& process, const CallArguments& arguments) 
   return place ? write_statfs(process, *place, arguments[1]) : place.error();
 }
 
-std::int64_t sys_faccessat(LinuxProcess& process, const CallArguments& arguments) { return check_access(process, arguments, 0); }
+std::int64_t sys_faccessat(LinuxProcess& process, const CallArguments& arguments) {
+  return check_access(process, arguments, 0);
+}
 
 std::int64_t sys_faccessat2(LinuxProcess& process, const CallArguments& arguments) {
   return check_access(process, arguments, arguments.unsigned32(3));

@@ -69,7 +69,8 @@ std::int64_t sys_fallocate(LinuxProcess& process, const CallArguments& arguments
   if (arguments.signed64(2) < 0 || arguments.signed64(3) <= 0) return -EINVAL;
   if (__builtin_add_overflow(arguments[2], arguments[3], &end)) return -EFBIG;
   if (const std::int64_t result = file->reserve(process, end); result < 0) return result;
-  return guest_result(::fallocate(file->host_descriptor(), arguments.signed32(1), arguments.signed64(2), arguments.signed64(3)));
+  return guest_result(
+      ::fallocate(file->host_descriptor(), arguments.signed32(1), arguments.signed64(2), arguments.signed64(3)));
 }
 
 std::int64_t sys_fsync(LinuxProcess& process, const CallArguments& arguments) {
@@ -101,12 +102,14 @@ std::int64_t sys_sync_file_range(LinuxProcess& process, const CallArguments& arg
 }
 
 std::int64_t sys_fadvise64(LinuxProcess& process, const CallArguments& arguments) {
-  return on_host_file(process, arguments,
-                      [&](int descriptor) { return advise(descriptor, arguments[1], arguments[2], arguments.signed32(3)); });
+  return on_host_file(process, arguments, [&](int descriptor) {
+    return advise(descriptor, arguments[1], arguments[2], arguments.signed32(3));
+  });
 }
 
 std::int64_t sys_readahead(LinuxProcess& process, const CallArguments& arguments) {
-  return on_host_file(process, arguments, [&](int descriptor) { return ::readahead(descriptor, arguments.signed64(1), arguments[2]); });
+  return on_host_file(process, arguments,
+                      [&](int descriptor) { return ::readahead(descriptor, arguments.signed64(1), arguments[2]); });
 }
 
 // (out, in, *offset, count). The input is read at an explicit offset, so that what could not be written is not lost.
@@ -170,12 +173,14 @@ std::int64_t sys_copy_file_range(LinuxProcess& process, const CallArguments& arg
   const std::uint64_t length = std::min(arguments[4], kMaximumHostCopy);
   const std::int64_t out_start = pointers[1] != nullptr ? offsets[1] : out->seek(process, 0, SEEK_CUR);
   if (out_start < 0 || offsets[0] < 0) return -EINVAL;
-  if (const std::int64_t result = out->reserve(process, static_cast<std::uint64_t>(out_start) + length); result < 0) return result;
-  const std::int64_t copied = guest_result(::copy_file_range(in->host_descriptor(), pointers[0], out->host_descriptor(), pointers[1],
-                                                             length, 0));
+  if (const std::int64_t result = out->reserve(process, static_cast<std::uint64_t>(out_start) + length); result < 0)
+    return result;
+  const std::int64_t copied = guest_result(
+      ::copy_file_range(in->host_descriptor(), pointers[0], out->host_descriptor(), pointers[1], length, 0));
   if (copied < 0) return copied;
   for (const unsigned index : {0U, 1U}) {
-    if (pointers[index] != nullptr && !process.memory().write_value(arguments[1 + 2 * index], offsets[index])) return -EFAULT;
+    if (pointers[index] != nullptr && !process.memory().write_value(arguments[1 + 2 * index], offsets[index]))
+      return -EFAULT;
   }
   return copied;
 }

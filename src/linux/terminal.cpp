@@ -31,12 +31,18 @@ struct Request {
 };
 
 constexpr Request kRequests[] = {
-    {TCGETS, Argument::kWritten, sizeof(struct termios)},  {TCSETS, Argument::kRead, sizeof(struct termios)},
-    {TCSETSW, Argument::kRead, sizeof(struct termios)},    {TCSETSF, Argument::kRead, sizeof(struct termios)},
-    {TCGETS2, Argument::kWritten, sizeof(struct termios2)}, {TCSETS2, Argument::kRead, sizeof(struct termios2)},
-    {TCSETSW2, Argument::kRead, sizeof(struct termios2)},  {TCSETSF2, Argument::kRead, sizeof(struct termios2)},
-    {TCFLSH, Argument::kNumber, 0},                        {TIOCGWINSZ, Argument::kWritten, sizeof(WindowSize)},
-    {FIONREAD, Argument::kWritten, sizeof(std::int32_t)},  {TIOCOUTQ, Argument::kWritten, sizeof(std::int32_t)},
+    {TCGETS, Argument::kWritten, sizeof(struct termios)},
+    {TCSETS, Argument::kRead, sizeof(struct termios)},
+    {TCSETSW, Argument::kRead, sizeof(struct termios)},
+    {TCSETSF, Argument::kRead, sizeof(struct termios)},
+    {TCGETS2, Argument::kWritten, sizeof(struct termios2)},
+    {TCSETS2, Argument::kRead, sizeof(struct termios2)},
+    {TCSETSW2, Argument::kRead, sizeof(struct termios2)},
+    {TCSETSF2, Argument::kRead, sizeof(struct termios2)},
+    {TCFLSH, Argument::kNumber, 0},
+    {TIOCGWINSZ, Argument::kWritten, sizeof(WindowSize)},
+    {FIONREAD, Argument::kWritten, sizeof(std::int32_t)},
+    {TIOCOUTQ, Argument::kWritten, sizeof(std::int32_t)},
 };
 
 std::int64_t host_ioctl(int descriptor, std::uint32_t request, std::uint64_t argument) {
@@ -51,7 +57,8 @@ bool is_terminal(int descriptor) {
 
 }  // namespace
 
-std::int64_t terminal_control(LinuxProcess& process, int host_descriptor, std::uint32_t request, std::uint64_t argument) {
+std::int64_t terminal_control(LinuxProcess& process, int host_descriptor, std::uint32_t request,
+                              std::uint64_t argument) {
   // Job control shows guest numbers: the guest's only process group is always in the foreground.
   if (request == TIOCGPGRP || request == TIOCGSID || request == TIOCSPGRP) {
     if (!is_terminal(host_descriptor)) return -ENOTTY;
@@ -69,7 +76,8 @@ std::int64_t terminal_control(LinuxProcess& process, int host_descriptor, std::u
   if (known->argument == Argument::kNumber) return host_ioctl(host_descriptor, request, argument);
 
   std::array<std::uint8_t, sizeof(struct termios2)> bytes{};
-  if (known->argument == Argument::kRead && process.memory().read(argument, bytes.data(), known->size) != known->size) return -EFAULT;
+  if (known->argument == Argument::kRead && process.memory().read(argument, bytes.data(), known->size) != known->size)
+    return -EFAULT;
   const std::int64_t result = host_ioctl(host_descriptor, request, reinterpret_cast<std::uint64_t>(bytes.data()));
   if (result < 0 || known->argument == Argument::kRead) return result;
   return process.memory().write(argument, bytes.data(), known->size) == known->size ? result : -EFAULT;

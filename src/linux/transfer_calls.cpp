@@ -13,7 +13,8 @@ enum class Direction : std::uint8_t { kRead, kWrite };
 
 using Buffers = std::expected<GuestBuffers, std::int64_t>;
 
-std::int64_t move_bytes(LinuxProcess& process, std::int32_t descriptor, Direction direction, Buffers (*buffers)(memory::AddressSpace&, std::uint64_t, std::uint64_t),
+std::int64_t move_bytes(LinuxProcess& process, std::int32_t descriptor, Direction direction,
+                        Buffers (*buffers)(memory::AddressSpace&, std::uint64_t, std::uint64_t),
                         const CallArguments& arguments, std::optional<std::int64_t> offset) {
   const std::shared_ptr<OpenFile> file = process.files.get(descriptor);
   if (!file || (direction == Direction::kRead ? !file->readable() : !file->writable())) return -EBADF;
@@ -25,11 +26,13 @@ std::int64_t move_bytes(LinuxProcess& process, std::int32_t descriptor, Directio
   return direction == Direction::kRead ? file->read(process, *ranges, at) : file->write(process, *ranges, at);
 }
 
-std::int64_t move_range(LinuxProcess& process, const CallArguments& arguments, Direction direction, std::optional<std::int64_t> offset) {
+std::int64_t move_range(LinuxProcess& process, const CallArguments& arguments, Direction direction,
+                        std::optional<std::int64_t> offset) {
   return move_bytes(process, arguments.signed32(0), direction, GuestBuffers::range, arguments, offset);
 }
 
-std::int64_t move_vectors(LinuxProcess& process, const CallArguments& arguments, Direction direction, std::optional<std::int64_t> offset) {
+std::int64_t move_vectors(LinuxProcess& process, const CallArguments& arguments, Direction direction,
+                          std::optional<std::int64_t> offset) {
   return move_bytes(process, arguments.signed32(0), direction, GuestBuffers::vectors, arguments, offset);
 }
 
@@ -43,10 +46,18 @@ std::int64_t move_vectors_flags(LinuxProcess& process, const CallArguments& argu
 
 }  // namespace
 
-std::int64_t sys_read(LinuxProcess& process, const CallArguments& arguments) { return move_range(process, arguments, Direction::kRead, std::nullopt); }
-std::int64_t sys_write(LinuxProcess& process, const CallArguments& arguments) { return move_range(process, arguments, Direction::kWrite, std::nullopt); }
-std::int64_t sys_readv(LinuxProcess& process, const CallArguments& arguments) { return move_vectors(process, arguments, Direction::kRead, std::nullopt); }
-std::int64_t sys_writev(LinuxProcess& process, const CallArguments& arguments) { return move_vectors(process, arguments, Direction::kWrite, std::nullopt); }
+std::int64_t sys_read(LinuxProcess& process, const CallArguments& arguments) {
+  return move_range(process, arguments, Direction::kRead, std::nullopt);
+}
+std::int64_t sys_write(LinuxProcess& process, const CallArguments& arguments) {
+  return move_range(process, arguments, Direction::kWrite, std::nullopt);
+}
+std::int64_t sys_readv(LinuxProcess& process, const CallArguments& arguments) {
+  return move_vectors(process, arguments, Direction::kRead, std::nullopt);
+}
+std::int64_t sys_writev(LinuxProcess& process, const CallArguments& arguments) {
+  return move_vectors(process, arguments, Direction::kWrite, std::nullopt);
+}
 
 std::int64_t sys_pread64(LinuxProcess& process, const CallArguments& arguments) {
   return move_range(process, arguments, Direction::kRead, arguments.signed64(3));
@@ -65,8 +76,12 @@ std::int64_t sys_pwritev(LinuxProcess& process, const CallArguments& arguments) 
   return move_vectors(process, arguments, Direction::kWrite, arguments.signed64(3));
 }
 
-std::int64_t sys_preadv2(LinuxProcess& process, const CallArguments& arguments) { return move_vectors_flags(process, arguments, Direction::kRead); }
-std::int64_t sys_pwritev2(LinuxProcess& process, const CallArguments& arguments) { return move_vectors_flags(process, arguments, Direction::kWrite); }
+std::int64_t sys_preadv2(LinuxProcess& process, const CallArguments& arguments) {
+  return move_vectors_flags(process, arguments, Direction::kRead);
+}
+std::int64_t sys_pwritev2(LinuxProcess& process, const CallArguments& arguments) {
+  return move_vectors_flags(process, arguments, Direction::kWrite);
+}
 
 std::int64_t sys_lseek(LinuxProcess& process, const CallArguments& arguments) {
   const std::shared_ptr<OpenFile> file = process.files.get(arguments.signed32(0));

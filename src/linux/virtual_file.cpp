@@ -49,8 +49,12 @@ std::int64_t read_zeroes(LinuxProcess& process, GuestBuffers& to) {
 
 }  // namespace
 
-TextFile::TextFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node, std::string bytes, MemoryCharge charge)
-    : OpenFile(status_flags, std::move(guest_path)), node_(std::move(node)), bytes_(std::move(bytes)), charge_(std::move(charge)) {}
+TextFile::TextFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node, std::string bytes,
+                   MemoryCharge charge)
+    : OpenFile(status_flags, std::move(guest_path)),
+      node_(std::move(node)),
+      bytes_(std::move(bytes)),
+      charge_(std::move(charge)) {}
 
 std::int64_t TextFile::read(LinuxProcess&, GuestBuffers& to, std::optional<std::uint64_t> offset) {
   const std::uint64_t at = std::min<std::uint64_t>(offset.value_or(position_), bytes_.size());
@@ -65,7 +69,8 @@ std::int64_t TextFile::seek(LinuxProcess&, std::int64_t offset, int whence) {
   if (whence == SEEK_CUR) base = static_cast<std::int64_t>(position_);
   if (whence == SEEK_END) base = static_cast<std::int64_t>(bytes_.size());
   std::int64_t target = 0;
-  if (whence < SEEK_SET || whence > SEEK_END || __builtin_add_overflow(base, offset, &target) || target < 0) return -EINVAL;
+  if (whence < SEEK_SET || whence > SEEK_END || __builtin_add_overflow(base, offset, &target) || target < 0)
+    return -EINVAL;
   position_ = static_cast<std::uint64_t>(target);
   return target;
 }

@@ -13,7 +13,8 @@ namespace caisson::linux_personality {
 // Bytes made when the file was opened.
 class TextFile final : public OpenFile {
  public:
-  TextFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node, std::string bytes, MemoryCharge charge);
+  TextFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node, std::string bytes,
+           MemoryCharge charge);
 
   std::int64_t read(LinuxProcess& process, GuestBuffers& to, std::optional<std::uint64_t> offset) override;
   std::int64_t seek(LinuxProcess& process, std::int64_t offset, int whence) override;

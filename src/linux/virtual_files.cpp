@@ -41,7 +41,6 @@ constexpr std::string_view kGroup = "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n
 constexpr std::string_view kNameServiceSwitch = "passwd: files\ngroup: files\nshadow: files\nhosts: files\n";
 constexpr std::string_view kFileSystems = "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\n";
 
-
 // In the order in which directories list them.
 constexpr Row kRows[] = {
     {"/", kDirectory},
@@ -121,12 +120,17 @@ constexpr std::string_view kDescriptorDirectory = "/proc/self/fd";
 
 // Inode numbers: a row's place in the table; then what is made per process.
 constexpr std::uint64_t kFirstInode = 1;
-constexpr std::uint64_t kProcessInode = 0x1000, kTaskInode = 0x1001, kSyntheticInode = 0x2000, kDescriptorInode = 0x10000;
+constexpr std::uint64_t kProcessInode = 0x1000, kTaskInode = 0x1001, kSyntheticInode = 0x2000,
+                        kDescriptorInode = 0x10000;
 
 // A path as the table spells it.
 struct TablePath {
   std::string path;
-  enum Kind : std::uint8_t { kRow, kProcess, kTask } kind = kRow;  // kProcess: /proc/<pid>; kTask: /proc/<pid>/task/<tid>
+  enum Kind : std::uint8_t {
+    kRow,
+    kProcess,
+    kTask
+  } kind = kRow;  // kProcess: /proc/<pid>; kTask: /proc/<pid>/task/<tid>
 };
 
 // Takes "/<number>" off the front of `path`.
@@ -142,8 +146,10 @@ std::optional<TablePath> table_path(LinuxProcess* process, std::string_view path
   std::string_view rest = path;
   if (!rest.starts_with("/proc/")) return TablePath{std::string(path)};
   rest.remove_prefix(5);
-  if (rest == "/self" || rest == "/thread-self") return process ? std::optional(TablePath{std::string(path)}) : std::nullopt;
-  if (path_is_within(rest, "/self") || path_is_within(rest, "/thread-self")) return std::nullopt;  // links: followed before
+  if (rest == "/self" || rest == "/thread-self")
+    return process ? std::optional(TablePath{std::string(path)}) : std::nullopt;
+  if (path_is_within(rest, "/self") || path_is_within(rest, "/thread-self"))
+    return std::nullopt;  // links: followed before
   if (rest[1] < '0' || rest[1] > '9') return TablePath{std::string(path)};
   if (process == nullptr || !take_number(rest, process->ids.process)) return std::nullopt;
   if (rest.empty()) return TablePath{std::string(kProcessDirectory), TablePath::kProcess};
@@ -197,7 +203,8 @@ std::optional<VirtualNode> find_virtual(LinuxProcess* process, std::string_view 
   if (!key) return std::nullopt;
   if (key->kind == TablePath::kProcess) return directory_node(kProcessInode);
   if (key->kind == TablePath::kTask) return directory_node(kTaskInode);
-  if (process != nullptr && key->path.starts_with(kDescriptorDirectory) && key->path.size() > kDescriptorDirectory.size() + 1) {
+  if (process != nullptr && key->path.starts_with(kDescriptorDirectory) &&
+      key->path.size() > kDescriptorDirectory.size() + 1) {
     return descriptor_node(*process, std::string_view(key->path).substr(kDescriptorDirectory.size() + 1));
   }
   const auto* row = std::ranges::find(kRows, key->path, &Row::path);

@@ -25,13 +25,13 @@ enum class DeviceKind : std::uint8_t { kNone, kNull, kZero, kFull, kRandom, kTer
 using VirtualContent = std::string (*)(LinuxProcess& process);
 
 struct VirtualNode {
-  mode_t mode = 0;                    // type and permissions
-  VirtualContent content = nullptr;   // regular files and symbolic links that need a process
-  std::string text;                   // else: the bytes
+  mode_t mode = 0;  // type and permissions
+  VirtualContent content = nullptr;  // regular files and symbolic links that need a process
+  std::string text;  // else: the bytes
   DeviceKind device = DeviceKind::kNone;
-  std::uint64_t device_number = 0;    // st_rdev
+  std::uint64_t device_number = 0;  // st_rdev
   std::uint64_t inode = 0;
-  std::int32_t descriptor = -1;       // /proc/self/fd/N
+  std::int32_t descriptor = -1;  // /proc/self/fd/N
 };
 
 struct DirectoryEntry {

@@ -349,7 +349,8 @@ TEST_F(Descriptors, RecordLocksBelongToTheProcess) {
   LinuxOptions options;
   options.root = root_.path();
   TestProcess other(options);
-  const std::int64_t one = guest().open("/file", O_RDWR), two = guest().open("/file", O_RDWR), theirs = other.open("/file", O_RDWR);
+  const std::int64_t one = guest().open("/file", O_RDWR), two = guest().open("/file", O_RDWR),
+                     theirs = other.open("/file", O_RDWR);
   const struct flock write{F_WRLCK, SEEK_SET, 0, 10, 0}, read{F_RDLCK, SEEK_SET, 0, 10, 0};
   EXPECT_EQ(guest().call(sys_fcntl, one, F_SETLK, guest().value(write)), 0);
   EXPECT_EQ(guest().call(sys_fcntl, two, F_SETLK, guest().value(read)), 0);  // converts it

@@ -62,7 +62,8 @@ TEST_F(FileCalls, BadPointersAreFaults) {
   const std::int64_t text_file = guest().open("/proc/version");
   const std::int64_t zeroes = guest().open("/dev/zero", O_RDWR);
   const std::int64_t random = guest().open("/dev/urandom");
-  const std::uint64_t path = guest().text("/file"), attribute = guest().text("user.test"), buffer = guest().reserve(4096);
+  const std::uint64_t path = guest().text("/file"), attribute = guest().text("user.test"),
+                      buffer = guest().reserve(4096);
   const std::uint64_t new_path = guest().text("/never");
   struct Case {
     const char* name;
@@ -136,20 +137,22 @@ TEST_F(FileCalls, BadPointersAreFaults) {
         {"pselect6 set", sys_pselect6, {8, bad == 0 ? kBad : bad, 0, 0, 0, 0}},
     };
     if (bad != 0) {  // a null pointer means something here
-      cases.insert(cases.end(), {{"sendfile", sys_sendfile, {descriptor(other), descriptor(file), bad, 4}},
-                                 {"copy_file_range in", sys_copy_file_range, {descriptor(file), bad, descriptor(other), 0, 4, 0}},
-                                 {"copy_file_range out", sys_copy_file_range, {descriptor(file), 0, descriptor(other), bad, 4, 0}},
-                                 {"utimensat path", sys_utimensat, {here, bad, 0, 0}},
-                                 {"utimensat times", sys_utimensat, {here, path, bad, 0}},
-                                 {"ppoll timeout", sys_ppoll, {buffer, 0, bad, 0, 0}},
-                                 {"ppoll mask", sys_ppoll, {buffer, 0, 0, bad, 8}},
-                                 {"pselect6 timeout", sys_pselect6, {0, 0, 0, 0, bad, 0}},
-                                 {"pselect6 mask", sys_pselect6, {0, 0, 0, 0, 0, bad}}});
+      cases.insert(cases.end(),
+                   {{"sendfile", sys_sendfile, {descriptor(other), descriptor(file), bad, 4}},
+                    {"copy_file_range in", sys_copy_file_range, {descriptor(file), bad, descriptor(other), 0, 4, 0}},
+                    {"copy_file_range out", sys_copy_file_range, {descriptor(file), 0, descriptor(other), bad, 4, 0}},
+                    {"utimensat path", sys_utimensat, {here, bad, 0, 0}},
+                    {"utimensat times", sys_utimensat, {here, path, bad, 0}},
+                    {"ppoll timeout", sys_ppoll, {buffer, 0, bad, 0, 0}},
+                    {"ppoll mask", sys_ppoll, {buffer, 0, 0, bad, 8}},
+                    {"pselect6 timeout", sys_pselect6, {0, 0, 0, 0, bad, 0}},
+                    {"pselect6 mask", sys_pselect6, {0, 0, 0, 0, 0, bad}}});
     }
     for (const Case& bad_case : cases) {
       CallArguments arguments;
       std::ranges::copy(bad_case.arguments, arguments.a);
-      EXPECT_EQ(bad_case.call(guest().process(), arguments), -EFAULT) << bad_case.name << " with pointer " << std::hex << bad;
+      EXPECT_EQ(bad_case.call(guest().process(), arguments), -EFAULT)
+          << bad_case.name << " with pointer " << std::hex << bad;
     }
   }
   EXPECT_EQ(root_.text("file"), "0123456789");
@@ -237,8 +240,10 @@ TEST_F(FileCalls, OpenFlags) {
   EXPECT_EQ(root_.text("file"), "0123456789AB");
   guest().open("/file", O_WRONLY | O_TRUNC);
   EXPECT_EQ(root_.text("file"), "");
-  const std::array<std::uint64_t, 3> how = {O_RDONLY, 0, 4}, unknown = {O_RDONLY, 0, 64}, with_mode = {O_RDONLY, 0644, 0};
-  EXPECT_EQ(guest().call(sys_openat2, AT_FDCWD, guest().text("/link"), guest().value(how), 24), -ELOOP);  // RESOLVE_NO_SYMLINKS
+  const std::array<std::uint64_t, 3> how = {O_RDONLY, 0, 4}, unknown = {O_RDONLY, 0, 64},
+                                     with_mode = {O_RDONLY, 0644, 0};
+  EXPECT_EQ(guest().call(sys_openat2, AT_FDCWD, guest().text("/link"), guest().value(how), 24),
+            -ELOOP);  // RESOLVE_NO_SYMLINKS
   EXPECT_GE(guest().call(sys_openat2, AT_FDCWD, guest().text("/file"), guest().value(how), 24), 0);
   EXPECT_EQ(guest().call(sys_openat2, AT_FDCWD, guest().text("/file"), guest().value(unknown), 24), -EINVAL);
   EXPECT_EQ(guest().call(sys_openat2, AT_FDCWD, guest().text("/file"), guest().value(with_mode), 24), -EINVAL);
@@ -251,7 +256,9 @@ TEST_F(FileCalls, TemporaryFilesGetANameByLinking) {
   ASSERT_GE(file, 0);
   EXPECT_EQ(guest().write(file, "made"), 4);
   const std::string link = "/proc/self/fd/" + std::to_string(file);
-  EXPECT_EQ(guest().call(sys_linkat, AT_FDCWD, guest().text(link), AT_FDCWD, guest().text("/directory/named"), AT_SYMLINK_FOLLOW), 0);
+  EXPECT_EQ(guest().call(sys_linkat, AT_FDCWD, guest().text(link), AT_FDCWD, guest().text("/directory/named"),
+                         AT_SYMLINK_FOLLOW),
+            0);
   EXPECT_EQ(root_.text("directory/named"), "made");
 }
 
@@ -336,7 +343,9 @@ TEST_F(FileCalls, StatShowsWhatTheHostHas) {
 
 TEST_F(FileCalls, AccessAsksForThePermissions) {
   ::chmod(root_.path("file").c_str(), 0644);
-  const auto access = [&](std::string_view path, int mode) { return guest().call(sys_faccessat, AT_FDCWD, guest().text(path), mode); };
+  const auto access = [&](std::string_view path, int mode) {
+    return guest().call(sys_faccessat, AT_FDCWD, guest().text(path), mode);
+  };
   EXPECT_EQ(access("/file", F_OK), 0);
   EXPECT_EQ(access("/file", R_OK), 0);
   EXPECT_EQ(access("/file", X_OK), -EACCES);
@@ -446,8 +455,10 @@ TEST_F(FileCalls, CopiesFromFileToFile) {
 }
 
 TEST_F(FileCalls, ExtendedAttributesOfTheUserNamespaceOnly) {
-  if (::setxattr(root_.path("file").c_str(), "user.probe", "x", 1, 0) != 0) GTEST_SKIP() << "the temporary directory's file system has no user.* attributes";
-  const std::uint64_t path = guest().text("/file"), name = guest().text("user.name"), value = guest().text("value"), buffer = guest().reserve(256);
+  if (::setxattr(root_.path("file").c_str(), "user.probe", "x", 1, 0) != 0)
+    GTEST_SKIP() << "the temporary directory's file system has no user.* attributes";
+  const std::uint64_t path = guest().text("/file"), name = guest().text("user.name"), value = guest().text("value"),
+                      buffer = guest().reserve(256);
   EXPECT_EQ(guest().call(sys_setxattr, path, name, value, 5, 0), 0);
   EXPECT_EQ(guest().call(sys_setxattr, path, name, value, 5, XATTR_CREATE), -EEXIST);
   EXPECT_EQ(guest().call(sys_getxattr, path, name, buffer, 256), 5);
@@ -475,8 +486,10 @@ TEST_F(FileCalls, MemoryFilesHaveNoName) {
   MappableFile mappable;
   EXPECT_EQ(guest().process().files.mappable(static_cast<std::int32_t>(file), &mappable), 0);
   EXPECT_TRUE(mappable.writable);
-  EXPECT_EQ(guest().process().files.mappable(static_cast<std::int32_t>(guest().open("/proc/version")), &mappable), -ENODEV);
-  EXPECT_EQ(guest().process().files.mappable(static_cast<std::int32_t>(guest().open("/file", O_WRONLY)), &mappable), -EACCES);
+  EXPECT_EQ(guest().process().files.mappable(static_cast<std::int32_t>(guest().open("/proc/version")), &mappable),
+            -ENODEV);
+  EXPECT_EQ(guest().process().files.mappable(static_cast<std::int32_t>(guest().open("/file", O_WRONLY)), &mappable),
+            -EACCES);
   EXPECT_EQ(guest().process().files.mappable(77, &mappable), -EBADF);
   EXPECT_EQ(guest().call(sys_memfd_create, guest().text(std::string(250, 'n')), 0), -EINVAL);
   EXPECT_EQ(guest().call(sys_memfd_create, guest().text("x"), 4), -EINVAL);
@@ -487,7 +500,8 @@ TEST(FileMemory, IsBounded) {
   constexpr std::uint64_t kLimit = 16 << 20;
   TemporaryDirectory root;
   root.directory("many");
-  for (int number = 0; number < 2000; ++number) root.write("many/" + std::string(100, 'n') + std::to_string(number), "");
+  for (int number = 0; number < 2000; ++number)
+    root.write("many/" + std::string(100, 'n') + std::to_string(number), "");
   LinuxOptions options;
   options.root = root.path();
   InstanceOptions small;
@@ -523,7 +537,8 @@ TEST(FileMemory, IsBounded) {
 
 TEST_F(FileCalls, DevicesBehave) {
   const std::uint64_t buffer = guest().text("garbage");
-  const std::int64_t null = guest().open("/dev/null", O_RDWR), zero = guest().open("/dev/zero", O_RDWR), full = guest().open("/dev/full", O_RDWR);
+  const std::int64_t null = guest().open("/dev/null", O_RDWR), zero = guest().open("/dev/zero", O_RDWR),
+                     full = guest().open("/dev/full", O_RDWR);
   EXPECT_EQ(guest().read(null), "");
   EXPECT_EQ(guest().call(sys_write, null, buffer, 7), 7);
   EXPECT_EQ(guest().call(sys_read, zero, buffer, 4), 4);
@@ -577,7 +592,9 @@ TEST_F(FileCalls, ProcShowsTheGuestOnly) {
       guest().reset();
       const std::string path = directory + "/" + name;
       const RiscvStat status = stat(path, AT_SYMLINK_NOFOLLOW);
-      const std::string text = S_ISLNK(status.st_mode) ? guest().link_text(path) : S_ISREG(status.st_mode) ? guest().contents(path) : "";
+      const std::string text = S_ISLNK(status.st_mode)   ? guest().link_text(path)
+                               : S_ISREG(status.st_mode) ? guest().contents(path)
+                                                         : "";
       EXPECT_EQ(text.find(root_.path()), std::string::npos) << path;
       EXPECT_FALSE(text.starts_with("error ")) << path << ": " << text;
       if (S_ISDIR(status.st_mode) && directory.starts_with("/proc/sys")) directories.push_back(path);
