@@ -7,7 +7,7 @@
 namespace {
 
 constexpr long kRead = 63, kWrite = 64, kExitGroup = 94, kClockGettime = 113;
-constexpr long kMonotonic = 1;
+constexpr long kThreadTime = 3;  // CLOCK_THREAD_CPUTIME_ID
 
 long system_call(long number, long first, long second, long third) {
   register long a7 __asm__("a7") = number;
@@ -22,7 +22,7 @@ std::uint64_t monotonic_ns() {
   struct {
     std::int64_t seconds, nanoseconds;
   } time = {};
-  system_call(kClockGettime, kMonotonic, reinterpret_cast<long>(&time), 0);
+  system_call(kClockGettime, kThreadTime, reinterpret_cast<long>(&time), 0);
   return static_cast<std::uint64_t>(time.seconds) * 1'000'000'000 + static_cast<std::uint64_t>(time.nanoseconds);
 }
 
