@@ -49,11 +49,11 @@ int main(void) {
   struct sigaction action = {0};
   action.sa_handler = nothing;
   sigaction(SIGALRM, &action, NULL);
-  struct itimerval timer = {{0, 0}, {0, 5000}};
+  // Again and again: the first may come before the wait that it is meant to interrupt.
+  struct itimerval timer = {{0, 10000}, {0, 10000}};
   setitimer(ITIMER_REAL, &timer, NULL);
   SHOW(futex(&word, FUTEX_WAIT, 5, NULL, NULL, 0));
   struct timespec long_time = {100, 0};
-  setitimer(ITIMER_REAL, &timer, NULL);
   SHOW(futex(&word, FUTEX_WAIT, 5, &long_time, NULL, 0));
   return 0;
 }
