@@ -1,6 +1,8 @@
 // The caisson program: finds the verb and hands it the rest of the command line.
+#include <fcntl.h>
 #include <fmt/core.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string_view>
@@ -53,9 +55,18 @@ int dispatch(const Arguments& words) {
   return caisson::cli::kOwnErrorStatus;
 }
 
+// A standard stream that is closed would lend its number to the next file that is opened, and a guest would get that.
+void open_standard_streams() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) < 0) ::open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a guest's file that outgrows this process's limit is the guest's error (EFBIG)
   try {
     return dispatch(Arguments(argv + (argc > 0 ? 1 : 0), argv + argc));
   } catch (const std::exception& error) {
