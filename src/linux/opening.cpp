@@ -61,6 +61,10 @@ class Opening {
   Opened directory(Place&& place);
   Opened fifo(Place&& place);
   Opened terminal();
+  // A virtual file in a directory of the host stands in for one that is missing: creating it makes the real one.
+  bool gives_way(const Place& place) const {
+    return place.virtual_node && place.parent && S_ISREG(place.mode) && (flags_ & O_CREAT) != 0 && wants_write(flags_);
+  }
   std::uint32_t new_mode() const { return request_.mode & ~process_.umask & kSettableMode; }
 
   LinuxProcess& process_;
@@ -215,7 +219,7 @@ Opened Opening::run(const HeldDirectory& start, std::string_view path) {
   for (int attempt = 0;; ++attempt) {
     auto place = look_up(process_.file_system, &process_, start, path, look_up_flags);
     if (!place) return std::unexpected(place.error());
-    if (place->exists()) return existing(std::move(*place));
+    if (place->exists() && !gives_way(*place)) return existing(std::move(*place));
     Opened opened = created(std::move(*place));
     if (opened || opened.error() != -EEXIST || (flags_ & O_EXCL) != 0 || attempt == 16) return opened;
   }

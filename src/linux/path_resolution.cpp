@@ -196,17 +196,22 @@ std::expected<Place, std::int64_t> LookUp::fast_parent(int directory, const std:
 
 std::expected<Redirection, std::int64_t> LookUp::redirect(const std::string& target, std::string_view rest) const {
   if (links_forbidden()) return error(ELOOP);
-  std::string path = target.starts_with('/') ? target : join_path(path_, target);
+  std::string path = target;
   if (!target.starts_with('/')) {
-    // ".." at the front of the text: path_ holds no links, so its last names can be taken off as text.
-    std::string_view text = target;
+    // ".." at the front of the text: path_ holds no links, so its last names can be taken off as text, and what is left may
+    // go the fast way.
     std::string base = path_;
-    while (text == ".." || text.starts_with("../") || text.starts_with("./")) {
-      if (text.starts_with("..")) base = normalize_path(base + "/..");
-      text.remove_prefix(
-          std::min(text.size(), text.find('/') == std::string_view::npos ? text.size() : text.find('/') + 1));
+    std::string_view text = target;
+    while (!text.empty()) {
+      const std::string_view component = text.substr(0, text.find('/'));
+      if (component == "..") {
+        base += "/..";
+      } else if (!component.empty() && component != ".") {
+        break;
+      }
+      text.remove_prefix(std::min(text.size(), component.size() + 1));
     }
-    path = text.empty() ? base : join_path(base, text);
+    path = join_path(normalize_path(base), text);
   }
   if (!rest.empty()) {
     path += '/';
@@ -391,7 +396,7 @@ std::expected<Place, std::int64_t> LookUp::run(const HeldDirectory& start, std::
     if (!current.starts_with('/')) {
       const auto directory = current_guest_path(start);
       if (!directory) return std::unexpected(directory.error());
-      current = *directory + "/" + current;
+      current.insert(0, join_path(*directory, ""));
     }
     auto step = walk(current);
     if (!step) return std::unexpected(step.error());

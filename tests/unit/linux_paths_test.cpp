@@ -82,6 +82,9 @@ TEST_P(Paths, SymbolicLinksAreReadInTheGuestsNames) {
   root_.link("absolute", "/etc/passwd");
   root_.link("climbing", "../../../../../../etc/passwd");
   root_.link("deep/sideways", "../etc/passwd");
+  root_.link("deep/er/winding", ".././/../deep/../etc/passwd");
+  root_.link("deep/er/up", "..");
+  root_.link("deep/er/here", ".");
   root_.link("deep/er/directory", "/deep/../etc");
   root_.link("escape", outside_.path("secret"));
   root_.link("escape_directory", outside_.path());
@@ -90,6 +93,9 @@ TEST_P(Paths, SymbolicLinksAreReadInTheGuestsNames) {
   EXPECT_EQ(guest.contents("/absolute"), "inside");
   EXPECT_EQ(guest.contents("/climbing"), "inside");
   EXPECT_EQ(guest.contents("/deep/sideways"), "inside");
+  EXPECT_EQ(guest.contents("/deep/er/winding"), "inside");
+  EXPECT_EQ(guest.contents("/deep/er/here/up/sideways"), "inside");
+  EXPECT_EQ(guest.contents("/deep/er/up/er/up/../etc/passwd"), "inside");
   EXPECT_EQ(guest.contents("/deep/er/directory/passwd"), "inside");
   EXPECT_EQ(guest.contents("/deep/er/directory/../deep/sideways"), "inside");
   EXPECT_EQ(guest.contents("/escape"), failure(ENOENT));
@@ -406,6 +412,10 @@ TEST(VirtualRoot, ARootsOwnFilesComeFirst) {
   EXPECT_EQ(guest.contents("/etc/passwd"), "its own");
   EXPECT_TRUE(guest.contents("/etc/group").starts_with("root:x:0:"));
   EXPECT_NE(guest.contents("/proc/cpuinfo"), "fake");
+  EXPECT_EQ(guest.open("/etc/hostname", O_WRONLY), -EACCES);
+  EXPECT_GE(guest.open("/etc/hostname", O_WRONLY | O_CREAT, 0644), 0);
+  EXPECT_TRUE(std::filesystem::exists(root.path("etc/hostname")));
+  EXPECT_EQ(guest.contents("/etc/hostname"), "");
   EXPECT_TRUE(std::ranges::count(guest.list("/"), "dev") == 1);
   EXPECT_TRUE(std::ranges::count(guest.list("/etc"), "group") == 1);
 }
