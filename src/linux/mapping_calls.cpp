@@ -231,6 +231,7 @@ std::int64_t sys_mremap(LinuxProcess& process, const CallArguments& arguments) {
   const std::optional<std::uint64_t> old_length = page_up(arguments[1]);
   const std::optional<std::uint64_t> new_length = page_up(arguments[2]);
   if (!old_length || !new_length) return -EINVAL;
+  if (*new_length > memory::kHighestAddress) return -ENOMEM;  // before gas is asked for what can never be granted
   Remap remap{arguments[0], *old_length, *new_length, arguments[3], arguments[4]};
   if (const std::int64_t status = check_remap(remap); status < 0) return status;
   if (!is_within_window(remap.old_address, remap.old_length)) return -EFAULT;
