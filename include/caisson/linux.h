@@ -47,6 +47,9 @@ struct LinuxOptions {
   std::string workdir = "/";
   // The program's path as the guest sees it: AT_EXECFN and /proc/self/exe.
   std::string program;
+  // The most files that the guest can hold open, at most 65 536 (its RLIMIT_NOFILE, which it cannot raise). Each may take a
+  // descriptor of this process.
+  std::uint32_t descriptor_limit = 1024;
   // Host descriptors that become the guest's 0, 1 and 2 (duplicated; the caller keeps its own); -1: closed in the guest.
   int standard_input = 0;
   int standard_output = 1;

@@ -192,7 +192,7 @@ const Record* CodeCache::resolve(riscv::HartState& hart) {
   }
   const auto address = static_cast<std::uint32_t>(pc);
   if (next_record_ + kMaxRunRecords > kRecordCapacity || next_chunk_ + 4 > kChunkCapacity) {
-    flush();
+    release();
     ++stats.flushes;
   }
   if (is_uncached(address)) return resolve_mixed(address);

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <optional>
 
-#include "linux/file_table.h"
 #include "linux/guest_time.h"
 #include "linux/linux_process.h"
 #include "linux/process_calls.h"
@@ -23,9 +22,9 @@ std::int64_t change_limit(LinuxProcess& process, unsigned resource, const Resour
   ResourceLimit& current = process.limits[resource];
   if (limit.current > limit.maximum) return -EINVAL;
   if (limit.maximum > current.maximum && process.credentials.effective_user != 0) return -EPERM;
-  if (resource == RLIMIT_NOFILE && limit.maximum > FileTable::kMaximum) return -EPERM;
-  // Each queued signal is kept by the engine, so not even root may have more of them.
-  if (resource == RLIMIT_SIGPENDING && limit.maximum > current.maximum) return -EPERM;
+  // Open files and queued signals take the engine's own, so not even root may have more of them.
+  const bool is_the_engines = resource == RLIMIT_NOFILE || resource == RLIMIT_SIGPENDING;
+  if (is_the_engines && limit.maximum > current.maximum) return -EPERM;
   current = limit;
   return 0;
 }

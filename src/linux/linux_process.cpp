@@ -1,7 +1,9 @@
 #include "linux/linux_process.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace caisson::linux_personality {
@@ -29,7 +31,10 @@ Result<std::unique_ptr<LinuxProcess>> LinuxProcess::create(runtime::GuestInstanc
   if (!file_system) return std::unexpected(file_system.error());
   Result<FileTable> files = FileTable::create(options);
   if (!files) return std::unexpected(files.error());
-  return std::make_unique<LinuxProcess>(instance, std::move(*file_system), std::move(*files));
+  auto process = std::make_unique<LinuxProcess>(instance, std::move(*file_system), std::move(*files));
+  const std::uint64_t descriptors = std::min(options.descriptor_limit, FileTable::kMaximum);
+  process->limits[RLIMIT_NOFILE] = {descriptors, descriptors};
+  return process;
 }
 
 LinuxProcess::LinuxProcess(runtime::GuestInstance& instance, FileSystem own_file_system, FileTable own_files)

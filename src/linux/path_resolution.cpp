@@ -220,8 +220,12 @@ std::expected<Redirection, std::int64_t> LookUp::redirect(const std::string& tar
   return Redirection{std::move(path)};
 }
 
+// Directories that a walk holds open at a time: each takes a descriptor of this process.
+constexpr std::size_t kDeepestWalk = 256;
+
 // Goes into the directory `name`, or says where the link of that name leads.
 std::expected<std::optional<Redirection>, std::int64_t> LookUp::enter(std::string_view name, std::string_view rest) {
+  if (held_.size() >= kDeepestWalk) return error(ENAMETOOLONG);
   const std::string path = join_path(path_, name);
   const auto push = [&](std::shared_ptr<const Mount> mount, HostDescriptor descriptor) {
     path_ = path;

@@ -2,8 +2,6 @@
 
 #include <sys/resource.h>
 
-#include "linux/file_table.h"
-
 namespace caisson::linux_personality {
 
 // What a Linux distribution gives a fresh process.
@@ -14,7 +12,7 @@ ResourceLimits::ResourceLimits(std::uint64_t stack_size) {
   limits[RLIMIT_STACK] = {stack_size, kNoLimit};
   limits[RLIMIT_CORE] = {0, kNoLimit};
   limits[RLIMIT_NPROC] = {kProcesses, kProcesses};
-  limits[RLIMIT_NOFILE] = {kDescriptors, FileTable::kMaximum};
+  limits[RLIMIT_NOFILE] = {kDescriptors, kDescriptors};
   limits[RLIMIT_MEMLOCK] = {kLockedBytes, kLockedBytes};
   limits[RLIMIT_SIGPENDING] = {kQueuedSignals, kQueuedSignals};
   limits[RLIMIT_MSGQUEUE] = {kMessageQueueBytes, kMessageQueueBytes};
