@@ -1,4 +1,9 @@
 // Floating-point instructions that work on HartState::f: single precision, and what is rare on doubles.
+// The header of glibc 2.36 is C.
+#define _Bool bool
+#include <sys/platform/x86.h>
+#undef _Bool
+
 #include "interp/float_support.h"
 
 namespace caisson::interp {
@@ -291,10 +296,8 @@ constexpr IntegerClassRow kTowardZeroRows[] = {
 
 }  // namespace
 
-bool has_fused_multiply_add() {
-  static const bool has_fma = __builtin_cpu_supports("fma");
-  return has_fma;
-}
+// What the C library found out at its start; asking the processor again is slow in a virtual machine.
+bool has_fused_multiply_add() { return CPU_FEATURE_ACTIVE(FMA); }
 
 bool uses_host_rounding(Op op, std::uint8_t rounding_mode) {
   const riscv::InstructionInfo& row = riscv::info(op);
