@@ -240,7 +240,7 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
   std::uint32_t block_begin = first;
   std::uint32_t instructions = 0;
   CodeReader reader(memory_);
-  std::vector<PendingLink> transfers;
+  transfers_.clear();
   // The instruction before in this block, where it is one record that could be fused with the next.
   std::optional<riscv::Decoded> previous;
   std::uint32_t previous_pc = pc;
@@ -304,7 +304,7 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
       if (is_direct_transfer(decoded, pc)) {
         const std::uint32_t target = pc + static_cast<std::uint32_t>(decoded.imm);
         if (page_of(target) == page) {
-          transfers.push_back(
+          transfers_.push_back(
               {.record = index, .target = target, .decoded = decoded, .previous = may_fuse ? previous : std::nullopt});
         }
       }
@@ -327,7 +327,7 @@ std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
   }
   run_end_ = pc;
   stats.instructions_decoded += instructions;
-  for (const PendingLink& transfer : transfers) {
+  for (const PendingLink& transfer : transfers_) {
     if (const std::uint32_t target = record_at(transfer.target); target != 0) {
       link(transfer, target);
     } else if (pending_.size() < kMaxPending) {

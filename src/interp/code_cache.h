@@ -85,6 +85,7 @@ class CodeCache {
   std::vector<std::uint32_t> free_chunks_;  // offsets in the pool
   std::vector<PendingLink> pending_;  // at most kMaxPending, the oldest give way
   std::size_t next_pending_ = 0;
+  std::vector<PendingLink> transfers_;  // those of the run that is being decoded
   std::unordered_map<std::uint32_t, MixedBlock> mixed_;
   std::uint32_t run_end_ = 0;  // pc behind the last instruction of the last run
 };

@@ -8,7 +8,7 @@
 
 namespace caisson {
 
-std::span<const ExportedFunction> Module::exports() const { return state_->exports; }
+std::span<const ExportedFunction> Module::exports() const { return state_->exports(); }
 std::span<const ImportedFunction> Module::imports() const { return state_->imports; }
 std::span<const std::uint8_t, 32> Module::content_hash() const { return state_->content_hash(); }
 bool Module::has_start() const { return state_->has_start; }
@@ -35,11 +35,27 @@ const base::Sha256& ModuleState::content_hash() const {
   return hash_;
 }
 
+const std::vector<ExportedFunction>& ModuleState::exports() const {
+  std::call_once(exports_once_, [this] {
+    exports_.reserve(elf.functions.size());
+    for (const image::FunctionSymbol& function : elf.functions) {
+      exports_.push_back({function.name, function.address, function.size});
+    }
+    exports_by_name_.resize(exports_.size());
+    std::iota(exports_by_name_.begin(), exports_by_name_.end(), 0U);
+    std::ranges::sort(exports_by_name_, {}, [this](std::uint32_t index) {
+      return std::pair<std::string_view, std::uint32_t>(exports_[index].name, index);
+    });
+  });
+  return exports_;
+}
+
 const ExportedFunction* ModuleState::find_export(std::string_view function) const {
+  const std::vector<ExportedFunction>& all = exports();
   const auto found = std::ranges::lower_bound(
-      exports_by_name, function, {}, [this](std::uint32_t index) -> std::string_view { return exports[index].name; });
-  if (found == exports_by_name.end() || exports[*found].name != function) return nullptr;
-  return &exports[*found];
+      exports_by_name_, function, {}, [&all](std::uint32_t index) -> std::string_view { return all[index].name; });
+  if (found == exports_by_name_.end() || all[*found].name != function) return nullptr;
+  return &all[*found];
 }
 
 Result<std::shared_ptr<const ModuleState>> make_module(std::string name, ProgramBytes bytes) {
@@ -54,19 +70,10 @@ Result<std::shared_ptr<const ModuleState>> make_module(std::string name, Program
   module->bytes = std::move(bytes);
   module->elf = *std::move(elf);
   module->has_start = has_program_entry(module->elf);
-  module->exports.reserve(module->elf.functions.size());
-  for (const image::FunctionSymbol& function : module->elf.functions) {
-    module->exports.push_back({function.name, function.address, function.size});
-  }
   module->imports.reserve(module->elf.imports.size());
   for (const image::ImportNote& import : module->elf.imports) {
     module->imports.push_back({import.name, import.signature, import.number});
   }
-  module->exports_by_name.resize(module->exports.size());
-  std::iota(module->exports_by_name.begin(), module->exports_by_name.end(), 0U);
-  std::ranges::sort(module->exports_by_name, {}, [&module](std::uint32_t index) {
-    return std::pair<std::string_view, std::uint32_t>(module->exports[index].name, index);
-  });
   return module;
 }
 

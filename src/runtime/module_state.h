@@ -20,13 +20,12 @@ struct ModuleState {
   std::string name;
   ProgramBytes bytes;
   image::ElfImage elf;
-  std::vector<ExportedFunction> exports;
   std::vector<ImportedFunction> imports;
-  std::vector<std::uint32_t> exports_by_name;  // indices of exports, sorted
   bool has_start = false;  // see Module::has_start
 
-  // SHA-256 of the bytes. Computed when first asked for: hashing a static C program takes 0.3 ms, and a plain run needs none.
-  const base::Sha256& content_hash() const;
+  // What a plain run does not need is made when first asked for: the hash of a static C program takes 0.3 ms.
+  const base::Sha256& content_hash() const;  // SHA-256 of the bytes
+  const std::vector<ExportedFunction>& exports() const;
 
   // The export of that name, the first of several; nullptr where there is none.
   const ExportedFunction* find_export(std::string_view function) const;
@@ -34,6 +33,9 @@ struct ModuleState {
  private:
   mutable std::once_flag hash_once_;
   mutable base::Sha256 hash_{};
+  mutable std::once_flag exports_once_;
+  mutable std::vector<ExportedFunction> exports_;
+  mutable std::vector<std::uint32_t> exports_by_name_;  // indices of exports_, sorted
 };
 
 // Validates `bytes`. Errors as image::parse_elf, with the name in front of `where`.
