@@ -11,11 +11,13 @@ help: ## show this list
 deps: ## install the Debian packages of deps/apt.txt that are missing
 	@deps/install
 
-build: deps ## release build, leaves build/release/bin/caisson
+build: deps ## release build with its tests, leaves build/release/bin/caisson
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release --parallel $(JOBS)
 
-run: build ## run real programs: C++, busybox, Lua, SQL, Python, each with its gas
+run: deps ## run real programs: C++, busybox, Lua, SQL, Python, each with its gas
+	@cmake --preset release --log-level=WARNING
+	@cmake --build --preset release --parallel $(JOBS) --target caisson
 	@$(DEBIAN_ROOT) || echo 'run: without Debian programs only the C++ program runs'
 	@tools/run-examples
 

@@ -82,7 +82,9 @@ struct InvocationResult {
   std::uint64_t gas_remaining = 0;  // gas left of what the run was given
 
   // True where a call returned or a program ended by itself.
-  bool ok() const { return exit_reason == ExitReason::kHalt || (exit_reason == ExitReason::kHostCall && exit_arg == 0); }
+  bool ok() const {
+    return exit_reason == ExitReason::kHalt || (exit_reason == ExitReason::kHostCall && exit_arg == 0);
+  }
 };
 
 }  // namespace caisson

@@ -52,7 +52,8 @@ std::int64_t DirectoryFile::status(LinuxProcess& process, struct statx& status) 
 std::int64_t DirectoryFile::seek(LinuxProcess&, std::int64_t offset, int whence) {
   const std::int64_t base = whence == SEEK_CUR ? static_cast<std::int64_t>(position_) : 0;
   std::int64_t target = 0;
-  if ((whence != SEEK_SET && whence != SEEK_CUR) || __builtin_add_overflow(base, offset, &target) || target < 0) return -EINVAL;
+  if ((whence != SEEK_SET && whence != SEEK_CUR) || __builtin_add_overflow(base, offset, &target) || target < 0)
+    return -EINVAL;
   if (target == 0) loaded_ = false;
   position_ = static_cast<std::size_t>(target);
   return target;

@@ -29,7 +29,7 @@ inline constexpr Page kHighestPage = static_cast<Page>(kHighestAddress / kPageSi
 // What the host has behind a region.
 enum class Backing : std::uint8_t {
   kAnonymous,
-  kFile,        // the file's own pages
+  kFile,  // the file's own pages
   kSealedFile,  // the same of a file that nobody can change any more, so that its pages may hold code
   kFileCopy,  // anonymous memory into which the file's bytes were read, since code must not change behind the decoder
 };

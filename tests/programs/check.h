@@ -15,6 +15,8 @@ static inline void show(const char* call, long result) {
 }
 
 // The same where only success or failure is comparable.
-static inline void show_ok(const char* call, long result) { printf("%s = %s\n", call, result == -1 ? strerrorname_np(errno) : "ok"); }
+static inline void show_ok(const char* call, long result) {
+  printf("%s = %s\n", call, result == -1 ? strerrorname_np(errno) : "ok");
+}
 #define SHOW(call) show(#call, (long)(call))
 #define SHOW_OK(call) show_ok(#call, (long)(call))

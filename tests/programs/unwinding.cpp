@@ -1,10 +1,11 @@
 // Exceptions and the unwinder through a signal frame: the signal page is what they recognise.
 // flags: -fnon-call-exceptions -fasynchronous-unwind-tables
 // dynamic
+#include <unwind.h>
+
 #include <csignal>
 #include <cstdio>
 #include <stdexcept>
-#include <unwind.h>
 
 namespace {
 

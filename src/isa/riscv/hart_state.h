@@ -14,8 +14,24 @@ namespace caisson::riscv {
 
 // Register numbers of the psABI that the engine itself uses.
 enum Register : std::uint8_t {
-  kZero = 0, kRa = 1, kSp = 2, kGp = 3, kTp = 4, kT0 = 5, kT1 = 6, kT2 = 7, kS0 = 8, kS1 = 9,
-  kA0 = 10, kA1 = 11, kA2 = 12, kA3 = 13, kA4 = 14, kA5 = 15, kA6 = 16, kA7 = 17,
+  kZero = 0,
+  kRa = 1,
+  kSp = 2,
+  kGp = 3,
+  kTp = 4,
+  kT0 = 5,
+  kT1 = 6,
+  kT2 = 7,
+  kS0 = 8,
+  kS1 = 9,
+  kA0 = 10,
+  kA1 = 11,
+  kA2 = 12,
+  kA3 = 13,
+  kA4 = 14,
+  kA5 = 15,
+  kA6 = 16,
+  kA7 = 17,
 };
 
 // Writes to x0 are sent to this slot of HartState::x, so no tier needs a special case for them.
@@ -50,7 +66,12 @@ enum FloatFlag : std::uint32_t { kInexact = 1, kUnderflow = 2, kOverflow = 4, kD
 
 // Rounding modes as frm and the rm field encode them (section 11.2).
 enum class RoundingMode : std::uint8_t {
-  kNearestEven = 0, kTowardZero = 1, kDown = 2, kUp = 3, kNearestMaxMagnitude = 4, kDynamic = 7,
+  kNearestEven = 0,
+  kTowardZero = 1,
+  kDown = 2,
+  kUp = 3,
+  kNearestMaxMagnitude = 4,
+  kDynamic = 7,
 };
 
 struct HartState {
