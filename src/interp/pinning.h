@@ -1,15 +1,15 @@
 // Which guest registers live in host registers: chosen from what the guest executes.
 //
-// At the end of a gas slice the hart stands at a block that it reached with a probability proportional to its share of the
-// executed gas. Counting that block's register operands, divided by its cost, estimates how often each register is used per
-// unit of gas. The most used are pinned; a change of phase shows in the samples, since older ones fade.
+// The blocks at the ends of gas slices are the samples (register_usage.h). The most used registers are pinned; a change of phase
+// shows in the samples, since older ones fade.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "interp/code_cache.h"
+#include "isa/riscv/register_usage.h"
 
 namespace caisson::interp {
 
@@ -25,7 +25,8 @@ class PinChooser {
   std::optional<Pins> choose(const Pins& current);
 
  private:
-  std::array<std::uint64_t, 32> uses_{}, float_uses_{};
+  riscv::RegisterUsage usage_;
+  std::vector<riscv::Decoded> block_;  // the sampled one, kept for its capacity
   std::uint32_t samples_ = 0;
   std::uint32_t evaluations_ = 0;
   std::uint32_t samples_wanted_ = 12;
