@@ -7,9 +7,9 @@
 
 #include "gas/gas_schedule.h"
 #include "interp/code_cache.h"
-#include "interp/float_environment.h"
 #include "interp/pinning.h"
 #include "interp/resolve.h"
+#include "isa/riscv/host_float.h"
 
 extern "C" {
 // enter.S
@@ -46,11 +46,11 @@ struct Interpreter::Impl {
     hart.gas -= slice;
     hart.tier_context = &context;
     const std::uint32_t host_mxcsr = _mm_getcsr();
-    load_rounding_mode(hart);
+    riscv::load_rounding_mode(hart);
     memory::enter_guest(context.scope);
     caisson_interp_enter(&hart, &context, context.records(), static_cast<std::int64_t>(slice), memory.base());
     memory::leave_guest(context.scope);
-    collect_flags(hart);
+    riscv::collect_flags(hart);
     _mm_setcsr(host_mxcsr);
     hart.tier_context = nullptr;
     hart.gas += static_cast<std::uint64_t>(context.slice_gas);

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "caisson/result.h"
+#include "isa/riscv/csr_semantics.h"
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
 
@@ -28,8 +29,7 @@ struct InterpreterStats {
 // Gas is kept in a signed host register while handlers run.
 inline constexpr std::uint64_t kLongestSlice = std::uint64_t{1} << 62;
 
-// Gives the `time` CSR: ticks of 10 MHz.
-using TimeSource = std::uint64_t (*)(void* context);
+using riscv::TimeSource;
 
 // Interprets the code of one address space.
 //

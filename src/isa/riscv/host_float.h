@@ -1,4 +1,7 @@
-// The host's SSE control and status register as the carrier of the guest's rounding mode and flags while handlers run.
+// The host's SSE control and status register as the carrier of the guest's rounding mode and flags while a tier runs.
+//
+// A tier loads the mode where it begins, collects the flags and puts the host's MXCSR back where it ends. Instructions
+// that MXCSR's mode does not suit are for float_semantics.h (uses_host_rounding()).
 #pragma once
 
 #include <immintrin.h>
@@ -7,27 +10,27 @@
 
 #include "isa/riscv/hart_state.h"
 
-namespace caisson::interp {
+namespace caisson::riscv {
 
 // MXCSR (Intel SDM, volume 1, section 10.2.3): flags in bits 0…5, exception masks in 7…12, rounding control in 13…14.
 inline constexpr std::uint32_t kMxcsrAllMasked = 0x1F80;
 inline constexpr std::uint32_t kMxcsrFlags = 0x3F;
 
 // Makes MXCSR express frm, with no flag raised. Modes that MXCSR has not leave it at round-to-nearest: nothing computes under it.
-inline void load_rounding_mode(const riscv::HartState& hart) {
+inline void load_rounding_mode(const HartState& hart) {
   constexpr std::uint32_t kRoundingControl[8] = {0, 3, 1, 2, 0, 0, 0, 0};  // RNE, RTZ, RDN, RUP
   _mm_setcsr(kMxcsrAllMasked | kRoundingControl[hart.frm & 7] << 13);
 }
 
 // Adds the flags that MXCSR collected to fflags.
-inline void collect_flags(riscv::HartState& hart) {
+inline void collect_flags(HartState& hart) {
   const std::uint32_t raised = _mm_getcsr() & kMxcsrFlags;
   if (raised == 0) return;
-  if ((raised & 0x01) != 0) hart.fflags |= riscv::kInvalid;
-  if ((raised & 0x04) != 0) hart.fflags |= riscv::kDivideByZero;
-  if ((raised & 0x08) != 0) hart.fflags |= riscv::kOverflow;
-  if ((raised & 0x10) != 0) hart.fflags |= riscv::kUnderflow;
-  if ((raised & 0x20) != 0) hart.fflags |= riscv::kInexact;
+  if ((raised & 0x01) != 0) hart.fflags |= kInvalid;
+  if ((raised & 0x04) != 0) hart.fflags |= kDivideByZero;
+  if ((raised & 0x08) != 0) hart.fflags |= kOverflow;
+  if ((raised & 0x10) != 0) hart.fflags |= kUnderflow;
+  if ((raised & 0x20) != 0) hart.fflags |= kInexact;
 }
 
-}  // namespace caisson::interp
+}  // namespace caisson::riscv
