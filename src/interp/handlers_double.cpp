@@ -1,5 +1,6 @@
 // Double precision, with the most used registers pinned: handlers by the class of every operand.
 #include "interp/float_support.h"
+#include "isa/riscv/float_semantics.h"
 
 namespace caisson::interp {
 namespace {
@@ -9,7 +10,7 @@ using riscv::Op;
 constexpr unsigned kFloatPairs = kFloatClassCount * kFloatClassCount;
 constexpr unsigned kFloatTriples = kFloatPairs * kFloatClassCount;
 
-double canonical_double(double value) { return canonical(value, std::bit_cast<double>(kCanonicalDouble)); }
+double canonical_double(double value) { return canonical(value, std::bit_cast<double>(riscv::kCanonicalDouble)); }
 
 // Tables: one handler per combination, the last class varying fastest.
 #define CAISSON_TABLE(name, count, ...)                   \
@@ -259,7 +260,7 @@ Handler select_double(Op op, std::uint8_t rounding_mode, const FloatClasses& cla
     if (row.op != op) continue;
     if (row.shape == Shape::kFused && !has_fused_multiply_add()) return nullptr;
     const unsigned index = index_of(row.shape, classes);
-    if (uses_host_rounding(op, rounding_mode)) return row.handlers[index];
+    if (riscv::uses_host_rounding(op, rounding_mode)) return row.handlers[index];
     const bool truncates = rounding_mode == static_cast<std::uint8_t>(riscv::RoundingMode::kTowardZero);
     return truncates && row.toward_zero != nullptr ? row.toward_zero[index] : nullptr;
   }

@@ -5,6 +5,7 @@
 #undef _Bool
 
 #include "interp/float_support.h"
+#include "isa/riscv/float_semantics.h"
 
 namespace caisson::interp {
 namespace {
@@ -218,31 +219,18 @@ CAISSON_HANDLER fmv_x_w(CAISSON_INTERP_PARAMETERS) {
 }
 template <unsigned A>
 CAISSON_HANDLER fmv_w_x(CAISSON_INTERP_PARAMETERS) {
-  hart->f[ip->a] = kBox | CAISSON_GET(A, b);
+  hart->f[ip->a] = riscv::kBox | CAISSON_GET(A, b);
   CAISSON_NEXT();
 }
 
-// The ten classes of table 21.1.
-template <class Precision>
-std::uint64_t classify(typename Precision::Bits bits) {
-  constexpr auto kInfinity = static_cast<typename Precision::Bits>(Precision::kCanonical & ~Precision::kQuiet);
-  const auto magnitude = static_cast<typename Precision::Bits>(bits & ~Precision::kSign);
-  if (magnitude > kInfinity) return (bits & Precision::kQuiet) != 0 ? 1 << 9 : 1 << 8;
-  const bool negative = (bits & Precision::kSign) != 0;
-  if (magnitude == kInfinity) return negative ? 1 << 0 : 1 << 7;
-  if (magnitude == 0) return negative ? 1 << 3 : 1 << 4;
-  constexpr auto kSmallestNormal = Precision::kQuiet << 1;
-  if (magnitude < kSmallestNormal) return negative ? 1 << 2 : 1 << 5;
-  return negative ? 1 << 1 : 1 << 6;
-}
 template <unsigned D>
 CAISSON_HANDLER fclass_d(CAISSON_INTERP_PARAMETERS) {
-  CAISSON_SET(D, a, classify<Double>(Double::bits(hart->f[ip->b])));
+  CAISSON_SET(D, a, riscv::classify<Double>(Double::bits(hart->f[ip->b])));
   CAISSON_NEXT();
 }
 template <unsigned D>
 CAISSON_HANDLER fclass_s(CAISSON_INTERP_PARAMETERS) {
-  CAISSON_SET(D, a, classify<Single>(Single::bits(hart->f[ip->b])));
+  CAISSON_SET(D, a, riscv::classify<Single>(Single::bits(hart->f[ip->b])));
   CAISSON_NEXT();
 }
 
@@ -299,14 +287,8 @@ constexpr IntegerClassRow kTowardZeroRows[] = {
 // What the C library found out at its start; asking the processor again is slow in a virtual machine.
 bool has_fused_multiply_add() { return CPU_FEATURE_ACTIVE(FMA); }
 
-bool uses_host_rounding(Op op, std::uint8_t rounding_mode) {
-  const riscv::InstructionInfo& row = riscv::info(op);
-  const bool is_static = rounding_mode != static_cast<std::uint8_t>(riscv::RoundingMode::kDynamic);
-  return !row.has(riscv::traits::kRoundingMode) || !is_static || row.has(riscv::traits::kExact);
-}
-
 Handler select_float(Op op, std::uint8_t rounding_mode, unsigned integer_class) {
-  if (!uses_host_rounding(op, rounding_mode)) {
+  if (!riscv::uses_host_rounding(op, rounding_mode)) {
     if (rounding_mode != static_cast<std::uint8_t>(riscv::RoundingMode::kTowardZero)) return nullptr;
     for (const IntegerClassRow& row : kTowardZeroRows) {
       if (row.op == op) return row.handlers[integer_class];
