@@ -11,12 +11,6 @@ using riscv::Op;
 
 std::uint8_t destination(std::uint8_t rd) { return rd == 0 ? riscv::kDiscardSlot : rd; }
 
-// Bits of a fence's predecessor and successor sets: input, output, read, write.
-bool orders_store_before_load(std::uint8_t ordering) {
-  constexpr std::uint8_t kWrites = 0b0101, kReads = 0b1010;
-  return (ordering >> 4 & kWrites) != 0 && (ordering & kReads) != 0;
-}
-
 Record lower_jal(const Decoded& decoded, std::uint32_t pc, const ClassMap& classes) {
   const std::uint8_t rd = destination(decoded.rd);
   Record record;
@@ -264,8 +258,8 @@ Record lower_to_record(const Decoded& decoded, std::uint32_t pc, const ClassMap&
     case Form::kNone:
       return lower_environment(decoded);
     case Form::kFence:
-      return control_record(orders_store_before_load(decoded.ordering) ? ControlRecord::kFullFence
-                                                                       : ControlRecord::kFence);
+      return control_record(riscv::orders_store_before_load(decoded.ordering) ? ControlRecord::kFullFence
+                                                                              : ControlRecord::kFence);
     case Form::kB:
       return lower_branch(decoded, pc, classes);
     case Form::kJalr:

@@ -33,6 +33,13 @@ struct Decoded {
   std::int32_t imm = 0;
 };
 
+// Whether a fence with this `ordering` keeps earlier stores before later loads, which x86 does not by itself. Bits of its
+// predecessor and successor sets: input, output, read, write.
+constexpr bool orders_store_before_load(std::uint8_t ordering) {
+  constexpr std::uint8_t kWrites = 0b0101, kReads = 0b1010;
+  return (ordering >> 4 & kWrites) != 0 && (ordering & kReads) != 0;
+}
+
 // Decodes the instruction whose low 16 bits are in `bits`; for 2-byte encodings the upper half is ignored.
 Decoded decode(std::uint32_t bits);
 
