@@ -98,8 +98,8 @@ Result<std::unique_ptr<Interpreter>> Interpreter::create(memory::AddressSpace& m
   return std::unique_ptr<Interpreter>(new Interpreter(std::move(impl)));
 }
 
-Interpreter::Interpreter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) { impl_->memory.set_code_observer(this); }
-Interpreter::~Interpreter() { impl_->memory.set_code_observer(nullptr); }
+Interpreter::Interpreter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) { impl_->memory.add_code_observer(this); }
+Interpreter::~Interpreter() { impl_->memory.remove_code_observer(this); }
 
 void Interpreter::run(riscv::HartState& hart, std::uint64_t slice) {
   hart.trap = {};
@@ -107,7 +107,10 @@ void Interpreter::run(riscv::HartState& hart, std::uint64_t slice) {
     hart.trap.kind = riscv::TrapKind::kInterrupted;
     return;
   }
-  slice = impl_->chooser.wants_samples() ? kLeastSlice : std::clamp(slice, kLeastSlice, kLongestSlice);
+  // Early samples come soon, but slices that are short already are the caller's to choose: under a clock that gas drives, all tiers
+  // must end them alike.
+  const std::uint64_t longest = impl_->chooser.wants_samples() ? 2 * kLeastSlice : kLongestSlice;
+  slice = std::clamp(slice, kLeastSlice, longest);
   impl_->execute(hart, std::min(slice, hart.gas));
   Context& context = *impl_->cache.context();
   if (context.exit_kind != ExitKind::kSliceEnd) return;

@@ -1,7 +1,5 @@
-// Which guest registers live in host registers: chosen from what the guest executes.
-//
-// The blocks at the ends of gas slices are the samples (register_usage.h). The most used registers are pinned; a change of phase
-// shows in the samples, since older ones fade.
+// Which guest registers live in host registers: chosen from what the guest executes (register_chooser.h). The blocks at the ends
+// of gas slices are the samples.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +7,7 @@
 #include <vector>
 
 #include "interp/code_cache.h"
-#include "isa/riscv/register_usage.h"
+#include "isa/riscv/register_chooser.h"
 
 namespace caisson::interp {
 
@@ -18,18 +16,12 @@ class PinChooser {
   // Counts the block at pc.
   void sample(const CodeCache& cache, std::uint32_t pc);
 
-  // True while few samples are known, when slices should be short.
-  bool wants_samples() const { return evaluations_ == 0; }
-
-  // A better choice than `current`, once enough samples say so.
-  std::optional<Pins> choose(const Pins& current);
+  bool wants_samples() const { return chooser_.wants_samples(); }
+  std::optional<Pins> choose(const Pins& current) { return chooser_.choose(current); }
 
  private:
-  riscv::RegisterUsage usage_;
+  riscv::RegisterChooser<Pins> chooser_;
   std::vector<riscv::Decoded> block_;  // the sampled one, kept for its capacity
-  std::uint32_t samples_ = 0;
-  std::uint32_t evaluations_ = 0;
-  std::uint32_t samples_wanted_ = 12;
 };
 
 }  // namespace caisson::interp

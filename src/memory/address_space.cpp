@@ -155,15 +155,15 @@ void AddressSpace::clear_page_bytes(const Region& region) {
 }
 
 void AddressSpace::announce_code_change(std::uint32_t first, std::uint32_t end, bool becomes_code) {
-  if (observer_ == nullptr) return;
+  if (observers_.empty()) return;
   if (becomes_code) {
-    observer_->code_changed(first, end - first);
+    tell_observers(first, end - first);
     return;
   }
   for (const Region& region : regions_->overlapping(first, end)) {
     if (!region.is_executable()) continue;
     const Region part = clipped(region, first, end);
-    observer_->code_changed(part.first, part.pages());
+    tell_observers(part.first, part.pages());
   }
 }
 
@@ -438,13 +438,13 @@ std::size_t AddressSpace::write(std::uint64_t address, const void* from, std::si
 
 void AddressSpace::note_host_write(std::uint64_t address, std::size_t length) {
   const std::size_t reachable = within_window(address, length);
-  if (reachable == 0 || observer_ == nullptr) return;
+  if (reachable == 0 || observers_.empty()) return;
   const auto end = static_cast<Page>((address + reachable - 1) / kPageSize + 1);
   for (auto page = static_cast<Page>(address / kPageSize); page < end; ++page) {
     if ((page_permissions_[page] & kExecute) == 0) continue;
     const Page first = page;
     while (page < end && (page_permissions_[page] & kExecute) != 0) ++page;
-    observer_->code_changed(first, page - first);
+    tell_observers(first, page - first);
   }
 }
 

@@ -105,7 +105,9 @@ class AddressSpace {
   Permissions permissions(std::uint32_t page) const { return page_permissions_[page] & 7; }
   // A page that may change without a call to CodeObserver: writable and executable, or executable and shared.
   bool is_mixed(std::uint32_t page) const { return (page_permissions_[page] & kMixed) != 0; }
-  void set_code_observer(CodeObserver* observer) { observer_ = observer; }
+  // Observers are told in the order in which they came. Between runs only.
+  void add_code_observer(CodeObserver* observer) { observers_.push_back(observer); }
+  void remove_code_observer(CodeObserver* observer) { std::erase(observers_, observer); }
 
   // --- access on a guest's behalf: fault-recoverable, honours the guest's permissions ---
   // Copies and returns how many bytes could be copied before the first inaccessible one; addresses do not wrap and
@@ -147,6 +149,9 @@ class AddressSpace {
   void set_page_bytes(const Region& region);
   void clear_page_bytes(const Region& region);
   // Tells the observer about the executable pages within [first, end), or about all of them when they become code.
+  void tell_observers(std::uint32_t first, std::uint32_t count) {
+    for (CodeObserver* const observer : observers_) observer->code_changed(first, count);
+  }
   void announce_code_change(std::uint32_t first, std::uint32_t end, bool becomes_code);
   void record_unmapped(std::uint32_t first, std::uint32_t end);
   void record_mapped(const Region& region);
@@ -157,7 +162,7 @@ class AddressSpace {
 
   std::uint8_t* base_ = nullptr;
   std::uint8_t* page_permissions_ = nullptr;  // 2^20 bytes, lazily committed: Permissions | kMixed
-  CodeObserver* observer_ = nullptr;
+  std::vector<CodeObserver*> observers_;
   std::uint64_t committed_bytes_ = 0, peak_committed_bytes_ = 0, commit_limit_ = 0;
   std::shared_ptr<WindowPool> pool_;
   std::unique_ptr<RegionMap> regions_;

@@ -107,8 +107,11 @@ bool recover_tier(int signal_number, std::uintptr_t pc, std::uintptr_t address, 
   for (std::size_t i = 0; i < count; ++i) {
     const TierRange& range = tier_ranges[i];
     if (pc - range.begin >= range.end - range.begin) continue;
+    const auto landing = range.landing != 0 ? range.landing : reinterpret_cast<std::uintptr_t>(scope->landing);
+    if (landing == 0) return false;
     describe_fault(*scope, signal_number, address, context);
-    set_register(context, REG_RIP, range.landing);
+    scope->fault_host_pc = reinterpret_cast<const void*>(pc);
+    set_register(context, REG_RIP, landing);
     set_register(context, REG_RSP, reinterpret_cast<std::uintptr_t>(scope->host_stack));
     return true;
   }

@@ -24,6 +24,8 @@ struct GuestScope {
   std::uint64_t fault_address = 0;  // out: guest address of the first inaccessible byte, modulo 2^32
   bool fault_is_write = false;  // out
   bool fault_is_bus_error = false;  // out: SIGBUS, a file mapping past the end of its file
+  const void* landing = nullptr;  // where the faults of a tier registered without a landing go
+  const void* fault_host_pc = nullptr;  // out: the faulting host instruction
   GuestScope* outer = nullptr;
 };
 
@@ -40,7 +42,8 @@ inline void leave_guest(GuestScope& scope) { current_guest_scope = scope.outer; 
 // Registers the handlers (idempotent, thread-safe).
 Result<void> install_fault_recovery();
 
-// Declares [begin, end) as host code of a tier whose faults go to `landing`; again with the same range changes nothing.
+// Declares [begin, end) as host code of a tier whose faults go to `landing`, or to GuestScope::landing where that is null; again with
+// the same range changes nothing.
 // At most 16 ranges, more is our bug and aborts; for static code of tiers. Thread-safe.
 void register_tier(const void* begin, const void* end, const void* landing);
 

@@ -1,6 +1,10 @@
 #include "support/tiers.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "baseline/baseline.h"
 
 namespace caisson::tests {
 namespace {
@@ -19,6 +23,23 @@ std::unique_ptr<TierRunner> make_interpreter(memory::AddressSpace& memory, inter
 
    private:
     std::unique_ptr<interp::Interpreter> interpreter_;
+  };
+  return std::make_unique<Runner>(memory, time, time_context);
+}
+
+std::unique_ptr<TierRunner> make_baseline(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
+  class Runner final : public TierRunner {
+   public:
+    Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
+        : baseline_(baseline::Baseline::create(memory, {.time = time, .time_context = time_context}).value()) {}
+    void run(riscv::HartState& hart, std::uint64_t slice) override {
+      if (baseline_->run(hart, &slice) != baseline::Baseline::End::kNoMemory) return;
+      std::fputs("no memory for compiled code\n", stderr);
+      std::abort();
+    }
+
+   private:
+    std::unique_ptr<baseline::Baseline> baseline_;
   };
   return std::make_unique<Runner>(memory, time, time_context);
 }

@@ -55,7 +55,7 @@ class ModelTest : public testing::TestWithParam<std::uint32_t>, public CodeObser
     Result<std::unique_ptr<AddressSpace>> space = AddressSpace::create(std::make_shared<WindowPool>(), kCommitLimit);
     ASSERT_TRUE(space) << space.error().to_string();
     space_ = std::move(*space);
-    space_->set_code_observer(this);
+    space_->add_code_observer(this);
     file_ = memfd_create("caisson-model", MFD_CLOEXEC);
     ASSERT_EQ(ftruncate(file_, kFilePages * kPageSize), 0);
     for (std::uint32_t page = 0; page < kFilePages; ++page) {

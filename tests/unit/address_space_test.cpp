@@ -64,7 +64,7 @@ class AddressSpaceTest : public testing::Test {
     Result<std::unique_ptr<AddressSpace>> space = AddressSpace::create(pool_, commit_limit);
     ASSERT_TRUE(space) << space.error().to_string();
     space_ = std::move(*space);
-    space_->set_code_observer(&recorder_);
+    space_->add_code_observer(&recorder_);
   }
 
   bool readable(std::uint64_t address) const {

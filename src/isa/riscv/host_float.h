@@ -16,15 +16,16 @@ namespace caisson::riscv {
 inline constexpr std::uint32_t kMxcsrAllMasked = 0x1F80;
 inline constexpr std::uint32_t kMxcsrFlags = 0x3F;
 
-// Makes MXCSR express frm, with no flag raised. Modes that MXCSR has not leave it at round-to-nearest: nothing computes under it.
-inline void load_rounding_mode(const HartState& hart) {
+// What makes MXCSR express frm, with no flag raised. Modes that MXCSR has not leave it at round-to-nearest: nothing computes under it.
+inline std::uint32_t mxcsr_of(const HartState& hart) {
   constexpr std::uint32_t kRoundingControl[8] = {0, 3, 1, 2, 0, 0, 0, 0};  // RNE, RTZ, RDN, RUP
-  _mm_setcsr(kMxcsrAllMasked | kRoundingControl[hart.frm & 7] << 13);
+  return kMxcsrAllMasked | kRoundingControl[hart.frm & 7] << 13;
 }
+inline void load_rounding_mode(const HartState& hart) { _mm_setcsr(mxcsr_of(hart)); }
 
-// Adds the flags that MXCSR collected to fflags.
-inline void collect_flags(HartState& hart) {
-  const std::uint32_t raised = _mm_getcsr() & kMxcsrFlags;
+// Adds the flags of `mxcsr`, or of what MXCSR collected, to fflags.
+inline void collect_flags(HartState& hart, std::uint32_t mxcsr) {
+  const std::uint32_t raised = mxcsr & kMxcsrFlags;
   if (raised == 0) return;
   if ((raised & 0x01) != 0) hart.fflags |= kInvalid;
   if ((raised & 0x04) != 0) hart.fflags |= kDivideByZero;
@@ -32,5 +33,6 @@ inline void collect_flags(HartState& hart) {
   if ((raised & 0x10) != 0) hart.fflags |= kUnderflow;
   if ((raised & 0x20) != 0) hart.fflags |= kInexact;
 }
+inline void collect_flags(HartState& hart) { collect_flags(hart, _mm_getcsr()); }
 
 }  // namespace caisson::riscv

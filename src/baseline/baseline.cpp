@@ -1,0 +1,525 @@
+#include "baseline/baseline.h"
+
+// The header of glibc 2.36 is C.
+#define _Bool bool
+#include <sys/platform/x86.h>
+#undef _Bool
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <vector>
+
+#include "gas/gas_schedule.h"
+#include "isa/riscv/float_semantics.h"
+#include "isa/riscv/host_float.h"
+#include "isa/riscv/register_chooser.h"
+#include "memory/fault_recovery.h"
+
+namespace caisson::baseline {
+
+using memory::kPageSize;
+using riscv::HartState;
+using riscv::TrapKind;
+
+namespace {
+
+constexpr std::size_t kPages = memory::kWindowSize / kPageSize;
+constexpr std::size_t kMostRegions = 255;  // the directory has a byte for each page, and 0 is none
+// Of the executable pages around the first pc that has no region, each way.
+constexpr std::uint32_t kRegionReach = 2048;
+
+// As the interpreter's, so that under a clock that gas drives slices end alike: no block costs more.
+constexpr std::uint64_t kLeastSlice = gas::dearest_block();
+constexpr std::uint64_t kLongestSlice = std::uint64_t{1} << 62;
+
+constexpr std::uint32_t page_of(std::uint32_t address) { return address / static_cast<std::uint32_t>(kPageSize); }
+constexpr bool is_software_mode(const HartState& hart) { return hart.frm > 3; }
+
+}  // namespace
+
+struct Baseline::Impl {
+  Impl(memory::AddressSpace& address_space, const BaselineOptions& given) : memory(address_space), options(given) {}
+  ~Impl() {
+    if (directory != nullptr) ::munmap(directory, kPages);
+  }
+
+  bool is_executable(std::uint32_t page) const { return (memory.permissions(page) & memory::kExecute) != 0; }
+
+  // --- regions ---
+
+  CodeRegion* region_of(std::uint32_t pc) const { return regions[directory[page_of(pc)]].get(); }
+
+  const void* find_entry(std::uint64_t pc) const {
+    if (pc >= memory::kWindowSize) return nullptr;
+    const auto address = static_cast<std::uint32_t>(pc);
+    const CodeRegion* const region = region_of(address);
+    return region == nullptr ? nullptr : region->entry(address);
+  }
+
+  void set_directory(const CodeRegion& region, std::uint8_t index) {
+    std::memset(directory + page_of(region.base()), index, region.size() / kPageSize);
+  }
+
+  // Code may be running: what goes stays alive until it is left.
+  void remove_region(std::size_t index) {
+    set_directory(*regions[index], 0);
+    tables[index] = {};
+    left.push_back(std::move(regions[index]));
+    regions[index] = nullptr;
+    if (index == shared_index) shared_index = 0;
+    ++generation;
+  }
+
+  void remove_all_regions() {
+    for (std::size_t index = 1; index < regions.size(); ++index) {
+      if (regions[index] != nullptr) remove_region(index);
+    }
+  }
+
+  std::size_t add_region(std::shared_ptr<CodeRegion> region) {
+    std::size_t index = 1;
+    while (index < regions.size() && regions[index] != nullptr) ++index;
+    if (index > kMostRegions) {
+      remove_all_regions();
+      attach_shared();
+      index = shared_index == 1 ? 2 : 1;
+    }
+    if (index == regions.size()) regions.emplace_back();
+    tables[index] = region->table();
+    set_directory(*region, static_cast<std::uint8_t>(index));
+    regions[index] = std::move(region);
+    return index;
+  }
+
+  // A region of the executable pages around `page` that have none.
+  bool make_region(std::uint32_t page) {
+    const auto belongs = [&](std::uint32_t one) { return is_executable(one) && directory[one] == 0; };
+    std::uint32_t first = page, end = page + 1;
+    while (first > 0 && page - first < kRegionReach && belongs(first - 1)) --first;
+    while (end < kPages && end - page < kRegionReach && belongs(end)) ++end;
+    auto region = CodeRegion::create(thunks, first * static_cast<std::uint32_t>(kPageSize),
+                                     (end - first) * static_cast<std::uint32_t>(kPageSize));
+    if (!region) return false;
+    add_region(*std::move(region));
+    return true;
+  }
+
+  void attach_shared() {
+    if (shared == nullptr || shared_index != 0) return;
+    std::shared_ptr<CodeRegion> region = shared->region(thunks, shared_base, shared_size);
+    if (region == nullptr) {
+      shared = nullptr;
+      return;
+    }
+    shared_index = add_region(std::move(region));
+  }
+
+  // False where there is no memory for the code that `map` needs.
+  bool set_map(const RegisterMap& map) {
+    Result<std::shared_ptr<const Thunks>> made = Thunks::of(map);
+    if (!made) return false;
+    remove_all_regions();
+    left.clear();  // compiled code is not running
+    thunks = *std::move(made);
+    context.scope.landing = thunks->fault_landing();
+    attach_shared();
+    return true;
+  }
+
+  // --- code ---
+
+  bool read_page(std::uint32_t page, PageBytes& bytes) const {
+    bytes.address = page * static_cast<std::uint32_t>(kPageSize);
+    auto count = memory.read(bytes.address, bytes.half_words.data(), kPageSize) / 2;
+    if (count == kHalfWords && page + 1 < kPages && is_executable(page + 1)) {
+      count += memory.read(std::uint64_t{bytes.address} + kPageSize, &bytes.half_words[kHalfWords], 2) / 2;
+    }
+    bytes.count = static_cast<std::uint32_t>(count);
+    return count != 0;
+  }
+
+  bool compile(std::uint32_t pc) {
+    const std::uint32_t page = page_of(pc);
+    PageBytes bytes;
+    if (!is_executable(page)) return false;
+    read_page(page, bytes);
+    // A block may end in an instruction that reaches into the next page.
+    const bool mixed = memory.is_mixed(page) || (page + 1 < kPages && memory.is_mixed(page + 1));
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      if (directory[page] == 0 && !make_region(page)) return false;
+      const std::size_t index = directory[page];
+      if (regions[index]->compile(bytes, pc, mixed, options.names, options.names_context)) return true;
+      // Its budget, or the process's, is used up: most of it may be code of pages that are gone.
+      const bool was_shared = index == shared_index;
+      counted.regions_replaced += 1;
+      forget(*regions[index]);
+      remove_region(index);
+      if (was_shared) attach_shared();
+      if (!running) left.clear();
+    }
+    return false;
+  }
+
+  // Whether hart.pc can be fetched; if not, the trap is set.
+  bool check_fetch(HartState& hart) const {
+    const std::uint64_t pc = hart.pc;
+    if (pc < memory::kHighestAddress && pc >= memory::kLowestAddress &&
+        is_executable(page_of(static_cast<std::uint32_t>(pc))))
+      return true;
+    hart.trap = pc == riscv::kTrampolineAddress ? riscv::Trap{.kind = TrapKind::kTrampoline}
+                                                : riscv::Trap{.kind = TrapKind::kFetchFault, .address = pc};
+    return false;
+  }
+
+  // Decodes the block at `pc`, which can be fetched, into `block` and returns its price.
+  std::uint32_t price_block(std::uint32_t pc) {
+    block.clear();
+    std::uint32_t cost = 0;
+    const std::uint32_t page = page_of(pc);
+    while (page_of(pc) == page) {
+      std::uint16_t halves[2] = {};
+      const std::size_t wanted = page_of(pc + 2) == page || is_executable(page + 1) ? 4 : 2;
+      const std::size_t count = memory.read(pc, halves, wanted) / 2;
+      const std::uint8_t length = riscv::instruction_length(halves[0]);
+      if (count < length / 2U) break;
+      const riscv::Decoded decoded = riscv::decode(std::uint32_t{halves[1]} << 16 | halves[0]);
+      block.push_back(decoded);
+      cost += gas::weight(decoded.op);
+      pc += length;
+      if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) break;
+    }
+    return cost;
+  }
+
+  void sample(std::uint32_t cost) {
+    if (cost == 0) return;
+    chooser.sample(block, cost);
+    const std::optional<RegisterMap> better = chooser.choose(thunks->map());
+    if (!better) return;
+    ++counted.remaps;
+    if (shared_index != 0) shared->set_preferred_map(*better);
+    set_map(*better);
+  }
+
+  // --- from compiled code ---
+
+  // The floats are spilled and the host has its MXCSR again, or they were not live.
+  void collect_floats(HartState& hart) {
+    std::uint64_t& live = hart.tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)];
+    if (live == 0) return;
+    live = 0;
+    riscv::collect_flags(hart, context.left_mxcsr);
+  }
+  // The floats are live.
+  void settle_floats(HartState& hart) {
+    context.left_mxcsr = _mm_getcsr();
+    _mm_setcsr(context.host_mxcsr);
+    collect_floats(hart);
+  }
+
+  bool answer_ecall(HartState& hart) {
+    collect_floats(hart);
+    if (options.ecall == nullptr) {
+      context.exit_kind = ExitKind::kEcall;
+      return false;
+    }
+    hart.gas += static_cast<std::uint64_t>(context.slice_gas);
+    context.slice_gas = 0;
+    const std::uint64_t behind = hart.pc + 4;
+    const std::uint64_t generation_before = generation;
+    std::uint64_t next = 0;
+    // Nothing may be thrown through compiled code.
+    try {
+      next = options.ecall(options.ecall_context, hart);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    if (next == 0) {
+      context.exit_kind = ExitKind::kTrap;
+      hart.trap = {.kind = TrapKind::kEcallAnswered};
+      return false;
+    }
+    next = std::min(std::max(next, kLeastSlice), hart.gas);
+    hart.gas -= next;
+    context.slice_gas = static_cast<std::int64_t>(next);
+    context.guest_mxcsr = riscv::mxcsr_of(hart);
+    if (hart.pc == behind && generation == generation_before &&
+        is_software_mode(hart) == thunks->map().software_rounding)
+      return true;
+    context.exit_kind = ExitKind::kReenter;
+    return false;
+  }
+
+  bool perform(HartState& hart, std::uint32_t pc, std::uint32_t bits) {
+    const riscv::Decoded decoded = riscv::decode(bits);
+    if (riscv::info(decoded.op).gas_class != riscv::GasClass::kCsr) {
+      if (riscv::execute_float(hart, decoded)) return true;
+      hart.pc = pc;
+      hart.trap = {.kind = TrapKind::kIllegal};
+      context.exit_kind = ExitKind::kTrap;
+      settle_floats(hart);
+      return false;
+    }
+    riscv::execute_csr(
+        hart,
+        {.op = decoded.op, .rd = decoded.rd, .rs1 = decoded.rs1, .number = static_cast<std::uint16_t>(decoded.imm)},
+        static_cast<std::uint64_t>(context.slice_gas), options.time, options.time_context);
+    context.guest_mxcsr = riscv::mxcsr_of(hart);
+    if (is_software_mode(hart) == thunks->map().software_rounding) return true;
+    // The rest of the block needs other code: its price goes back, and it is entered as a block of its own, which costs the same.
+    settle_floats(hart);
+    hart.pc = std::uint64_t{pc} + decoded.length;
+    const auto next = static_cast<std::uint32_t>(hart.pc);
+    if (page_of(next) == page_of(pc)) context.slice_gas += price_block(next);
+    context.exit_kind = ExitKind::kReenter;
+    return false;
+  }
+
+  void explain_fault(HartState& hart) {
+    std::optional<CodeRegion::FoundPlace> place;
+    for (const auto& list : {&regions, &left}) {
+      for (const std::shared_ptr<CodeRegion>& region : *list) {
+        if (!place && region != nullptr) place = region->find(context.scope.fault_host_pc);
+      }
+    }
+    if (!place) {
+      std::fputs("caisson: compiled code faulted where it has no guest instruction\n", stderr);
+      std::abort();
+    }
+    hart.pc = place->pc;
+    const bool is_store = context.scope.fault_is_write || place->faults_as_store;
+    hart.trap = {.kind = place->is_entry_check ? TrapKind::kFetchFault
+                         : is_store            ? TrapKind::kStoreFault
+                                               : TrapKind::kLoadFault,
+                 .bus_error = context.scope.fault_is_bus_error,
+                 .address = context.scope.fault_address};
+  }
+
+  // Adds what a region that goes has compiled.
+  void forget(const CodeRegion& region) { add_stats(counted.compiled, region.stats()); }
+  static void add_stats(CompileStats& sum, const CompileStats& one) {
+    sum.units += one.units;
+    sum.guest_bytes += one.guest_bytes;
+    sum.code_bytes += one.code_bytes;
+    sum.pages_dropped += one.pages_dropped;
+  }
+
+  memory::AddressSpace& memory;
+  const BaselineOptions options;
+  Context context;
+  std::shared_ptr<const Thunks> thunks;
+  std::uint8_t* directory = nullptr;  // kPages bytes, lazily committed
+  std::vector<std::shared_ptr<CodeRegion>> regions{nullptr};
+  std::array<RegionTable, kMostRegions + 1> tables{};
+  std::vector<std::shared_ptr<CodeRegion>> left;  // removed while their code may be running
+  std::uint64_t generation = 0;  // changes with every code that is dropped
+  bool running = false;
+  std::exception_ptr thrown;
+
+  SharedCode* shared = nullptr;
+  std::uint32_t shared_base = 0, shared_size = 0;
+  std::size_t shared_index = 0;  // of its region, 0 where it is not attached
+
+  riscv::RegisterChooser<RegisterMap> chooser;
+  std::vector<riscv::Decoded> block;  // the priced one, kept for its capacity
+  BaselineStats counted;
+};
+
+bool Baseline::is_supported(const char** missing) {
+  struct Feature {
+    bool active;
+    const char* name;
+  };
+  const Feature kNeeded[] = {{CPU_FEATURE_ACTIVE(AVX) != 0, "AVX"},
+                             {CPU_FEATURE_ACTIVE(FMA) != 0, "FMA"},
+                             {CPU_FEATURE_ACTIVE(BMI1) != 0, "BMI1"},
+                             {CPU_FEATURE_ACTIVE(BMI2) != 0, "BMI2"},
+                             {CPU_FEATURE_ACTIVE(LZCNT) != 0, "LZCNT"}};
+  for (const Feature& feature : kNeeded) {
+    if (feature.active) continue;
+    if (missing != nullptr) *missing = feature.name;
+    return false;
+  }
+  return true;
+}
+
+Result<std::unique_ptr<Baseline>> Baseline::create(memory::AddressSpace& memory, const BaselineOptions& options) {
+  const char* missing = nullptr;
+  if (!is_supported(&missing)) {
+    return fail(ErrorCode::kUnsupported, std::string("compiled code needs a processor with ") + missing +
+                                             " (x86-64-v3); use the interpreter (--tier=interp)");
+  }
+  if (auto installed = memory::install_fault_recovery(); !installed) return std::unexpected(installed.error());
+  const Result<ExecutableMemory*> executable = ExecutableMemory::process();
+  if (!executable) return std::unexpected(executable.error());
+  memory::register_tier((*executable)->code_begin(), (*executable)->code_end(), nullptr);
+
+  auto impl = std::make_unique<Impl>(memory, options);
+  void* const directory =
+      ::mmap(nullptr, kPages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (directory == MAP_FAILED) return fail(ErrorCode::kOutOfMemory, "cannot reserve memory for compiled code");
+  impl->directory = static_cast<std::uint8_t*>(directory);
+  if (!impl->set_map(kFirstMap)) return fail(ErrorCode::kOutOfMemory, "no memory is left for compiled code");
+  Context& context = impl->context;
+  context.scope.window_base = memory.base();
+  context.directory = impl->directory;
+  context.regions = impl->tables.data();
+  context.owner = impl.get();
+  context.ecall = [](Context* at, HartState* hart) { return static_cast<Impl*>(at->owner)->answer_ecall(*hart); };
+  context.perform = [](Context* at, HartState* hart, std::uint32_t pc, std::uint32_t bits) {
+    return static_cast<Impl*>(at->owner)->perform(*hart, pc, bits);
+  };
+  return std::unique_ptr<Baseline>(new Baseline(std::move(impl)));
+}
+
+Baseline::Baseline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) { impl_->memory.add_code_observer(this); }
+Baseline::~Baseline() { impl_->memory.remove_code_observer(this); }
+
+Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
+  Impl& impl = *impl_;
+  Context& context = impl.context;
+  hart.trap = {};
+  if (hart.interrupt.load(std::memory_order_relaxed) != 0) {
+    hart.trap.kind = TrapKind::kInterrupted;
+    return End::kTrap;
+  }
+  const std::uint64_t granted = std::min(std::clamp(*slice, kLeastSlice, kLongestSlice), hart.gas);
+  hart.gas -= granted;
+  context.slice_gas = static_cast<std::int64_t>(granted);
+  context.guest_mxcsr = riscv::mxcsr_of(hart);
+  hart.tier_context = &context;
+
+  const auto run_to_end = [&] {
+    for (;;) {
+      if (!impl.left.empty()) impl.left.clear();
+      if (is_software_mode(hart) != impl.thunks->map().software_rounding) [[unlikely]] {
+        RegisterMap map = impl.thunks->map();
+        map.software_rounding = is_software_mode(hart);
+        if (!impl.set_map(map)) return End::kNoMemory;
+      }
+      const void* const entry = impl.find_entry(hart.pc);
+      if (entry == nullptr) {
+        if (!impl.check_fetch(hart)) return End::kTrap;
+        if (cold == Cold::kReturn) return End::kCold;
+        if (!impl.compile(static_cast<std::uint32_t>(hart.pc))) return End::kNoMemory;
+        continue;
+      }
+      impl.running = true;
+      memory::enter_guest(context.scope);
+      impl.thunks->enter(hart, context, entry, context.slice_gas, impl.memory.base());
+      memory::leave_guest(context.scope);
+      impl.running = false;
+      impl.collect_floats(hart);
+      switch (context.exit_kind) {
+        case ExitKind::kSliceEnd: {
+          const std::uint32_t cost = impl.price_block(static_cast<std::uint32_t>(hart.pc));
+          context.slice_gas += cost;
+          if (hart.gas + static_cast<std::uint64_t>(context.slice_gas) < cost) {
+            hart.trap.kind = TrapKind::kOutOfGas;
+            return End::kTrap;
+          }
+          impl.sample(cost);
+          return End::kSliceEnd;
+        }
+        case ExitKind::kMissing:
+        case ExitKind::kReenter:
+          continue;
+        case ExitKind::kStale:
+          ++impl.counted.stale_blocks;
+          if (!impl.compile(static_cast<std::uint32_t>(hart.pc))) return End::kNoMemory;
+          continue;
+        case ExitKind::kFault:
+          impl.explain_fault(hart);
+          return End::kTrap;
+        case ExitKind::kTrampoline:
+          hart.trap.kind = TrapKind::kTrampoline;
+          return End::kTrap;
+        case ExitKind::kEcall:
+          hart.trap.kind = TrapKind::kEcall;
+          return End::kTrap;
+        case ExitKind::kEbreak:
+          hart.trap.kind = TrapKind::kEbreak;
+          return End::kTrap;
+        case ExitKind::kIllegal:
+          hart.trap.kind = TrapKind::kIllegal;
+          return End::kTrap;
+        case ExitKind::kFetchFault:
+          hart.trap = {.kind = TrapKind::kFetchFault, .address = hart.pc + 2};
+          return End::kTrap;
+        case ExitKind::kMisalignedAtomic:
+          hart.trap.kind = TrapKind::kMisalignedAtomic;
+          return End::kTrap;
+        case ExitKind::kTrap:
+          return End::kTrap;
+      }
+    }
+  };
+  const End end = run_to_end();
+  *slice = static_cast<std::uint64_t>(context.slice_gas);
+  hart.gas += static_cast<std::uint64_t>(context.slice_gas);
+  hart.tier_context = nullptr;
+  if (impl.thrown != nullptr) std::rethrow_exception(std::exchange(impl.thrown, nullptr));
+  return end;
+}
+
+bool Baseline::compile(std::uint32_t pc) { return impl_->compile(pc); }
+bool Baseline::has_code(std::uint64_t pc) const { return impl_->find_entry(pc) != nullptr; }
+
+void Baseline::adopt(SharedCode& shared, std::uint32_t base, std::uint32_t size) {
+  if (size == 0 || size > CodeRegion::kLargestSize) return;
+  impl_->shared = &shared;
+  impl_->shared_base = base;
+  impl_->shared_size = size;
+  RegisterMap map = shared.preferred_map();
+  map.software_rounding = impl_->thunks->map().software_rounding;
+  if (map == impl_->thunks->map() || !impl_->set_map(map)) impl_->attach_shared();
+}
+
+void Baseline::code_changed(std::uint32_t first_page, std::uint32_t page_count) {
+  const std::uint32_t end = first_page + page_count;
+  for (std::size_t index = 1; index < impl_->regions.size(); ++index) {
+    CodeRegion* const region = impl_->regions[index].get();
+    if (region == nullptr) continue;
+    const std::uint32_t region_first = page_of(region->base());
+    const std::uint32_t region_end = region_first + page_of(region->size());
+    const bool touches = region_first < end && first_page < region_end;
+    if (index == impl_->shared_index) {
+      // Its last page may depend on the one behind it, whatever that is.
+      if (!touches && first_page != region_end) continue;
+      impl_->remove_region(index);
+      impl_->shared = nullptr;
+      ++impl_->counted.left_shared_code;
+      continue;
+    }
+    if (touches && region->drop_pages(std::max(first_page, region_first), std::min(end, region_end)) != 0)
+      ++impl_->generation;
+    // The last instruction of the page before may reach into the first one.
+    if (first_page > region_first && first_page <= region_end && region->straddles(first_page - 1) &&
+        region->drop_pages(first_page - 1, first_page) != 0)
+      ++impl_->generation;
+  }
+}
+
+void Baseline::release_code() {
+  for (std::size_t index = 1; index < impl_->regions.size(); ++index) {
+    if (impl_->regions[index] == nullptr || index == impl_->shared_index) continue;
+    impl_->forget(*impl_->regions[index]);
+    impl_->remove_region(index);
+  }
+  if (!impl_->running) impl_->left.clear();
+}
+
+BaselineStats Baseline::stats() const {
+  BaselineStats stats = impl_->counted;
+  for (const std::shared_ptr<CodeRegion>& region : impl_->regions) {
+    if (region != nullptr) Impl::add_stats(stats.compiled, region->stats());
+  }
+  return stats;
+}
+
+}  // namespace caisson::baseline

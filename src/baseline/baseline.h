@@ -1,0 +1,83 @@
+// baseline/: tier 1, compiled code without delay.
+//
+// One pass over a page's reachable code: decode, price, emit (page_scan.h, unit_emitter.h); code lies in regions with a table from guest
+// pc to native entry (code_region.h); a handful of thunks joins it to C++ (thunks.h). It computes what the interpreter computes, gas and
+// faults included. It knows instructions, gas and guest memory; it must not know instances, ecalls' meaning or Linux.
+// Start reading at docs/baseline.md, then Baseline::run().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "baseline/code_region.h"
+#include "baseline/shared_code.h"
+#include "caisson/result.h"
+#include "isa/riscv/csr_semantics.h"
+#include "isa/riscv/hart_state.h"
+#include "memory/address_space.h"
+
+namespace caisson::baseline {
+
+struct BaselineStats {
+  CompileStats compiled;  // by this instance or, of shared code, by any
+  std::uint64_t regions_replaced = 0;  // their code had used up its budget
+  std::uint64_t remaps = 0;  // other guest registers were chosen to live in host registers
+  std::uint64_t stale_blocks = 0;  // blocks of mixed pages whose bytes had changed
+  std::uint64_t left_shared_code = 0;
+};
+
+// Answers an ecall at hart.pc, whose block is charged, without leaving the tier; hart is exact, and so is its gas. The result is the
+// gas of the slice that follows (as for run()); 0 ends the run with kEcallAnswered. hart.pc is where the guest goes on.
+using EcallHook = std::uint64_t (*)(void* context, riscv::HartState& hart);
+
+struct BaselineOptions {
+  riscv::TimeSource time = nullptr;  // of the `time` CSR
+  void* time_context = nullptr;
+  EcallHook ecall = nullptr;  // null: an ecall ends the run with kEcall
+  void* ecall_context = nullptr;
+  NameSource names = nullptr;  // of guest functions, for listings
+  void* names_context = nullptr;
+};
+
+class Baseline final : public memory::CodeObserver {
+ public:
+  // Whether this processor has what compiled code uses (x86-64-v3: AVX, FMA, BMI1, BMI2, LZCNT); if not, *missing names it.
+  static bool is_supported(const char** missing = nullptr);
+
+  // Becomes a code observer of `memory`. Errors: kUnsupported (processor, or executable memory is forbidden), kOutOfMemory.
+  static Result<std::unique_ptr<Baseline>> create(memory::AddressSpace& memory, const BaselineOptions& options);
+  ~Baseline();
+
+  enum class Cold : std::uint8_t {
+    kCompile,  // code that was not executed yet is compiled
+    kReturn,  // run() returns
+  };
+  enum class End : std::uint8_t {
+    kTrap,  // hart.trap says why
+    kSliceEnd,  // as Interpreter::run()
+    kCold,  // the block at hart.pc has no code
+    kNoMemory,  // the block at hart.pc has no code, and no memory is left for any
+  };
+  // As Interpreter::run(), where kSliceEnd is a trap of kind kNone; *slice is what is left of the slice in the other two cases.
+  End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
+
+  // Compiles the block at `pc` and what is reached from there in its page. False where pc cannot be fetched or no memory is left.
+  bool compile(std::uint32_t pc);
+  bool has_code(std::uint64_t pc) const;
+
+  // [base, base + size) are the pages of a module that `shared` is for, unchanged, and hold no code yet. `shared` must outlive this.
+  void adopt(SharedCode& shared, std::uint32_t base, std::uint32_t size);
+
+  void code_changed(std::uint32_t first_page, std::uint32_t page_count) override;
+  // Gives back what is compiled for this instance alone.
+  void release_code();
+  BaselineStats stats() const;
+
+  struct Impl;
+
+ private:
+  explicit Baseline(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace caisson::baseline

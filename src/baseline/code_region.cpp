@@ -1,0 +1,194 @@
+#include "baseline/code_region.h"
+
+#include <algorithm>
+
+namespace caisson::baseline {
+namespace {
+
+constexpr std::size_t kFirstBlock = 16 << 10, kLargestBlock = 512 << 10;
+
+// Scans are large; one a thread serves all its compilations.
+PageScan& scan_of_thread() {
+  thread_local const auto scan = std::make_unique<PageScan>();
+  return *scan;
+}
+
+}  // namespace
+
+// What is compiled of a page. A second compilation wants to know where the first has what; most pages never see one.
+struct CodeRegion::Page final : CompiledPage {
+  Page(const CodeRegion& code_region, std::uint32_t page_address) : region(code_region), address(page_address) {}
+
+  const void* entry(std::uint32_t half_word) const override { return region.entry(address + half_word * 2); }
+  bool middle(std::uint32_t half_word, const void** native, std::uint32_t* cost) const override {
+    const Middle& found = middles[half_word];
+    if (found.native == nullptr) return false;
+    *native = found.native;
+    *cost = found.cost;
+    return true;
+  }
+
+  // Before a compilation beside earlier ones.
+  void index() {
+    middles.resize(kHalfWords);
+    for (; indexed < units.size(); ++indexed) {
+      const std::uint8_t* const code = units[indexed];
+      for (const InstructionPlace& place : region.units_.at(code).places) {
+        if (!place.has(InstructionPlace::kSelfContained)) continue;
+        middles[place.half_word()] = {code + place.native, place.cost};
+      }
+    }
+  }
+
+  struct Middle {
+    const void* native = nullptr;
+    std::uint16_t cost = 0;
+  };
+  const CodeRegion& region;
+  const std::uint32_t address;
+  bool straddles = false;
+  std::vector<const std::uint8_t*> units;
+  std::size_t indexed = 0;
+  std::vector<Middle> middles;
+};
+
+CodeRegion::CodeRegion(std::shared_ptr<const Thunks> thunks, ExecutableMemory& memory, const RegionLayout& layout)
+    : thunks_(std::move(thunks)), memory_(memory), layout_(layout), emitter_(*thunks_, layout) {}
+
+Result<std::shared_ptr<CodeRegion>> CodeRegion::create(std::shared_ptr<const Thunks> thunks, std::uint32_t base,
+                                                       std::uint32_t size) {
+  const Result<ExecutableMemory*> memory = ExecutableMemory::process();
+  if (!memory) return std::unexpected(memory.error());
+  void* const table = (*memory)->allocate_table(std::size_t{size} * 4);
+  if (table == nullptr) return fail(ErrorCode::kOutOfMemory, "no memory is left for tables of compiled code");
+  return std::shared_ptr<CodeRegion>(
+      new CodeRegion(std::move(thunks), **memory, {.base = base, .size = size, .table = table}));
+}
+
+CodeRegion::~CodeRegion() {
+  if (CodeListing& listing = CodeListing::process(); listing.is_enabled()) {
+    for (const auto& [code, unit] : units_) {
+      for (const InstructionPlace& place : unit.places) listing.remove(code + place.native);
+    }
+  }
+  for (const CodeBlock& block : blocks_) memory_.free_code(block);
+  memory_.free_table(layout_.table, std::size_t{layout_.size} * 4);
+}
+
+bool CodeRegion::reserve(std::size_t bytes) {
+  if (!blocks_.empty() && blocks_.back().size - used_ >= bytes) return true;
+  const std::size_t size = std::max(bytes, std::min(kFirstBlock << blocks_.size(), kLargestBlock));
+  if (code_size_ + size > kCodeLimit) {
+    code_size_ = kCodeLimit;  // full
+    return false;
+  }
+  const std::optional<CodeBlock> block = memory_.allocate_code(size);
+  if (!block) return false;
+  blocks_.push_back(*block);
+  used_ = 0;
+  code_size_ += block->size;
+  return true;
+}
+
+bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, bool mixed, NameSource names, void* names_context) {
+  const std::scoped_lock lock(mutex_);
+  if (!mixed && entry(pc) != nullptr) return true;  // by another thread meanwhile
+  std::unique_ptr<Page>& page = pages_[bytes.address / kGuestPage];
+  if (page == nullptr) {
+    page = std::make_unique<Page>(*this, bytes.address);
+    // Its slots are all about to be touched.
+    memory_.populate_table(&slot(bytes.address), std::size_t{kGuestPage} * 4);
+  }
+  const bool beside_others = !mixed && !page->units.empty();
+  if (beside_others) page->index();
+  PageScan& scan = scan_of_thread();
+  scan.scan(bytes, pc % kGuestPage / 2, !mixed, beside_others ? page.get() : nullptr);
+
+  std::size_t estimate = std::size_t{scan.instruction_count()} * 48 + 1024;
+  CodeBlock space;
+  for (;; estimate *= 2) {
+    if (!reserve(estimate)) return false;
+    space = {blocks_.back().write + used_, blocks_.back().execute + used_, blocks_.back().size - used_};
+    if (emitter_.emit(scan, bytes, mixed, space)) break;
+    if (space.size > estimate) estimate = space.size;
+  }
+  constexpr std::size_t kAlignment = 16;
+  used_ += (emitter_.size() + kAlignment - 1) & ~(kAlignment - 1);
+
+  Unit& unit = units_[space.execute];
+  unit = {.page_address = bytes.address, .size = emitter_.size(), .entry_pc = pc, .places = emitter_.places()};
+  page->units.push_back(space.execute);
+  page->straddles |= scan.straddles();
+  ++stats_.units;
+  stats_.code_bytes += emitter_.size();
+  scan.for_each([&](std::uint32_t half_word) {
+    if (!scan.has(half_word, PageScan::kMiddleElsewhere)) stats_.guest_bytes += scan.decoded(half_word).length;
+  });
+  if (CodeListing::process().is_enabled()) list(unit, space.execute, names, names_context);
+  // Only now can anyone run it.
+  for (const UnitEntry& made : emitter_.entries())
+    slot(bytes.address + made.half_word * std::uint32_t{2})
+        .store(space.execute + made.native, std::memory_order_release);
+  return true;
+}
+
+// A piece for each function that the unit's code runs through, in the order of the code.
+void CodeRegion::list(const Unit& unit, const std::uint8_t* code, NameSource names, void* names_context) const {
+  std::string name;
+  std::uint32_t begin = 0, pc = unit.entry_pc;
+  const auto add = [&](std::uint32_t end) {
+    if (end > begin) CodeListing::process().add({code + begin, end - begin, name, pc});
+  };
+  for (const InstructionPlace& place : unit.places) {
+    const std::uint32_t at = unit.page_address + place.half_word() * 2;
+    std::string here = names == nullptr ? std::string() : names(names_context, at);
+    if (here == name && place.native != 0) continue;
+    add(place.native);
+    begin = place.native;
+    pc = at;
+    name = std::move(here);
+  }
+  add(unit.size);
+}
+
+std::size_t CodeRegion::drop_pages(std::uint32_t first, std::uint32_t end) {
+  const std::scoped_lock lock(mutex_);
+  const auto begin = pages_.lower_bound(first), behind = pages_.lower_bound(end);
+  const auto dropped = static_cast<std::size_t>(std::distance(begin, behind));
+  for (auto page = begin; page != behind; ++page) {
+    for (std::uint32_t half_word = 0; half_word < kHalfWords; ++half_word)
+      slot(page->second->address + half_word * 2).store(nullptr, std::memory_order_release);
+  }
+  pages_.erase(begin, behind);
+  stats_.pages_dropped += dropped;
+  return dropped;
+}
+
+bool CodeRegion::straddles(std::uint32_t page) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = pages_.find(page);
+  return found != pages_.end() && found->second->straddles;
+}
+
+std::optional<CodeRegion::FoundPlace> CodeRegion::find(const void* host_pc) const {
+  const auto* const at = static_cast<const std::uint8_t*>(host_pc);
+  const std::scoped_lock lock(mutex_);
+  auto unit = units_.upper_bound(at);
+  if (unit == units_.begin()) return std::nullopt;
+  --unit;
+  const auto& [code, found] = *unit;
+  if (at - code >= found.size) return std::nullopt;
+  const auto offset = static_cast<std::uint32_t>(at - code);
+  auto place = std::ranges::upper_bound(found.places, offset, {}, &InstructionPlace::native);
+  if (place == found.places.begin()) return FoundPlace{.pc = found.entry_pc, .is_entry_check = true};
+  --place;
+  return FoundPlace{.pc = found.page_address + place->half_word() * 2,
+                    .faults_as_store = place->has(InstructionPlace::kFaultsAsStore)};
+}
+
+CompileStats CodeRegion::stats() const {
+  const std::scoped_lock lock(mutex_);
+  return stats_;
+}
+
+}  // namespace caisson::baseline

@@ -1,0 +1,48 @@
+// What compiled code reaches through HartState::tier_context, and how it leaves.
+#pragma once
+
+#include <cstdint>
+
+#include "isa/riscv/hart_state.h"
+#include "memory/fault_recovery.h"
+
+namespace caisson::baseline {
+
+// Why compiled code returned to Baseline::run(). hart.pc is set but for kFault.
+enum class ExitKind : std::uint32_t {
+  kSliceEnd,  // the block at pc was charged to the gas register and cannot be paid from the slice
+  kMissing,  // pc has no code
+  kStale,  // the bytes of the block at pc are no longer those that were compiled; nothing charged
+  kFault,  // a load or store; the scope describes it
+  kTrampoline,
+  kEcall,
+  kEbreak,
+  kIllegal,
+  kFetchFault,  // the second half of the instruction at pc
+  kMisalignedAtomic,  // hart.trap.address is set
+  kTrap,  // hart.trap is set
+  kReenter,  // go on at pc, which is uncharged
+};
+
+// The entry table of a region as the lookup thunk reads it: the entry of guest address A is at biased_table + 4 × A.
+struct RegionTable {
+  std::uint64_t biased_table = 0;
+};
+
+struct Context {
+  memory::GuestScope scope;
+  std::int64_t slice_gas = 0;  // left when compiled code returned or called out
+  ExitKind exit_kind = ExitKind::kTrap;
+  std::uint32_t guest_mxcsr = 0;  // rounding mode of hart.frm, no flag raised
+  std::uint32_t host_mxcsr = 0;  // what to restore, while floats are live
+  std::uint32_t left_mxcsr = 0;  // the guest's as compiled code left it
+  const std::uint8_t* directory = nullptr;  // index of the region of each page; 0: none
+  const RegionTable* regions = nullptr;
+  // An ecall at hart.pc, its block charged. True: go on behind it.
+  bool (*ecall)(Context* context, riscv::HartState* hart) = nullptr;
+  // Performs the instruction `bits` at `pc`, which compiled code has not inline. False: leave; the exit is set.
+  bool (*perform)(Context* context, riscv::HartState* hart, std::uint32_t pc, std::uint32_t bits) = nullptr;
+  void* owner = nullptr;  // the Baseline
+};
+
+}  // namespace caisson::baseline

@@ -1,0 +1,256 @@
+// Branches, jumps, calls, returns, and what leaves compiled code.
+#include "baseline/unit_emitter.h"
+
+namespace caisson::baseline {
+
+using riscv::Op;
+
+bool UnitEmitter::is_in_unit(std::uint64_t target) const { return !mixed_ && target - bytes_->address < kGuestPage; }
+
+Place UnitEmitter::table_slot(std::uint32_t target) const {
+  return Place::absolute(static_cast<const std::uint8_t*>(region_.table) + std::uint64_t{target - region_.base} * 4);
+}
+
+// Within the page code goes straight to code, since a page is dropped as a whole; elsewhere it asks the table, so that dropping a page
+// is clearing its slots.
+void UnitEmitter::transfer_to(std::uint32_t target) {
+  if (is_in_unit(target)) {
+    const std::uint32_t half_word = (target - bytes_->address) / 2;
+    if (scan_->has(half_word, PageScan::kEntryElsewhere)) {
+      code().jmp(scan_->entry_elsewhere(half_word));
+    } else if (entry_native_[half_word] != kNotEmitted) {
+      code().jmp_back(entry_native_[half_word]);
+    } else {
+      entry_jumps_.push_back({code().jmp_forward(), static_cast<std::uint16_t>(half_word)});
+    }
+    return;
+  }
+  jump_through_table(target);
+}
+
+void UnitEmitter::jump_through_table(std::uint64_t target) {
+  if (target >> 32 == 0 && is_in_region(target)) {
+    const auto pc = static_cast<std::uint32_t>(target);
+    code().mov(Width::k64, Gp::rcx, table_slot(pc));
+    code().test(Width::k64, Gp::rcx, Gp::rcx);
+    add_stub(Stub::Kind::kMissing, code().jcc_forward(Condition::kEqual)).pc = pc;
+    code().jmp(Gp::rcx);
+  } else {
+    code().load_immediate(Gp::rax, target);
+    code().jmp(thunks_.lookup());
+  }
+}
+
+void UnitEmitter::transfer_outside(std::uint64_t target) {
+  if (target >> 32 == 0) {
+    transfer_to(static_cast<std::uint32_t>(target));
+  } else {
+    jump_through_table(target);
+  }
+}
+
+// To the page behind; a last instruction may reach into it.
+void UnitEmitter::fall_off_page(std::uint32_t half_word) {
+  transfer_outside(std::uint64_t{bytes_->address} + half_word * 2);
+}
+
+void UnitEmitter::cut_off() {
+  code().load_immediate(Gp::rax, pc_);
+  code().jmp(thunks_.fetch_fault());
+}
+
+template <Condition condition>
+void UnitEmitter::branch(const Decoded& decoded) {
+  Condition holds = condition;
+  const Place first = operand(decoded.rs1);
+  if (decoded.rs2 == 0) {
+    if (first.is_register()) {
+      code().test(Width::k64, first.gp(), first.gp());
+    } else {
+      code().alu_immediate(Alu::kCmp, Width::k64, first, 0);
+    }
+  } else if (const Place second = operand(decoded.rs2); first.is_register()) {
+    code().alu(Alu::kCmp, Width::k64, first.gp(), second);
+  } else if (second.is_register()) {
+    code().alu_to(Alu::kCmp, Width::k64, first, second.gp());
+  } else {
+    code().alu(Alu::kCmp, Width::k64, use(decoded.rs1), second);
+  }
+  const auto target = std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
+  if (is_in_unit(target)) {
+    const auto half_word = static_cast<std::uint32_t>(target - bytes_->address) / 2;
+    if (scan_->has(half_word, PageScan::kEntryElsewhere)) {
+      code().jcc(holds, scan_->entry_elsewhere(half_word));
+    } else if (entry_native_[half_word] != kNotEmitted) {
+      code().jcc_back(holds, entry_native_[half_word]);
+    } else {
+      entry_jumps_.push_back({code().jcc_forward(holds), static_cast<std::uint16_t>(half_word)});
+    }
+  } else if (target >> 32 == 0) {
+    add_stub(Stub::Kind::kFarTransfer, code().jcc_forward(holds)).pc = static_cast<std::uint32_t>(target);
+  } else {
+    const std::uint32_t stays = code().jcc_short_forward(negated(holds));
+    code().load_immediate(Gp::rax, target);
+    code().jmp(thunks_.missing());
+    code().bind_short(stays);
+  }
+}
+
+// --- calls and returns ---
+
+// rd = the return address, which is pushed, too, where it is a link register's.
+void UnitEmitter::link(unsigned rd, std::uint32_t return_pc) {
+  const Gp to = is_pinned(rd) ? host(rd) : Gp::rdx;
+  code().load_immediate(to, return_pc);
+  if (!is_pinned(rd)) code().store(Width::k64, integer_home(rd), to);
+  code().push(to);
+}
+
+// Makes room on the return stack.
+void UnitEmitter::remember_call(unsigned rd, std::uint32_t return_pc) {
+  code().alu(Alu::kCmp, Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackLimit));
+  add_stub(Stub::Kind::kForgetCalls, code().jcc_forward(Condition::kBelow));
+  link(rd, return_pc);
+}
+
+// A direct call: the code within the page is known, or will be.
+void UnitEmitter::call_direct(std::uint64_t target) {
+  if (!is_in_unit(target)) return call_through_table(target);
+  const auto half_word = static_cast<std::uint32_t>(target - bytes_->address) / 2;
+  if (scan_->has(half_word, PageScan::kEntryElsewhere)) {
+    code().call(scan_->entry_elsewhere(half_word));
+  } else if (entry_native_[half_word] != kNotEmitted) {
+    code().call(code().executable(entry_native_[half_word]));
+  } else {
+    entry_jumps_.push_back({code().call_forward(), static_cast<std::uint16_t>(half_word)});
+  }
+  drop_return_address();
+}
+
+void UnitEmitter::call_through_table(std::uint64_t target) {
+  if (target >> 32 == 0 && is_in_region(target)) {
+    code().mov(Width::k64, Gp::rcx, table_slot(static_cast<std::uint32_t>(target)));
+    code().test(Width::k64, Gp::rcx, Gp::rcx);
+    Stub& stub = add_stub(Stub::Kind::kLookupKnown, code().jcc_forward(Condition::kEqual));
+    stub.pc = static_cast<std::uint32_t>(target);
+    code().call(Gp::rcx);
+  } else {
+    code().load_immediate(Gp::rax, target);
+    code().call(thunks_.lookup());
+  }
+  drop_return_address();
+}
+
+// The guest's, which was pushed beside the host's.
+void UnitEmitter::drop_return_address() { code().alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 8); }
+
+void UnitEmitter::jump(const Decoded& decoded) {
+  const auto target = std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
+  if (decoded.rd == 0) return transfer_outside(target);
+  remember_call(decoded.rd, next_pc_);
+  call_direct(target);
+}
+
+void UnitEmitter::find_entry() {
+  // A distance that wraps is out of range as well: bits above the 32nd make it large.
+  if (region_.base <= 0x7FFFFFFF) {
+    code().lea(Width::k64, Gp::rcx, Place::at(Gp::rax, -static_cast<std::int32_t>(region_.base)));
+  } else {
+    code().load_immediate(Gp::rcx, ~std::uint64_t{region_.base} + 1);
+    code().alu(Alu::kAdd, Width::k64, Gp::rcx, Gp::rax);
+  }
+  code().alu_immediate(Alu::kCmp, Width::k64, Gp::rcx, static_cast<std::int32_t>(region_.size));
+  const std::uint32_t outside = code().jcc_forward(Condition::kAboveEqual);
+  code().lea(Width::k64, Gp::rdx, Place::absolute(region_.table));
+  code().mov(Width::k64, Gp::rcx, Place::indexed(Gp::rdx, Gp::rcx, 2));
+  code().test(Width::k64, Gp::rcx, Gp::rcx);
+  const std::uint32_t missing = code().jcc_forward(Condition::kEqual);
+  add_stub(Stub::Kind::kLookup, outside);
+  add_stub(Stub::Kind::kLookup, missing);
+}
+
+void UnitEmitter::jump_register(const Decoded& decoded) {
+  const bool is_return =
+      decoded.rd == 0 && decoded.imm == 0 && (decoded.rs1 == riscv::kRa || decoded.rs1 == riscv::kT0);
+  if (is_return) {
+    const Gp address = use(decoded.rs1);
+    code().alu(Alu::kCmp, Width::k64, address, Place::at(Gp::rsp, 8));
+    add_stub(Stub::Kind::kReturnMissed, code().jcc_forward(Condition::kNotEqual)).reg =
+        static_cast<std::uint8_t>(number(address));
+    code().ret();
+    return;
+  }
+  if (const auto base = known(decoded.rs1)) {
+    const std::uint64_t target = (*base + static_cast<std::uint64_t>(std::int64_t{decoded.imm})) & ~std::uint64_t{1};
+    // Not an entry of the scan, so never linked within the page.
+    if (decoded.rd == 0) return jump_through_table(target);
+    remember_call(decoded.rd, next_pc_);
+    return call_through_table(target);
+  }
+  const Place base = operand(decoded.rs1);
+  if (base.is_register() && decoded.imm != 0) {
+    code().lea(Width::k64, Gp::rax, Place::at(base.gp(), decoded.imm));
+  } else {
+    copy(Gp::rax, base);
+    if (decoded.imm != 0) code().alu_immediate(Alu::kAdd, Width::k64, Gp::rax, decoded.imm);
+  }
+  code().alu_immediate(Alu::kAnd, Width::k64, Gp::rax, -2);
+  if (decoded.rd == 0) {
+    find_entry();
+    code().jmp(Gp::rcx);
+    return;
+  }
+  remember_call(decoded.rd, next_pc_);
+  find_entry();
+  code().call(Gp::rcx);
+  drop_return_address();
+}
+
+// --- the environment ---
+
+void UnitEmitter::environment_call(const Decoded&) {
+  code().load_immediate(Gp::rax, pc_);
+  code().call(thunks_.ecall());
+}
+
+void UnitEmitter::breakpoint(const Decoded&) {
+  code().load_immediate(Gp::rax, pc_);
+  code().jmp(thunks_.ebreak());
+}
+
+void UnitEmitter::illegal(const Decoded&) {
+  code().load_immediate(Gp::rax, pc_);
+  code().jmp(thunks_.illegal());
+}
+
+// Changed code is found by dropped pages and compared bytes; the instruction only ends its block.
+void UnitEmitter::fence_instruction(const Decoded&) {}
+
+void UnitEmitter::csr(const Decoded& decoded) { perform(decoded); }
+
+std::span<const UnitEmitter::EmitterRow> UnitEmitter::control_rows() {
+  using E = UnitEmitter;
+  static constexpr EmitterRow kRows[] = {
+      {Op::kIllegal, &E::illegal},
+      {Op::kBeq, &E::branch<Condition::kEqual>},
+      {Op::kBne, &E::branch<Condition::kNotEqual>},
+      {Op::kBlt, &E::branch<Condition::kLess>},
+      {Op::kBge, &E::branch<Condition::kGreaterEqual>},
+      {Op::kBltu, &E::branch<Condition::kBelow>},
+      {Op::kBgeu, &E::branch<Condition::kAboveEqual>},
+      {Op::kJal, &E::jump},
+      {Op::kJalr, &E::jump_register},
+      {Op::kEcall, &E::environment_call},
+      {Op::kEbreak, &E::breakpoint},
+      {Op::kFenceI, &E::fence_instruction},
+      {Op::kCsrrw, &E::csr},
+      {Op::kCsrrs, &E::csr},
+      {Op::kCsrrc, &E::csr},
+      {Op::kCsrrwi, &E::csr},
+      {Op::kCsrrsi, &E::csr},
+      {Op::kCsrrci, &E::csr},
+  };
+  return kRows;
+}
+
+}  // namespace caisson::baseline

@@ -1,0 +1,585 @@
+// Integer arithmetic: RV64I, M, Zba, Zbb, Zbs, Zicond.
+#include <utility>
+
+#include "baseline/unit_emitter.h"
+
+namespace caisson::baseline {
+
+using riscv::Op;
+
+// rd = rs1 op rs2. A 32-bit result is sign-extended.
+template <Alu operation, Width width, bool commutative>
+void UnitEmitter::binary(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  Place first = operand(decoded.rs1), second = operand(decoded.rs2);
+  Gp to = target(decoded.rd);
+  if (second.is(to) && !first.is(to)) {
+    if constexpr (commutative) {
+      std::swap(first, second);
+    } else {
+      to = scratch();
+    }
+  }
+  if (!first.is(to)) code().mov(width, to, first);
+  code().alu(operation, width, to, second);
+  if constexpr (width == Width::k32) code().movsxd(to, to);
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::add(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  if (decoded.rs1 == 0 || decoded.rs2 == 0) {
+    const unsigned from = decoded.rs1 == 0 ? decoded.rs2 : decoded.rs1;
+    if (const auto value = known(from)) return load_known(decoded.rd, *value);
+    if (is_pinned(decoded.rd)) {
+      copy(host(decoded.rd), operand(from));
+      written(decoded.rd);
+    } else {
+      finish(decoded.rd, use(from));
+    }
+    return;
+  }
+  const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
+  const Gp to = target(decoded.rd);
+  if (first.is_register() && second.is_register() && !first.is(to) && !second.is(to)) {
+    code().lea(Width::k64, to, Place::indexed(first.gp(), second.gp()));
+    return finish(decoded.rd, to);
+  }
+  binary<Alu::kAdd, Width::k64, true>(decoded);
+}
+
+void UnitEmitter::subtract(const Decoded& decoded) {
+  if (decoded.rd != 0 && decoded.rs1 == 0) {
+    const Place from = operand(decoded.rs2);
+    const Gp to = target(decoded.rd);
+    copy(to, from);
+    code().neg(Width::k64, to);
+    return finish(decoded.rd, to);
+  }
+  binary<Alu::kSub, Width::k64, false>(decoded);
+}
+
+template <Alu operation>
+void UnitEmitter::immediate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  if constexpr (operation == Alu::kAnd) {
+    if (decoded.imm == 255) {
+      code().movzx8(to, from);
+      return finish(decoded.rd, to);
+    }
+  }
+  if (!from.is(to)) copy(to, from);
+  if (operation == Alu::kXor && decoded.imm == -1) {
+    code().not_(Width::k64, to);
+  } else if (operation == Alu::kAnd && decoded.imm >= 0) {
+    code().alu_immediate(operation, Width::k32, to, decoded.imm);  // clears the upper half, too
+  } else {
+    code().alu_immediate(operation, Width::k64, to, decoded.imm);
+  }
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::add_immediate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  if (const auto value = known(decoded.rs1))
+    return load_known(decoded.rd, *value + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
+  if (decoded.imm == 0) {
+    if (is_pinned(decoded.rd)) {
+      copy(host(decoded.rd), operand(decoded.rs1));
+      return written(decoded.rd);
+    }
+    return finish(decoded.rd, use(decoded.rs1));
+  }
+  const Place from = operand(decoded.rs1);
+  if (!from.is_register() && decoded.rd == decoded.rs1) {
+    written(decoded.rd);
+    code().alu_immediate(Alu::kAdd, Width::k64, from, decoded.imm);
+    return;
+  }
+  const Gp to = target(decoded.rd);
+  if (from.is_register() && !from.is(to)) {
+    code().lea(Width::k64, to, Place::at(from.gp(), decoded.imm));
+  } else {
+    copy(to, from);
+    code().alu_immediate(Alu::kAdd, Width::k64, to, decoded.imm);
+  }
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::add_word_immediate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  if (const auto value = known(decoded.rs1)) {
+    const auto sum = static_cast<std::uint32_t>(*value) + static_cast<std::uint32_t>(decoded.imm);
+    return load_known(decoded.rd, static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(sum)}));
+  }
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  if (decoded.imm == 0) {
+    code().movsxd(to, from);
+    return finish(decoded.rd, to);
+  }
+  if (from.is_register() && !from.is(to)) {
+    code().lea(Width::k32, to, Place::at(from.gp(), decoded.imm));
+  } else {
+    if (!from.is(to)) code().mov(Width::k32, to, from);
+    code().alu_immediate(Alu::kAdd, Width::k32, to, decoded.imm);
+  }
+  code().movsxd(to, to);
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::load_upper(const Decoded& decoded) {
+  load_known(decoded.rd, static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
+}
+
+void UnitEmitter::add_upper_to_pc(const Decoded& decoded) {
+  load_known(decoded.rd, std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
+}
+
+template <Shift operation, Width width>
+void UnitEmitter::shift(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Gp amount = use(decoded.rs2);
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  if constexpr (operation == Shift::kShl) {
+    code().shlx(width, to, from, amount);
+  } else if constexpr (operation == Shift::kShr) {
+    code().shrx(width, to, from, amount);
+  } else {
+    code().sarx(width, to, from, amount);
+  }
+  if constexpr (width == Width::k32) code().movsxd(to, to);
+  finish(decoded.rd, to);
+}
+
+template <Shift operation, Width width>
+void UnitEmitter::shift_immediate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  if (!from.is(to)) code().mov(width, to, from);
+  if (decoded.imm != 0) code().shift_immediate(operation, width, to, static_cast<std::uint8_t>(decoded.imm));
+  if constexpr (width == Width::k32) code().movsxd(to, to);
+  finish(decoded.rd, to);
+}
+
+template <Shift operation, Width width>
+void UnitEmitter::rotate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  take(Gp::rcx);  // before any operand is found there
+  code().mov(Width::k64, Gp::rcx, operand(decoded.rs2));
+  const Place from = operand(decoded.rs1);
+  const Gp to = scratch();
+  copy(to, from);
+  code().shift_by_cl(operation, width, to);
+  if constexpr (width == Width::k32) code().movsxd(to, to);
+  finish(decoded.rd, to);
+}
+
+template <Width width>
+void UnitEmitter::rotate_immediate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  code().rorx(width, to, from, static_cast<std::uint8_t>(decoded.imm));
+  if constexpr (width == Width::k32) code().movsxd(to, to);
+  finish(decoded.rd, to);
+}
+
+// rd = whether `condition` holds of rs1 compared with rs2.
+template <Condition condition>
+void UnitEmitter::set_if(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
+  Gp to = target(decoded.rd);
+  const bool clears_first = !first.is(to) && !second.is(to);
+  if (clears_first) code().load_immediate(to, 0);
+  if (first.is_register()) {
+    code().alu(Alu::kCmp, Width::k64, first.gp(), second);
+  } else if (second.is_register()) {
+    code().alu_to(Alu::kCmp, Width::k64, first, second.gp());
+  } else {
+    code().alu(Alu::kCmp, Width::k64, use(decoded.rs1), second);
+  }
+  code().set(condition, to);
+  if (!clears_first) code().movzx8(to, to);
+  finish(decoded.rd, to);
+}
+
+template <Condition condition>
+void UnitEmitter::set_if_immediate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  const bool clears_first = !from.is(to);
+  if (clears_first) code().load_immediate(to, 0);
+  code().alu_immediate(Alu::kCmp, Width::k64, from, decoded.imm);
+  code().set(condition, to);
+  if (!clears_first) code().movzx8(to, to);
+  finish(decoded.rd, to);
+}
+
+template <unsigned amount, bool zero_extends>
+void UnitEmitter::shift_add(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  if constexpr (zero_extends) {
+    if (decoded.rs2 == 0 && amount == 0) {  // zext.w
+      const Place from = operand(decoded.rs1);
+      const Gp to = target(decoded.rd);
+      code().mov(Width::k32, to, from);
+      return finish(decoded.rd, to);
+    }
+    const Gp base = use(decoded.rs2);
+    const Place from = operand(decoded.rs1);
+    const Gp shifted = scratch();
+    const Gp to = is_pinned(decoded.rd) ? host(decoded.rd) : shifted;
+    code().mov(Width::k32, shifted, from);
+    code().lea(Width::k64, to, Place::indexed(base, shifted, amount));
+    finish(decoded.rd, to);
+  } else {
+    const Gp shifted = use(decoded.rs1), base = use(decoded.rs2);
+    const Gp to = target(decoded.rd);
+    code().lea(Width::k64, to, Place::indexed(base, shifted, amount));
+    finish(decoded.rd, to);
+  }
+}
+
+void UnitEmitter::shift_zero_extended(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  code().mov(Width::k32, to, from);
+  if (decoded.imm != 0) code().shift_immediate(Shift::kShl, Width::k64, to, static_cast<std::uint8_t>(decoded.imm));
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::and_not(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Gp inverted = use(decoded.rs2);
+  const Place other = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  code().andn(Width::k64, to, inverted, other);
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::or_not(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place inverted = operand(decoded.rs2), other = operand(decoded.rs1);
+  const Gp to = scratch();
+  copy(to, inverted);
+  code().not_(Width::k64, to);
+  code().alu(Alu::kOr, Width::k64, to, other);
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::xor_not(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
+  const Gp to = scratch();
+  copy(to, first);
+  code().alu(Alu::kXor, Width::k64, to, second);
+  code().not_(Width::k64, to);
+  finish(decoded.rd, to);
+}
+
+// Minimum and maximum: the second operand where `takes_second` holds of the comparison of the first with it.
+template <Condition takes_second>
+void UnitEmitter::select(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
+  Gp to = target(decoded.rd);
+  if (second.is(to) && !first.is(to)) to = scratch();
+  copy(to, first);
+  code().alu(Alu::kCmp, Width::k64, to, second);
+  code().cmov(takes_second, to, second);
+  finish(decoded.rd, to);
+}
+
+template <auto count, Width width>
+void UnitEmitter::count_bits(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  (code().*count)(width, to, from);
+  finish(decoded.rd, to);
+}
+
+template <auto extend_from>
+void UnitEmitter::extend(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  (code().*extend_from)(to, from);
+  finish(decoded.rd, to);
+}
+
+// orc.b: bit 7 of each byte collects the others, then spreads.
+void UnitEmitter::or_combine(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp value = scratch(), mask = scratch();
+  code().load_immediate(mask, 0x7F7F7F7F7F7F7F7F);
+  copy(value, from);
+  code().alu(Alu::kAnd, Width::k64, value, mask);
+  code().alu(Alu::kAdd, Width::k64, value, mask);
+  code().alu(Alu::kOr, Width::k64, value, from);
+  code().shift_immediate(Shift::kShr, Width::k64, value, 7);
+  code().load_immediate(mask, 0x0101010101010101);
+  code().alu(Alu::kAnd, Width::k64, value, mask);
+  copy(mask, value);  // × 255
+  code().shift_immediate(Shift::kShl, Width::k64, value, 8);
+  code().alu(Alu::kSub, Width::k64, value, mask);
+  finish(decoded.rd, value);
+}
+
+void UnitEmitter::reverse_bytes(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  copy(to, from);
+  code().bswap(to);
+  finish(decoded.rd, to);
+}
+
+template <X86Assembler::Bit operation>
+void UnitEmitter::change_bit(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Gp position = use(decoded.rs2);
+  const Place from = operand(decoded.rs1);
+  Gp to = target(decoded.rd);
+  if (to == position) to = scratch();
+  copy(to, from);
+  code().bit(operation, to, position);
+  finish(decoded.rd, to);
+}
+
+template <X86Assembler::Bit operation>
+void UnitEmitter::change_bit_immediate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  copy(to, from);
+  code().bit_immediate(operation, to, static_cast<std::uint8_t>(decoded.imm));
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::extract_bit(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Gp position = use(decoded.rs2), value = use(decoded.rs1);
+  const Gp to = scratch();
+  code().bit(X86Assembler::Bit::kTest, value, position);
+  code().set(Condition::kBelow, to);
+  code().movzx8(to, to);
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::extract_bit_immediate(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place from = operand(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  copy(to, from);
+  if (decoded.imm != 0) code().shift_immediate(Shift::kShr, Width::k64, to, static_cast<std::uint8_t>(decoded.imm));
+  code().alu_immediate(Alu::kAnd, Width::k32, to, 1);
+  finish(decoded.rd, to);
+}
+
+// rs1 where `keeps` holds of rs2 compared with 0, else 0.
+template <Condition keeps>
+void UnitEmitter::conditional_zero(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  const Place value = operand(decoded.rs1), condition = operand(decoded.rs2);
+  const Gp to = scratch();
+  code().load_immediate(to, 0);
+  code().alu_immediate(Alu::kCmp, Width::k64, condition, 0);
+  code().cmov(keeps, to, value);
+  finish(decoded.rd, to);
+}
+
+template <Width width>
+void UnitEmitter::multiply(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  Place first = operand(decoded.rs1), second = operand(decoded.rs2);
+  const Gp to = target(decoded.rd);
+  if (second.is(to)) std::swap(first, second);
+  if (!first.is(to)) code().mov(width, to, first);
+  code().imul(width, to, second);
+  if constexpr (width == Width::k32) code().movsxd(to, to);
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::multiply_high(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  take(Gp::rax);
+  take(Gp::rdx);
+  const Place second = operand(decoded.rs2);
+  copy(Gp::rax, operand(decoded.rs1));
+  code().imul_wide(Width::k64, second);
+  finish(decoded.rd, Gp::rdx);
+}
+
+void UnitEmitter::multiply_high_unsigned(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  take(Gp::rdx);
+  const Place second = operand(decoded.rs2);
+  copy(Gp::rdx, operand(decoded.rs1));
+  const Gp to = target(decoded.rd);
+  code().mulx(to, Gp::rdx, second);  // the low half is dropped
+  finish(decoded.rd, to);
+}
+
+// Signed × unsigned: the unsigned product less rs2 << 64 where rs1 is negative.
+void UnitEmitter::multiply_high_mixed(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  forget_scratch();
+  take(Gp::rax);
+  take(Gp::rcx);
+  take(Gp::rdx);
+  const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
+  copy(Gp::rdx, first);
+  code().mulx(Gp::rax, Gp::rcx, second);
+  code().shift_immediate(Shift::kSar, Width::k64, Gp::rdx, 63);
+  code().alu(Alu::kAnd, Width::k64, Gp::rdx, second);
+  code().alu(Alu::kSub, Width::k64, Gp::rax, Gp::rdx);
+  finish(decoded.rd, Gp::rax);
+}
+
+// Division by zero and overflow have the results of the manual's table 7.1 and never reach the host's division.
+template <Width width, bool is_signed, bool remainder>
+void UnitEmitter::divide(const Decoded& decoded) {
+  if (decoded.rd == 0) return;
+  forget_scratch();
+  take(Gp::rax);
+  take(Gp::rcx);
+  take(Gp::rdx);
+  code().mov(width, Gp::rcx, operand(decoded.rs2));
+  code().mov(width, Gp::rax, operand(decoded.rs1));
+  code().test(width, Gp::rcx, Gp::rcx);
+  const std::uint32_t by_zero = code().jcc_short_forward(Condition::kEqual);
+  std::uint32_t by_minus_one = 0;
+  if constexpr (is_signed) {
+    code().alu_immediate(Alu::kCmp, width, Gp::rcx, -1);
+    by_minus_one = code().jcc_short_forward(Condition::kEqual);
+    code().sign_extend_rax(width);
+    code().idiv(width, Gp::rcx);
+  } else {
+    code().alu(Alu::kXor, Width::k32, Gp::rdx, Gp::rdx);
+    code().div(width, Gp::rcx);
+  }
+  if constexpr (remainder) code().mov(width, Gp::rax, Gp::rdx);
+  const std::uint32_t divided = code().jmp_short_forward();
+  std::uint32_t negated = 0;
+  if constexpr (is_signed) {
+    code().bind_short(by_minus_one);
+    if constexpr (remainder) {
+      code().alu(Alu::kXor, Width::k32, Gp::rax, Gp::rax);
+    } else {
+      code().neg(width, Gp::rax);
+    }
+    negated = code().jmp_short_forward();
+  }
+  code().bind_short(by_zero);
+  if constexpr (!remainder) code().alu_immediate(Alu::kOr, width, Gp::rax, -1);
+  if constexpr (is_signed) code().bind_short(negated);
+  code().bind_short(divided);
+  if constexpr (width == Width::k32) code().movsxd(Gp::rax, Gp::rax);
+  finish(decoded.rd, Gp::rax);
+}
+
+std::span<const UnitEmitter::EmitterRow> UnitEmitter::integer_rows() {
+  using E = UnitEmitter;
+  using Bit = X86Assembler::Bit;
+  constexpr Width k32 = Width::k32, k64 = Width::k64;
+  static constexpr EmitterRow kRows[] = {
+      {Op::kLui, &E::load_upper},
+      {Op::kAuipc, &E::add_upper_to_pc},
+      {Op::kAddi, &E::add_immediate},
+      {Op::kSlti, &E::set_if_immediate<Condition::kLess>},
+      {Op::kSltiu, &E::set_if_immediate<Condition::kBelow>},
+      {Op::kXori, &E::immediate<Alu::kXor>},
+      {Op::kOri, &E::immediate<Alu::kOr>},
+      {Op::kAndi, &E::immediate<Alu::kAnd>},
+      {Op::kSlli, &E::shift_immediate<Shift::kShl, k64>},
+      {Op::kSrli, &E::shift_immediate<Shift::kShr, k64>},
+      {Op::kSrai, &E::shift_immediate<Shift::kSar, k64>},
+      {Op::kAdd, &E::add},
+      {Op::kSub, &E::subtract},
+      {Op::kSll, &E::shift<Shift::kShl, k64>},
+      {Op::kSlt, &E::set_if<Condition::kLess>},
+      {Op::kSltu, &E::set_if<Condition::kBelow>},
+      {Op::kXor, &E::binary<Alu::kXor, k64, true>},
+      {Op::kSrl, &E::shift<Shift::kShr, k64>},
+      {Op::kSra, &E::shift<Shift::kSar, k64>},
+      {Op::kOr, &E::binary<Alu::kOr, k64, true>},
+      {Op::kAnd, &E::binary<Alu::kAnd, k64, true>},
+      {Op::kAddiw, &E::add_word_immediate},
+      {Op::kSlliw, &E::shift_immediate<Shift::kShl, k32>},
+      {Op::kSrliw, &E::shift_immediate<Shift::kShr, k32>},
+      {Op::kSraiw, &E::shift_immediate<Shift::kSar, k32>},
+      {Op::kAddw, &E::binary<Alu::kAdd, k32, true>},
+      {Op::kSubw, &E::binary<Alu::kSub, k32, false>},
+      {Op::kSllw, &E::shift<Shift::kShl, k32>},
+      {Op::kSrlw, &E::shift<Shift::kShr, k32>},
+      {Op::kSraw, &E::shift<Shift::kSar, k32>},
+      {Op::kMul, &E::multiply<k64>},
+      {Op::kMulw, &E::multiply<k32>},
+      {Op::kMulh, &E::multiply_high},
+      {Op::kMulhu, &E::multiply_high_unsigned},
+      {Op::kMulhsu, &E::multiply_high_mixed},
+      {Op::kDiv, &E::divide<k64, true, false>},
+      {Op::kDivu, &E::divide<k64, false, false>},
+      {Op::kRem, &E::divide<k64, true, true>},
+      {Op::kRemu, &E::divide<k64, false, true>},
+      {Op::kDivw, &E::divide<k32, true, false>},
+      {Op::kDivuw, &E::divide<k32, false, false>},
+      {Op::kRemw, &E::divide<k32, true, true>},
+      {Op::kRemuw, &E::divide<k32, false, true>},
+      {Op::kSh1add, &E::shift_add<1, false>},
+      {Op::kSh2add, &E::shift_add<2, false>},
+      {Op::kSh3add, &E::shift_add<3, false>},
+      {Op::kSh1addUw, &E::shift_add<1, true>},
+      {Op::kSh2addUw, &E::shift_add<2, true>},
+      {Op::kSh3addUw, &E::shift_add<3, true>},
+      {Op::kAddUw, &E::shift_add<0, true>},
+      {Op::kSlliUw, &E::shift_zero_extended},
+      {Op::kAndn, &E::and_not},
+      {Op::kOrn, &E::or_not},
+      {Op::kXnor, &E::xor_not},
+      {Op::kClz, &E::count_bits<&X86Assembler::lzcnt, k64>},
+      {Op::kCtz, &E::count_bits<&X86Assembler::tzcnt, k64>},
+      {Op::kCpop, &E::count_bits<&X86Assembler::popcnt, k64>},
+      {Op::kClzw, &E::count_bits<&X86Assembler::lzcnt, k32>},
+      {Op::kCtzw, &E::count_bits<&X86Assembler::tzcnt, k32>},
+      {Op::kCpopw, &E::count_bits<&X86Assembler::popcnt, k32>},
+      {Op::kMax, &E::select<Condition::kLess>},
+      {Op::kMaxu, &E::select<Condition::kBelow>},
+      {Op::kMin, &E::select<Condition::kGreater>},
+      {Op::kMinu, &E::select<Condition::kAbove>},
+      {Op::kSextB, &E::extend<&X86Assembler::movsx8>},
+      {Op::kSextH, &E::extend<&X86Assembler::movsx16>},
+      {Op::kZextH, &E::extend<&X86Assembler::movzx16>},
+      {Op::kRol, &E::rotate<Shift::kRol, k64>},
+      {Op::kRor, &E::rotate<Shift::kRor, k64>},
+      {Op::kRori, &E::rotate_immediate<k64>},
+      {Op::kRolw, &E::rotate<Shift::kRol, k32>},
+      {Op::kRorw, &E::rotate<Shift::kRor, k32>},
+      {Op::kRoriw, &E::rotate_immediate<k32>},
+      {Op::kOrcB, &E::or_combine},
+      {Op::kRev8, &E::reverse_bytes},
+      {Op::kBclr, &E::change_bit<Bit::kReset>},
+      {Op::kBclri, &E::change_bit_immediate<Bit::kReset>},
+      {Op::kBext, &E::extract_bit},
+      {Op::kBexti, &E::extract_bit_immediate},
+      {Op::kBinv, &E::change_bit<Bit::kComplement>},
+      {Op::kBinvi, &E::change_bit_immediate<Bit::kComplement>},
+      {Op::kBset, &E::change_bit<Bit::kSet>},
+      {Op::kBseti, &E::change_bit_immediate<Bit::kSet>},
+      {Op::kCzeroEqz, &E::conditional_zero<Condition::kNotEqual>},
+      {Op::kCzeroNez, &E::conditional_zero<Condition::kEqual>},
+  };
+  return kRows;
+}
+
+}  // namespace caisson::baseline

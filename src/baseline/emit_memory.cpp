@@ -1,0 +1,231 @@
+// Loads, stores, atomics, fences.
+//
+// An effective address is taken modulo 2^32 by computing it in 32 bits, which clears the upper half of its host register; the window
+// is the base. Every access is one host instruction, and the only one of its guest instruction that writes anything before it is done.
+#include "baseline/unit_emitter.h"
+
+namespace caisson::baseline {
+
+using riscv::HartState;
+using riscv::Op;
+
+Place UnitEmitter::guest_address(unsigned base, std::int32_t offset) {
+  if (const auto value = known(base)) {
+    const auto address = static_cast<std::uint32_t>(*value + static_cast<std::uint64_t>(std::int64_t{offset}));
+    if (static_cast<std::int32_t>(address) >= 0) return Place::at(kWindowRegister, static_cast<std::int32_t>(address));
+    const Gp at = scratch();
+    code().load_immediate(at, address);
+    return Place::indexed(kWindowRegister, at);
+  }
+  const Place from = operand(base);
+  const Gp at = scratch();
+  if (from.is_register() && offset != 0) {
+    code().lea(Width::k32, at, Place::at(from.gp(), offset));
+  } else {
+    code().mov(Width::k32, at, from);
+    if (offset != 0) code().alu_immediate(Alu::kAdd, Width::k32, at, offset);
+  }
+  return Place::indexed(kWindowRegister, at);
+}
+
+template <auto load_from>
+void UnitEmitter::load(const Decoded& decoded) {
+  const Place from = guest_address(decoded.rs1, decoded.imm);
+  const Gp to = decoded.rd == 0 ? scratch() : target(decoded.rd);
+  (code().*load_from)(to, from);
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::load_double_word(const Decoded& decoded) {
+  const Place from = guest_address(decoded.rs1, decoded.imm);
+  const Gp to = decoded.rd == 0 ? scratch() : target(decoded.rd);
+  code().mov(Width::k64, to, from);
+  finish(decoded.rd, to);
+}
+
+void UnitEmitter::load_unsigned_word(const Decoded& decoded) {
+  const Place from = guest_address(decoded.rs1, decoded.imm);
+  const Gp to = decoded.rd == 0 ? scratch() : target(decoded.rd);
+  code().mov(Width::k32, to, from);
+  finish(decoded.rd, to);
+}
+
+template <unsigned bytes>
+void UnitEmitter::store(const Decoded& decoded) {
+  const Place to = guest_address(decoded.rs1, decoded.imm);
+  if constexpr (bytes >= 4) {
+    constexpr Width kWidth = bytes == 8 ? Width::k64 : Width::k32;
+    if (decoded.rs2 == 0) return code().store_immediate(kWidth, to, 0);
+    return code().store(kWidth, to, use(decoded.rs2));
+  } else {
+    const Gp value = use(decoded.rs2);
+    if constexpr (bytes == 2) {
+      code().store16(to, value);
+    } else {
+      code().store8(to, value);
+    }
+  }
+}
+
+// --- atomics ---
+
+// The checked address in rdx; the other scratch registers are free afterwards.
+Gp UnitEmitter::atomic_address(const Decoded& decoded, unsigned width) {
+  forget_scratch();
+  faults_as_store_ = decoded.op != Op::kLrW && decoded.op != Op::kLrD;
+  const Gp address = take(Gp::rdx);
+  take(Gp::rax);
+  take(Gp::rcx);
+  code().mov(Width::k32, address, operand(decoded.rs1));
+  code().test_immediate8(address, static_cast<std::uint8_t>(width - 1));
+  Stub& stub = add_stub(Stub::Kind::kMisalignedAtomic, code().jcc_forward(Condition::kNotEqual));
+  stub.reg = static_cast<std::uint8_t>(number(address));
+  stub.pc = pc_;
+  return address;
+}
+
+void UnitEmitter::finish_atomic(const Decoded& decoded, Width width, Gp old) {
+  if (decoded.rd == 0) return;
+  if (width == Width::k32) code().movsxd(old, old);
+  finish(decoded.rd, old);
+}
+
+namespace {
+
+constexpr unsigned bytes_of(Width width) { return width == Width::k64 ? 8 : 4; }
+constexpr Place kReservationAddress = hart_field(offsetof(HartState, reservation_address));
+constexpr Place kReservationValue = hart_field(offsetof(HartState, reservation_value));
+constexpr Place kReservationWidth = hart_field(offsetof(HartState, reservation_width));
+
+}  // namespace
+
+template <Width width>
+void UnitEmitter::load_reserved(const Decoded& decoded) {
+  const Gp address = atomic_address(decoded, bytes_of(width));
+  code().mov(width, Gp::rax, Place::indexed(kWindowRegister, address));
+  code().store(Width::k64, kReservationAddress, address);
+  code().store(Width::k64, kReservationValue, Gp::rax);
+  code().store_immediate(Width::k32, kReservationWidth, bytes_of(width));
+  finish_atomic(decoded, width, Gp::rax);
+}
+
+// Without a matching reservation nothing is accessed.
+template <Width width>
+void UnitEmitter::store_conditional(const Decoded& decoded) {
+  const Gp address = atomic_address(decoded, bytes_of(width));
+  code().load_immediate(Gp::rcx, 1);
+  code().alu_immediate(Alu::kCmp, Width::k32, kReservationWidth, bytes_of(width));
+  const std::uint32_t other_width = code().jcc_short_forward(Condition::kNotEqual);
+  code().alu(Alu::kCmp, Width::k64, address, kReservationAddress);
+  const std::uint32_t other_address = code().jcc_short_forward(Condition::kNotEqual);
+  code().mov(Width::k64, Gp::rax, kReservationValue);
+  if (is_pinned(decoded.rs2)) {
+    code().lock_cmpxchg(width, Place::indexed(kWindowRegister, address), host(decoded.rs2));
+  } else {
+    code().mov(Width::k64, Gp::rcx, integer_home(decoded.rs2));
+    code().lock_cmpxchg(width, Place::indexed(kWindowRegister, address), Gp::rcx);
+  }
+  code().set(Condition::kNotEqual, Gp::rcx);
+  code().movzx8(Gp::rcx, Gp::rcx);
+  code().bind_short(other_width);
+  code().bind_short(other_address);
+  code().store_immediate(Width::k32, kReservationWidth, 0);
+  finish(decoded.rd, Gp::rcx);
+}
+
+template <Width width>
+void UnitEmitter::atomic_swap(const Decoded& decoded) {
+  const Gp address = atomic_address(decoded, bytes_of(width));
+  copy(Gp::rax, operand(decoded.rs2));
+  code().xchg(width, Place::indexed(kWindowRegister, address), Gp::rax);
+  finish_atomic(decoded, width, Gp::rax);
+}
+
+template <Width width>
+void UnitEmitter::atomic_add(const Decoded& decoded) {
+  const Gp address = atomic_address(decoded, bytes_of(width));
+  copy(Gp::rax, operand(decoded.rs2));
+  code().lock_xadd(width, Place::indexed(kWindowRegister, address), Gp::rax);
+  finish_atomic(decoded, width, Gp::rax);
+}
+
+// combine() makes rcx from the old value in rax.
+template <Width width, class Combine>
+void UnitEmitter::atomic_loop(const Decoded& decoded, const Combine& combine) {
+  const Gp address = atomic_address(decoded, bytes_of(width));
+  code().mov(width, Gp::rax, Place::indexed(kWindowRegister, address));
+  const std::uint32_t again = code().offset();
+  combine();
+  code().lock_cmpxchg(width, Place::indexed(kWindowRegister, address), Gp::rcx);
+  code().jcc_back(Condition::kNotEqual, again);
+  finish_atomic(decoded, width, Gp::rax);
+}
+
+template <Width width, Alu operation>
+void UnitEmitter::atomic_logic(const Decoded& decoded) {
+  const Place with = is_pinned(decoded.rs2) ? Place(host(decoded.rs2)) : integer_home(decoded.rs2);
+  atomic_loop<width>(decoded, [&] {
+    code().mov(Width::k64, Gp::rcx, Gp::rax);
+    code().alu(operation, width, Gp::rcx, with);
+  });
+}
+
+template <Width width, Condition takes_operand>
+void UnitEmitter::atomic_select(const Decoded& decoded) {
+  const Place with = is_pinned(decoded.rs2) ? Place(host(decoded.rs2)) : integer_home(decoded.rs2);
+  atomic_loop<width>(decoded, [&] {
+    code().mov(Width::k64, Gp::rcx, Gp::rax);
+    code().alu(Alu::kCmp, width, Gp::rax, with);
+    code().cmov(takes_operand, Gp::rcx, with);
+  });
+}
+
+void UnitEmitter::fence(const Decoded& decoded) {
+  if (riscv::orders_store_before_load(decoded.ordering)) code().mfence();
+}
+
+std::span<const UnitEmitter::EmitterRow> UnitEmitter::memory_rows() {
+  using E = UnitEmitter;
+  constexpr Width k32 = Width::k32, k64 = Width::k64;
+  static constexpr EmitterRow kRows[] = {
+      {Op::kLb, &E::load<&X86Assembler::movsx8>},
+      {Op::kLh, &E::load<&X86Assembler::movsx16>},
+      {Op::kLw, &E::load<&X86Assembler::movsxd>},
+      {Op::kLd, &E::load_double_word},
+      {Op::kLbu, &E::load<&X86Assembler::movzx8>},
+      {Op::kLhu, &E::load<&X86Assembler::movzx16>},
+      {Op::kLwu, &E::load_unsigned_word},
+      {Op::kSb, &E::store<1>},
+      {Op::kSh, &E::store<2>},
+      {Op::kSw, &E::store<4>},
+      {Op::kSd, &E::store<8>},
+      {Op::kLrW, &E::load_reserved<k32>},
+      {Op::kScW, &E::store_conditional<k32>},
+      {Op::kAmoswapW, &E::atomic_swap<k32>},
+      {Op::kAmoaddW, &E::atomic_add<k32>},
+      {Op::kAmoxorW, &E::atomic_logic<k32, Alu::kXor>},
+      {Op::kAmoandW, &E::atomic_logic<k32, Alu::kAnd>},
+      {Op::kAmoorW, &E::atomic_logic<k32, Alu::kOr>},
+      {Op::kAmominW, &E::atomic_select<k32, Condition::kGreater>},
+      {Op::kAmomaxW, &E::atomic_select<k32, Condition::kLess>},
+      {Op::kAmominuW, &E::atomic_select<k32, Condition::kAbove>},
+      {Op::kAmomaxuW, &E::atomic_select<k32, Condition::kBelow>},
+      {Op::kLrD, &E::load_reserved<k64>},
+      {Op::kScD, &E::store_conditional<k64>},
+      {Op::kAmoswapD, &E::atomic_swap<k64>},
+      {Op::kAmoaddD, &E::atomic_add<k64>},
+      {Op::kAmoxorD, &E::atomic_logic<k64, Alu::kXor>},
+      {Op::kAmoandD, &E::atomic_logic<k64, Alu::kAnd>},
+      {Op::kAmoorD, &E::atomic_logic<k64, Alu::kOr>},
+      {Op::kAmominD, &E::atomic_select<k64, Condition::kGreater>},
+      {Op::kAmomaxD, &E::atomic_select<k64, Condition::kLess>},
+      {Op::kAmominuD, &E::atomic_select<k64, Condition::kAbove>},
+      {Op::kAmomaxuD, &E::atomic_select<k64, Condition::kBelow>},
+      {Op::kFence, &E::fence},
+      {Op::kFenceTso, &E::nothing},
+      {Op::kPause, &E::nothing},
+  };
+  return kRows;
+}
+
+}  // namespace caisson::baseline

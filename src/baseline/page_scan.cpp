@@ -1,0 +1,101 @@
+#include "baseline/page_scan.h"
+
+#include "gas/gas_schedule.h"
+
+namespace caisson::baseline {
+
+using riscv::Decoded;
+using riscv::Form;
+using riscv::Op;
+
+void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, bool whole_page, const CompiledPage* earlier) {
+  flags_.fill(0);
+  visited_.fill(0);
+  entries_.clear();
+  bytes_ = &bytes;
+  earlier_ = earlier;
+  whole_page_ = whole_page;
+  straddles_ = false;
+  instruction_count_ = 0;
+  flags_[entry] = kEntry;
+  entries_.push_back(static_cast<std::uint16_t>(entry));
+  while (!entries_.empty()) {
+    const std::uint32_t next = entries_.back();
+    entries_.pop_back();
+    if ((flags_[next] & kVisited) == 0) walk(next);
+  }
+}
+
+void PageScan::visit(std::uint32_t half_word, std::uint8_t flags) {
+  flags_[half_word] |= kVisited | flags;
+  visited_[half_word / 64] |= std::uint64_t{1} << half_word % 64;
+  ++instruction_count_;
+}
+
+void PageScan::add_entry(std::uint32_t half_word) {
+  if ((flags_[half_word] & (kEntry | kEntryElsewhere)) != 0) return;
+  if (const void* const native = earlier_ == nullptr ? nullptr : earlier_->entry(half_word); native != nullptr) {
+    flags_[half_word] |= kEntryElsewhere;
+    entry_elsewhere_[half_word] = native;
+    return;
+  }
+  flags_[half_word] |= kEntry;
+  entries_.push_back(static_cast<std::uint16_t>(half_word));
+}
+
+// Adds the entries that a terminator leads to.
+void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  const std::uint32_t next = half_word + decoded.length / 2;
+  if (row.form == Form::kB || row.form == Form::kJ) {
+    const std::int64_t target = std::int64_t{half_word} * 2 + decoded.imm;
+    if (target >= 0 && target < kGuestPage) add_entry(static_cast<std::uint32_t>(target) / 2);
+  }
+  const bool goes_on = row.form == Form::kB || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
+                       ((row.form == Form::kJ || row.form == Form::kJalr) && decoded.rd != 0);
+  if (goes_on && next < kHalfWords) add_entry(next);
+}
+
+void PageScan::walk(std::uint32_t half_word) {
+  path_.clear();
+  std::uint32_t cost = 0;
+  for (;;) {
+    if ((flags_[half_word] & kVisited) != 0) {
+      flags_[half_word] |= kMeeting;
+      cost = cost_[half_word];
+      break;
+    }
+    if (earlier_ != nullptr && earlier_->middle(half_word, &middle_elsewhere_[half_word], &cost)) {
+      visit(half_word, kMiddleElsewhere);
+      cost_[half_word] = static_cast<std::uint16_t>(cost);
+      break;
+    }
+    const std::uint16_t low = half_word < bytes_->count ? bytes_->half_words[half_word] : 0;
+    const bool is_long = riscv::instruction_length(low) == 4;
+    straddles_ |= is_long && half_word + 1 == kHalfWords;
+    visit(half_word, 0);
+    path_.push_back(static_cast<std::uint16_t>(half_word));
+    if (half_word + (is_long ? 1 : 0) >= bytes_->count) {
+      flags_[half_word] |= kCutOff;
+      decoded_[half_word] = Decoded{};
+      break;
+    }
+    const std::uint32_t high = is_long ? bytes_->half_words[half_word + 1] : 0;
+    bits_[half_word] = high << 16 | low;
+    const Decoded decoded = riscv::decode(bits_[half_word]);
+    decoded_[half_word] = decoded;
+    if (decoded.op == Op::kIllegal || riscv::info(decoded.op).has(riscv::traits::kTerminator)) {
+      if (whole_page_) follow(decoded, half_word);
+      break;
+    }
+    half_word += decoded.length / 2;
+    if (half_word >= kHalfWords) break;
+  }
+  for (std::size_t index = path_.size(); index-- > 0;) {
+    const std::uint32_t at = path_[index];
+    cost += (flags_[at] & kCutOff) != 0 ? 0 : gas::weight(decoded_[at].op);
+    cost_[at] = static_cast<std::uint16_t>(cost);
+  }
+}
+
+}  // namespace caisson::baseline

@@ -1,0 +1,94 @@
+// The instructions of one page that a compilation covers: those that are reached from an entry without leaving the page.
+//
+// Finds block entries, what each costs (the sum of weights to its terminator), and where straight-line paths meet, so that
+// the emitter can go through the page once in the order of addresses. Reused from compilation to compilation, since it is large.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "isa/riscv/decoder.h"
+
+namespace caisson::baseline {
+
+inline constexpr std::uint32_t kGuestPage = 4096;
+inline constexpr std::uint32_t kHalfWords = kGuestPage / 2;  // places in a page where an instruction may begin
+
+// The bytes of a page, and of the half-word behind it where that can be fetched.
+struct PageBytes {
+  std::uint32_t address = 0;
+  std::uint32_t count = 0;  // half-words that could be fetched, from the page's first one on
+  std::array<std::uint16_t, kHalfWords + 1> half_words;
+};
+
+// What earlier compilations of the same page have, by half-word.
+class CompiledPage {
+ public:
+  // Native code of the block entry there; null where there is none.
+  virtual const void* entry(std::uint32_t half_word) const = 0;
+  // Native code of the instruction there for who has paid for its block, and what is left to pay of that block; false where
+  // there is none that depends on nothing before it.
+  virtual bool middle(std::uint32_t half_word, const void** native, std::uint32_t* cost) const = 0;
+
+ protected:
+  ~CompiledPage() = default;
+};
+
+class PageScan {
+ public:
+  enum Flag : std::uint8_t {
+    kVisited = 1,
+    kEntry = 2,  // a block begins here
+    kMeeting = 4,  // reached in more ways than from the instruction before
+    kCutOff = 8,  // the second half of the instruction cannot be fetched
+    kEntryElsewhere = 16,  // an earlier compilation has the block that begins here: entry_elsewhere()
+    kMiddleElsewhere = 32,  // and the instruction, for who has paid: middle_elsewhere(); not decoded here
+  };
+
+  // From `entry` (a half-word) on. `whole_page`: all that is reached; else the one block. `earlier` may be null.
+  void scan(const PageBytes& bytes, std::uint32_t entry, bool whole_page, const CompiledPage* earlier);
+
+  // Calls function(half_word) for each instruction, in the order of addresses.
+  template <class Function>
+  void for_each(Function&& function) const {
+    for (std::uint32_t word = 0; word < visited_.size(); ++word) {
+      for (std::uint64_t bits = visited_[word]; bits != 0; bits &= bits - 1)
+        function(word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)));
+    }
+  }
+  std::uint32_t instruction_count() const { return instruction_count_; }
+  const riscv::Decoded& decoded(std::uint32_t half_word) const { return decoded_[half_word]; }
+  std::uint32_t bits(std::uint32_t half_word) const { return bits_[half_word]; }
+  std::uint8_t flags(std::uint32_t half_word) const { return flags_[half_word]; }
+  bool has(std::uint32_t half_word, Flag flag) const { return (flags_[half_word] & flag) != 0; }
+  // Gas from the instruction to its block's terminator, inclusive.
+  std::uint32_t cost(std::uint32_t half_word) const { return cost_[half_word]; }
+  const void* entry_elsewhere(std::uint32_t half_word) const { return entry_elsewhere_[half_word]; }
+  const void* middle_elsewhere(std::uint32_t half_word) const { return middle_elsewhere_[half_word]; }
+  // Any instruction that depends on the next page's first bytes.
+  bool straddles() const { return straddles_; }
+
+ private:
+  void walk(std::uint32_t half_word);
+  void visit(std::uint32_t half_word, std::uint8_t flags);
+  void add_entry(std::uint32_t half_word);
+  void follow(const riscv::Decoded& decoded, std::uint32_t half_word);
+
+  const PageBytes* bytes_ = nullptr;
+  const CompiledPage* earlier_ = nullptr;
+  bool whole_page_ = true;
+  bool straddles_ = false;
+  std::uint32_t instruction_count_ = 0;
+  std::array<std::uint64_t, kHalfWords / 64> visited_;
+  std::vector<std::uint16_t> entries_;  // to walk from
+  std::vector<std::uint16_t> path_;
+  std::array<riscv::Decoded, kHalfWords> decoded_;
+  std::array<std::uint32_t, kHalfWords> bits_;
+  std::array<std::uint8_t, kHalfWords> flags_{};
+  std::array<std::uint16_t, kHalfWords> cost_;
+  std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;
+};
+
+}  // namespace caisson::baseline

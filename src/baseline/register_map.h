@@ -1,0 +1,64 @@
+// Which guest registers live in host registers while compiled code runs.
+//
+// One map holds for all code that an instance may run without leaving compiled code, so that direct links, calls and returns move
+// nothing. Which guest registers it names is chosen from what the guest executes (isa/riscv/register_usage.h); the others live in
+// HartState, where an operand costs a memory access of the host's.
+//
+// Fixed besides: rbp is the hart, r14 the window, r15 what is left of the slice's gas, rsp the return stack (thunks.h);
+// rax, rcx, rdx and xmm0 … xmm2 are scratch.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "baseline/x86_assembler.h"
+#include "isa/riscv/hart_state.h"
+
+namespace caisson::baseline {
+
+inline constexpr Gp kHartRegister = Gp::rbp, kWindowRegister = Gp::r14, kGasRegister = Gp::r15;
+
+inline constexpr std::array kIntegerHosts = {Gp::rbx, Gp::rsi, Gp::rdi, Gp::r8, Gp::r9,
+                                             Gp::r10, Gp::r11, Gp::r12, Gp::r13};
+inline constexpr std::array kFloatHosts = {Xmm::xmm3,  Xmm::xmm4,  Xmm::xmm5,  Xmm::xmm6,  Xmm::xmm7,
+                                           Xmm::xmm8,  Xmm::xmm9,  Xmm::xmm10, Xmm::xmm11, Xmm::xmm12,
+                                           Xmm::xmm13, Xmm::xmm14, Xmm::xmm15};
+
+struct RegisterMap {
+  // The guest register in each host register, in the order of the lists above; never x0.
+  std::array<std::uint8_t, kIntegerHosts.size()> integers;
+  std::array<std::uint8_t, kFloatHosts.size()> floats;
+  // frm holds a mode that the host has not: arithmetic goes through software.
+  bool software_rounding = false;
+
+  bool operator==(const RegisterMap&) const = default;
+};
+
+// Before anything is known of a program: what compilers use most.
+inline constexpr RegisterMap kFirstMap = {
+    .integers = {riscv::kA0, riscv::kA1, riscv::kA2, riscv::kA3, riscv::kA4, riscv::kA5, riscv::kSp, riscv::kS0,
+                 riscv::kS1},
+    .floats = {10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 8},
+};
+
+// rbp points here, so that the integer registers are reached by 8-bit displacements.
+inline constexpr std::ptrdiff_t kHartBias = 128;
+
+constexpr Place hart_field(std::size_t offset) {
+  return Place::at(kHartRegister, static_cast<std::int32_t>(static_cast<std::ptrdiff_t>(offset) - kHartBias));
+}
+constexpr Place integer_home(unsigned reg) { return hart_field(offsetof(riscv::HartState, x) + reg * 8); }
+constexpr Place float_home(unsigned reg) { return hart_field(offsetof(riscv::HartState, f) + reg * 8); }
+
+// The words of HartState::tier_words that this tier uses.
+enum class TierWord : std::uint8_t {
+  kReturnStackLimit,  // below it no call is remembered
+  kReturnStackBase,
+  kFloatsLive,  // not 0: the host's float registers and MXCSR are the guest's
+};
+constexpr Place tier_word(TierWord word) {
+  return hart_field(offsetof(riscv::HartState, tier_words) + static_cast<std::size_t>(word) * 8);
+}
+
+}  // namespace caisson::baseline

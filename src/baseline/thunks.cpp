@@ -1,0 +1,238 @@
+#include "baseline/thunks.h"
+
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace caisson::baseline {
+namespace {
+
+using riscv::HartState;
+
+constexpr std::size_t kThunkBytes = 4096;
+
+constexpr FloatConstants kConstants = {
+    .double_sign = {0x8000000000000000, 0},
+    .double_magnitude = {0x7FFFFFFFFFFFFFFF, 0},
+    .single_sign = {0x0000000080000000, 0},
+    .single_magnitude = {0xFFFFFFFF7FFFFFFF, 0},
+    .box = {0xFFFFFFFF00000000, 0},
+    .canonical_double = {0x7FF8000000000000, 0},
+    .canonical_single = {0xFFFFFFFF7FC00000, 0},
+    .limit_of_unsigned_words = 4294966784.0,
+    .limit_of_unsigned_longs = 9223370937343148032.0,
+    .single_limit_of_unsigned_words = 4294966784.0F,
+    .single_limit_of_unsigned_longs = 9223370937343148032.0F,
+};
+
+constexpr std::int32_t context_offset(std::size_t offset) { return static_cast<std::int32_t>(offset); }
+Place context_field(Gp context, std::size_t offset) { return Place::at(context, context_offset(offset)); }
+
+constexpr Place kPc = hart_field(offsetof(HartState, pc));
+constexpr Place kTierContext = hart_field(offsetof(HartState, tier_context));
+constexpr Place kFloatsLive = tier_word(TierWord::kFloatsLive);
+
+constexpr std::array kSavedByCallee = {Gp::rbx, Gp::rbp, Gp::r12, Gp::r13, Gp::r14, Gp::r15};
+
+class ThunkWriter {
+ public:
+  ThunkWriter(const RegisterMap& map, X86Assembler& code) : map_(map), code_(code) {}
+
+  void spill_integers() {
+    for (std::size_t i = 0; i < kIntegerHosts.size(); ++i)
+      code_.store(Width::k64, integer_home(map_.integers[i]), kIntegerHosts[i]);
+  }
+  void reload_integers() {
+    for (std::size_t i = 0; i < kIntegerHosts.size(); ++i)
+      code_.mov(Width::k64, kIntegerHosts[i], integer_home(map_.integers[i]));
+  }
+  void spill_floats() {
+    for (std::size_t i = 0; i < kFloatHosts.size(); ++i) code_.vmovsd_store(float_home(map_.floats[i]), kFloatHosts[i]);
+  }
+  void reload_floats() {
+    for (std::size_t i = 0; i < kFloatHosts.size(); ++i) code_.vmovsd_load(kFloatHosts[i], float_home(map_.floats[i]));
+  }
+
+  // Where floats are live, writes them to the hart and gives the host its MXCSR back; C++ collects the flags and clears the mark.
+  void settle_floats(Gp context) {
+    code_.alu_immediate(Alu::kCmp, Width::k32, kFloatsLive, 0);
+    const std::uint32_t skip = code_.jcc_forward(Condition::kEqual);
+    spill_floats();
+    code_.stmxcsr(context_field(context, offsetof(Context, left_mxcsr)));
+    code_.ldmxcsr(context_field(context, offsetof(Context, host_mxcsr)));
+    code_.bind(skip);
+  }
+
+  // Calls a function of the context with (context, hart, eax, edx) on an aligned stack; the integers are spilled.
+  void call_out(std::size_t function) {
+    code_.mov(Width::k64, Gp::rdi, kTierContext);
+    code_.store(Width::k64, context_field(Gp::rdi, offsetof(Context, slice_gas)), kGasRegister);
+    code_.lea(Width::k64, Gp::rsi, Place::at(kHartRegister, -static_cast<std::int32_t>(kHartBias)));
+    code_.mov(Width::k32, Gp::rcx, Gp::rdx);
+    code_.mov(Width::k32, Gp::rdx, Gp::rax);
+    code_.mov(Width::k64, Gp::rbx, Gp::rsp);
+    code_.alu_immediate(Alu::kAnd, Width::k64, Gp::rsp, -16);
+    code_.call(context_field(Gp::rdi, function));
+    code_.mov(Width::k64, Gp::rsp, Gp::rbx);
+  }
+
+ private:
+  const RegisterMap& map_;
+  X86Assembler& code_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const Thunks>> Thunks::of(const RegisterMap& map) {
+  // Few maps are in use at a time; those that nobody holds give way.
+  static std::mutex mutex;
+  static auto& known = *new std::vector<std::weak_ptr<const Thunks>>;
+  const std::scoped_lock lock(mutex);
+  std::erase_if(known, [](const auto& thunks) { return thunks.expired(); });
+  for (const auto& weak : known) {
+    if (auto thunks = weak.lock(); thunks != nullptr && thunks->map() == map) return thunks;
+  }
+  const Result<ExecutableMemory*> memory = ExecutableMemory::process();
+  if (!memory) return std::unexpected(memory.error());
+  const std::optional<CodeBlock> code = (*memory)->allocate_code(kThunkBytes);
+  if (!code) return fail(ErrorCode::kOutOfMemory, "no memory is left for compiled code");
+  std::shared_ptr<const Thunks> thunks(new Thunks(map, **memory, *code));
+  known.push_back(thunks);
+  return thunks;
+}
+
+Thunks::Thunks(const RegisterMap& map, ExecutableMemory& memory, const CodeBlock& code)
+    : map_(map), memory_(memory), code_(code) {
+  emit();
+}
+
+Thunks::~Thunks() { memory_.free_code(code_); }
+
+void Thunks::emit() {
+  std::memcpy(code_.write, &kConstants, sizeof kConstants);
+  constants_ = reinterpret_cast<const FloatConstants*>(code_.execute);
+  X86Assembler code(code_.write + sizeof kConstants, code_.execute - code_.write, code_.size - sizeof kConstants);
+  ThunkWriter writer(map_, code);
+  const auto begin = [&code] {
+    code.align(16);
+    return code.here();
+  };
+
+  // The integers are spilled, hart.pc and (rdx = context) ecx = the exit's kind are to be set.
+  const void* const leave_spilled = begin();
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.store(Width::k64, context_field(Gp::rdx, offsetof(Context, slice_gas)), kGasRegister);
+  code.store(Width::k32, context_field(Gp::rdx, offsetof(Context, exit_kind)), Gp::rcx);
+  writer.settle_floats(Gp::rdx);
+  const std::uint32_t to_host = code.jmp_forward();
+  // C++ has set everything.
+  const void* const leave_settled = begin();
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.bind(to_host);
+  code.mov(Width::k64, Gp::rsp,
+           context_field(Gp::rdx, offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack)));
+  code.alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 8);
+  for (std::size_t i = kSavedByCallee.size(); i-- > 0;) code.pop(kSavedByCallee[i]);
+  code.ret();
+
+  const auto leave = [&](ExitKind kind) {
+    code.store(Width::k64, kPc, Gp::rax);
+    code.load_immediate(Gp::rcx, static_cast<std::uint64_t>(kind));
+    writer.spill_integers();
+    code.jmp(leave_spilled);
+  };
+  const auto exit = [&](ExitKind kind) {
+    const void* const thunk = begin();
+    leave(kind);
+    return thunk;
+  };
+  slice_end_ = exit(ExitKind::kSliceEnd);
+  missing_ = exit(ExitKind::kMissing);
+  stale_ = exit(ExitKind::kStale);
+  ebreak_ = exit(ExitKind::kEbreak);
+  illegal_ = exit(ExitKind::kIllegal);
+  fetch_fault_ = exit(ExitKind::kFetchFault);
+  fault_landing_ = exit(ExitKind::kFault);
+  misaligned_atomic_ = begin();
+  code.store(Width::k64, hart_field(offsetof(HartState, trap) + offsetof(riscv::Trap, address)), Gp::rdx);
+  leave(ExitKind::kMisalignedAtomic);
+
+  const void* const trampoline = begin();
+  code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
+  leave(ExitKind::kTrampoline);
+
+  return_missed_ = begin();
+  code.mov(Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackBase));
+  lookup_ = code.here();
+  code.mov(Width::k64, Gp::rcx, Gp::rax);
+  code.shift_immediate(Shift::kShr, Width::k64, Gp::rcx, 32);
+  code.jcc(Condition::kNotEqual, missing_);
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.mov(Width::k32, Gp::rcx, Gp::rax);
+  code.shift_immediate(Shift::kShr, Width::k32, Gp::rcx, 12);
+  code.alu(Alu::kAdd, Width::k64, Gp::rcx, context_field(Gp::rdx, offsetof(Context, directory)));
+  code.movzx8(Gp::rcx, Place::at(Gp::rcx, 0));
+  code.test(Width::k32, Gp::rcx, Gp::rcx);
+  code.jcc(Condition::kEqual, missing_);
+  code.mov(Width::k64, Gp::rdx, context_field(Gp::rdx, offsetof(Context, regions)));
+  code.mov(Width::k64, Gp::rcx, Place::indexed(Gp::rdx, Gp::rcx, 3));
+  code.mov(Width::k64, Gp::rcx, Place::indexed(Gp::rcx, Gp::rax, 2));
+  code.test(Width::k64, Gp::rcx, Gp::rcx);
+  code.jcc(Condition::kEqual, missing_);
+  code.jmp(Gp::rcx);
+  static_assert(sizeof(RegionTable) == 8);
+
+  load_floats_ = begin();
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.stmxcsr(context_field(Gp::rdx, offsetof(Context, host_mxcsr)));
+  code.ldmxcsr(context_field(Gp::rdx, offsetof(Context, guest_mxcsr)));
+  code.store_immediate(Width::k32, kFloatsLive, 1);
+  writer.reload_floats();
+  code.ret();
+
+  ecall_ = begin();
+  code.store(Width::k64, kPc, Gp::rax);
+  writer.spill_integers();
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  writer.settle_floats(Gp::rdx);
+  writer.call_out(offsetof(Context, ecall));
+  code.test_immediate8(Gp::rax, 1);
+  code.jcc(Condition::kEqual, leave_settled);
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
+  writer.reload_integers();
+  code.ret();
+
+  perform_ = begin();
+  writer.spill_integers();
+  writer.spill_floats();
+  writer.call_out(offsetof(Context, perform));
+  code.test_immediate8(Gp::rax, 1);
+  code.jcc(Condition::kEqual, leave_settled);
+  writer.reload_integers();
+  writer.reload_floats();
+  code.ret();
+
+  const void* const enter = begin();
+  for (const Gp reg : kSavedByCallee) code.push(reg);
+  code.alu_immediate(Alu::kSub, Width::k64, Gp::rsp, 8);
+  code.store(Width::k64, context_field(Gp::rsi, offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack)),
+             Gp::rsp);
+  code.mov(Width::k64, kHartRegister, Gp::rdi);
+  code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
+  code.push(Gp::rax);
+  code.lea(Width::k64, Gp::rax, Place::absolute(trampoline));
+  code.push(Gp::rax);
+  code.store(Width::k64, tier_word(TierWord::kReturnStackBase), Gp::rsp);
+  code.lea(Width::k64, Gp::rax, Place::at(Gp::rsp, -kReturnStackBytes));
+  code.store(Width::k64, tier_word(TierWord::kReturnStackLimit), Gp::rax);
+  code.mov(Width::k64, kGasRegister, Gp::rcx);
+  code.mov(Width::k64, kWindowRegister, Gp::r8);
+  code.mov(Width::k64, Gp::rax, Gp::rdx);
+  writer.reload_integers();
+  code.jmp(Gp::rax);
+  std::memcpy(&enter_, &enter, sizeof enter);
+}
+
+}  // namespace caisson::baseline

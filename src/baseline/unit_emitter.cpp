@@ -1,0 +1,359 @@
+#include "baseline/unit_emitter.h"
+
+#include <cstring>
+
+namespace caisson::baseline {
+
+using riscv::Op;
+
+// --- the pass ---
+
+UnitEmitter::Emit UnitEmitter::emitter_of(Op op) {
+  static const auto kEmitters = [] {
+    std::array<Emit, riscv::kBaseOpCount> emitters{};
+    for (const std::span<const EmitterRow> rows : {integer_rows(), memory_rows(), control_rows(), float_rows()}) {
+      for (const EmitterRow& row : rows) emitters[static_cast<std::size_t>(row.op)] = row.emit;
+    }
+    return emitters;
+  }();
+  return kEmitters[static_cast<std::size_t>(op)];
+}
+
+bool UnitEmitter::has_emitter(Op op) { return emitter_of(op) != nullptr; }
+
+bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space) {
+  X86Assembler code(space.write, space.execute - space.write, space.size);
+  scan_ = &scan;
+  bytes_ = &bytes;
+  code_ = &code;
+  mixed_ = mixed;
+  ended_ = false;
+  places_.clear();
+  entries_.clear();
+  stubs_.clear();
+  entry_jumps_.clear();
+  entry_native_.fill(kNotEmitted);
+  middle_native_.fill(kNotEmitted);
+  scan.for_each([this](std::uint32_t half_word) {
+    if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
+  });
+  if (!ended_) emit_stubs();
+  if (!ended_) bind_jumps();
+  size_ = code.offset();
+  code_ = nullptr;
+  return !ended_;
+}
+
+// Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there.
+void UnitEmitter::emit_run(std::uint32_t half_word) {
+  forget_everything();
+  for (bool falls_in = false;;) {
+    if (half_word >= kHalfWords) return fall_off_page(half_word);
+    if (middle_native_[half_word] != kNotEmitted) {
+      code().jmp_back(middle_native_[half_word]);
+      return;
+    }
+    if (code().remaining() < kLongestSequence + (stubs_.size() + 8) * kLongestStub) {
+      ended_ = true;
+      return;
+    }
+    const std::uint8_t flags = scan_->flags(half_word);
+    half_word_ = half_word;
+    pc_ = bytes_->address + half_word * 2;
+    if ((flags & (PageScan::kEntry | PageScan::kMeeting)) != 0) forget_everything();
+    if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
+    middle_native_[half_word] = code().offset();
+    if ((flags & PageScan::kMiddleElsewhere) != 0) {
+      code().jmp(scan_->middle_elsewhere(half_word));
+      return;
+    }
+    emit_instruction(half_word);
+    if ((flags & PageScan::kCutOff) != 0) return;
+    const Decoded& decoded = scan_->decoded(half_word);
+    const riscv::InstructionInfo& row = riscv::info(decoded.op);
+    half_word += decoded.length / 2;
+    falls_in = decoded.op != Op::kIllegal && !row.has(riscv::traits::kTerminator);
+    if (falls_in) continue;
+
+    const bool is_jump = row.form == riscv::Form::kJ || row.form == riscv::Form::kJalr;
+    if (decoded.op == Op::kIllegal || decoded.op == Op::kEbreak || (is_jump && decoded.rd == 0)) return;
+    if (half_word >= kHalfWords) return fall_off_page(half_word);
+    if (mixed_ || scan_->has(half_word, PageScan::kEntryElsewhere)) return transfer_to(bytes_->address + half_word * 2);
+    if (entry_native_[half_word] != kNotEmitted) {
+      code().jmp_back(entry_native_[half_word]);
+      return;
+    }
+  }
+}
+
+void UnitEmitter::emit_instruction(std::uint32_t half_word) {
+  const bool self_contained = !mixed_ && known_ == 0 && boxed_ == 0 && cached_ == std::array<std::uint8_t, 3>{};
+  const std::uint32_t native = code().offset();
+  faults_as_store_ = false;
+  if (scan_->has(half_word, PageScan::kCutOff)) {
+    cut_off();
+  } else {
+    const Decoded& decoded = scan_->decoded(half_word);
+    next_pc_ = pc_ + decoded.length;
+    busy_ = 0;
+    (this->*emitter_of(decoded.op))(decoded);
+  }
+  const auto flags = static_cast<std::uint16_t>((self_contained ? InstructionPlace::kSelfContained : 0) |
+                                                (faults_as_store_ ? InstructionPlace::kFaultsAsStore : 0));
+  places_.push_back(
+      {native, static_cast<std::uint16_t>(half_word | flags), static_cast<std::uint16_t>(scan_->cost(half_word))});
+}
+
+// The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
+void UnitEmitter::emit_entry(std::uint32_t half_word, bool falls_in) {
+  if (entry_native_[half_word] != kNotEmitted) return;
+  const std::uint32_t pass = falls_in ? code().jmp_short_forward() : 0;
+  entry_native_[half_word] = code().offset();
+  entries_.push_back({static_cast<std::uint16_t>(half_word), code().offset()});
+  if (mixed_) emit_byte_check(half_word);
+  if (const std::uint32_t cost = scan_->cost(half_word); cost != 0) {
+    code().alu_immediate(Alu::kSub, Width::k64, kGasRegister, static_cast<std::int32_t>(cost));
+    add_stub(Stub::Kind::kSliceEnd, code().jcc_forward(Condition::kLess)).pc = pc_;
+  }
+  if (block_uses_floats(half_word)) {
+    code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
+    add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
+  }
+  if (falls_in) code().bind_short(pass);
+}
+
+bool UnitEmitter::block_uses_floats(std::uint32_t half_word) const {
+  using namespace riscv::traits;
+  while (half_word < kHalfWords) {
+    const std::uint8_t flags = scan_->flags(half_word);
+    // What lies elsewhere is not known here.
+    if ((flags & PageScan::kMiddleElsewhere) != 0) return true;
+    if ((flags & PageScan::kCutOff) != 0) return false;
+    const Decoded& decoded = scan_->decoded(half_word);
+    const riscv::InstructionInfo& row = riscv::info(decoded.op);
+    if ((row.traits & (kFloatRd | kFloatRs1 | kFloatRs2)) != 0 || row.gas_class == riscv::GasClass::kCsr) return true;
+    if (decoded.op == Op::kIllegal || row.has(kTerminator)) return false;
+    half_word += decoded.length / 2;
+  }
+  return false;
+}
+
+// A block of a mixed page: enters only if the bytes are still what was compiled.
+void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
+  std::uint32_t end = half_word;
+  while (end < kHalfWords && scan_->has(end, PageScan::kVisited)) {
+    end += scan_->has(end, PageScan::kCutOff) ? 1 : scan_->decoded(end).length / 2;
+  }
+  const std::uint32_t bytes = (end - half_word) * 2;
+  const Gp address = Gp::rax;
+  code().load_immediate(address, pc_);
+  for (std::uint32_t done = 0; done < bytes;) {
+    const Place place = Place::indexed(kWindowRegister, address, 0, static_cast<std::int32_t>(done));
+    const auto* const from = reinterpret_cast<const std::uint8_t*>(bytes_->half_words.data() + half_word) + done;
+    if (bytes - done >= 4) {
+      std::int32_t value;
+      std::memcpy(&value, from, sizeof value);
+      code().alu_immediate(Alu::kCmp, Width::k32, place, value);
+      done += 4;
+    } else {
+      std::uint16_t value;
+      std::memcpy(&value, from, sizeof value);
+      code().movzx16(Gp::rcx, place);
+      code().alu_immediate(Alu::kCmp, Width::k32, Gp::rcx, value);
+      done += 2;
+    }
+    add_stub(Stub::Kind::kStale, code().jcc_forward(Condition::kNotEqual)).pc = pc_;
+    if (code().remaining() < kLongestSequence + (stubs_.size() + 8) * kLongestStub) {
+      ended_ = true;
+      return;
+    }
+  }
+}
+
+UnitEmitter::Stub& UnitEmitter::add_stub(Stub::Kind kind, std::uint32_t jump) {
+  Stub& stub = stubs_.emplace_back();
+  stub.kind = kind;
+  stub.jump = jump;
+  stub.back = code().offset();
+  return stub;
+}
+
+void UnitEmitter::emit_stubs() {
+  for (const Stub& stub : stubs_) {
+    code().bind(stub.jump);
+    emit_stub(stub);
+  }
+}
+
+void UnitEmitter::emit_stub(const Stub& stub) {
+  const auto reg = static_cast<Gp>(stub.reg);
+  switch (stub.kind) {
+    case Stub::Kind::kSliceEnd:
+      code().load_immediate(Gp::rax, stub.pc);
+      code().jmp(thunks_.slice_end());
+      return;
+    case Stub::Kind::kMissing:
+      code().load_immediate(Gp::rax, stub.pc);
+      code().jmp(thunks_.missing());
+      return;
+    case Stub::Kind::kStale:
+      code().load_immediate(Gp::rax, stub.pc);
+      code().jmp(thunks_.stale());
+      return;
+    case Stub::Kind::kFarTransfer: {
+      code().load_immediate(Gp::rax, stub.pc);
+      if (!is_in_region(stub.pc)) {
+        code().jmp(thunks_.lookup());
+        return;
+      }
+      code().mov(Width::k64, Gp::rcx, table_slot(stub.pc));
+      code().test(Width::k64, Gp::rcx, Gp::rcx);
+      code().jcc(Condition::kEqual, thunks_.missing());
+      code().jmp(Gp::rcx);
+      return;
+    }
+    case Stub::Kind::kReturnMissed:
+      copy(Gp::rax, reg);
+      code().alu_immediate(Alu::kAnd, Width::k64, Gp::rax, -2);
+      code().jmp(thunks_.return_missed());
+      return;
+    case Stub::Kind::kLookupKnown:
+      code().load_immediate(Gp::rax, stub.pc);
+      [[fallthrough]];
+    case Stub::Kind::kLookup:
+      code().lea(Width::k64, Gp::rcx, Place::absolute(thunks_.lookup()));
+      break;
+    case Stub::Kind::kForgetCalls:
+      code().mov(Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackBase));
+      break;
+    case Stub::Kind::kLoadFloats:
+      code().call(thunks_.load_floats());
+      break;
+    case Stub::Kind::kLoadConstant:
+      code().vmovsd_load(static_cast<Xmm>(stub.reg), Place::absolute(stub.constant));
+      break;
+    case Stub::Kind::kPerform:
+      code().load_immediate(Gp::rax, stub.pc);
+      code().load_immediate(Gp::rdx, stub.bits);
+      code().call(thunks_.perform());
+      break;
+    case Stub::Kind::kMisalignedAtomic:
+      code().mov(Width::k32, Gp::rdx, reg);
+      code().load_immediate(Gp::rax, stub.pc);
+      code().jmp(thunks_.misaligned_atomic());
+      return;
+  }
+  code().jmp_back(stub.back);
+}
+
+void UnitEmitter::bind_jumps() {
+  for (const EntryJump& jump : entry_jumps_) code().bind_to(jump.jump, entry_native_[jump.half_word]);
+}
+
+// --- operands ---
+
+void UnitEmitter::forget_everything() {
+  forget_scratch();
+  known_ = 0;
+  boxed_ = 0;
+}
+
+void UnitEmitter::forget_scratch() { cached_.fill(0); }
+
+Gp UnitEmitter::scratch() {
+  unsigned chosen = kScratch.size();
+  for (unsigned i = 0; i < kScratch.size(); ++i) {
+    if ((busy_ >> i & 1) == 0 && cached_[i] == 0) {
+      chosen = i;
+      break;
+    }
+  }
+  while (chosen == kScratch.size()) {
+    next_scratch_ = (next_scratch_ + 1) % kScratch.size();
+    if ((busy_ >> next_scratch_ & 1) == 0) chosen = next_scratch_;
+  }
+  return take(kScratch[chosen]);
+}
+
+Gp UnitEmitter::take(Gp specific) {
+  const unsigned index = scratch_index(specific);
+  cached_[index] = 0;
+  busy_ |= 1u << index;
+  return specific;
+}
+
+Gp UnitEmitter::use(unsigned reg) {
+  if (is_pinned(reg)) return host(reg);
+  for (unsigned i = 0; i < kScratch.size() && reg != 0; ++i) {
+    if (cached_[i] == reg) {
+      busy_ |= 1u << i;
+      return kScratch[i];
+    }
+  }
+  const Gp into = scratch();
+  if (reg == 0) {
+    code().load_immediate(into, 0);
+  } else {
+    code().mov(Width::k64, into, integer_home(reg));
+    cached_[scratch_index(into)] = static_cast<std::uint8_t>(reg);
+  }
+  return into;
+}
+
+Place UnitEmitter::operand(unsigned reg) {
+  if (is_pinned(reg)) return host(reg);
+  for (unsigned i = 0; i < kScratch.size() && reg != 0; ++i) {
+    if (cached_[i] == reg) {
+      busy_ |= 1u << i;
+      return kScratch[i];
+    }
+  }
+  return integer_home(reg);
+}
+
+Gp UnitEmitter::target(unsigned reg) { return is_pinned(reg) ? host(reg) : scratch(); }
+
+void UnitEmitter::written(unsigned reg) {
+  known_ &= ~(std::uint32_t{1} << reg);
+  for (std::uint8_t& cached : cached_) {
+    if (cached == reg) cached = 0;
+  }
+}
+
+void UnitEmitter::finish(unsigned reg, Gp value) {
+  if (reg == 0) return;
+  written(reg);
+  if (is_pinned(reg)) {
+    copy(host(reg), value);
+    return;
+  }
+  code().store(Width::k64, integer_home(reg), value);
+  if (number(value) < kScratch.size()) cached_[scratch_index(value)] = static_cast<std::uint8_t>(reg);
+}
+
+std::optional<std::uint64_t> UnitEmitter::known(unsigned reg) const {
+  if (reg == 0) return 0;
+  if ((known_ >> reg & 1) != 0) return known_values_[reg];
+  return std::nullopt;
+}
+
+void UnitEmitter::set_known(unsigned reg, std::uint64_t value) {
+  if (reg == 0) return;
+  known_ |= std::uint32_t{1} << reg;
+  known_values_[reg] = value;
+}
+
+void UnitEmitter::load_known(unsigned reg, std::uint64_t value) {
+  if (reg == 0) return;
+  if (!is_pinned(reg) && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
+    written(reg);
+    code().store_immediate(Width::k64, integer_home(reg), static_cast<std::int32_t>(value));
+  } else {
+    const Gp to = target(reg);
+    code().load_immediate(to, value);
+    finish(reg, to);
+  }
+  set_known(reg, value);
+}
+
+}  // namespace caisson::baseline

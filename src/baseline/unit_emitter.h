@@ -1,0 +1,335 @@
+// Emits host code for the instructions of a page scan, in one pass.
+//
+// Every guest register has one home, a host register or its place in HartState, and holds its value there between any two guest
+// instructions: a fault, an exit or a jump into the middle finds exact state. Within straight-line code the scratch registers
+// keep copies of what was last read or written in memory, and values that are known are folded; both are forgotten wherever paths
+// meet. What is rare stands behind the unit's hot code (Stub).
+//
+// The parts: unit_emitter.cpp (the pass, operands, stubs), emit_integer.cpp, emit_memory.cpp, emit_control.cpp, emit_float.cpp.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "baseline/page_scan.h"
+#include "baseline/thunks.h"
+#include "baseline/x86_assembler.h"
+
+namespace caisson::baseline {
+
+// Where the code of an instruction begins, kept for as long as the code: tells pcs at faults and serves entries into the middle.
+struct InstructionPlace {
+  std::uint32_t native = 0;  // offset in the unit
+  std::uint16_t half_word_and_flags = 0;
+  std::uint16_t cost = 0;  // from here to the block's terminator
+
+  static constexpr std::uint16_t kSelfContained = 1 << 15;  // depends on nothing that was emitted before it
+  static constexpr std::uint16_t kFaultsAsStore = 1 << 14;  // an AMO, whose load counts as a store
+  std::uint32_t half_word() const { return half_word_and_flags % kHalfWords; }
+  bool has(std::uint16_t flag) const { return (half_word_and_flags & flag) != 0; }
+};
+
+struct UnitEntry {
+  std::uint16_t half_word = 0;
+  std::uint32_t native = 0;
+};
+
+// The region that the unit is part of.
+struct RegionLayout {
+  std::uint32_t base = 0, size = 0;  // guest addresses, whole pages
+  void* table = nullptr;  // an entry (8 bytes) for each half-word; 0: no code
+};
+
+class UnitEmitter {
+ public:
+  UnitEmitter(const Thunks& thunks, const RegionLayout& region) : thunks_(thunks), map_(thunks.map()), region_(region) {
+    hosts_.fill(kNoHost);
+    float_hosts_.fill(kNoHost);
+    for (std::size_t i = 0; i < kIntegerHosts.size(); ++i)
+      hosts_[map_.integers[i]] = static_cast<std::uint8_t>(number(kIntegerHosts[i]));
+    for (std::size_t i = 0; i < kFloatHosts.size(); ++i)
+      float_hosts_[map_.floats[i]] = static_cast<std::uint8_t>(number(kFloatHosts[i]));
+  }
+
+  // Emits the scan's instructions at `page` (a guest address) into `space`. `mixed`: the code may change unnoticed, so the block
+  // compares its bytes when it is entered. False where the space does not suffice.
+  bool emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space);
+
+  // Of the last emit().
+  std::uint32_t size() const { return size_; }
+  const std::vector<InstructionPlace>& places() const { return places_; }
+  const std::vector<UnitEntry>& entries() const { return entries_; }
+
+  // True where there is an emitter for `op`; a test asks for all.
+  static bool has_emitter(riscv::Op op);
+
+  // No guest instruction needs more bytes inline, or in its stubs.
+  static constexpr std::size_t kLongestSequence = 256;
+  static constexpr std::size_t kLongestStub = 64;
+
+ private:
+  using Decoded = riscv::Decoded;
+  using Emit = void (UnitEmitter::*)(const Decoded&);
+  struct EmitterRow {
+    riscv::Op op;
+    Emit emit;
+  };
+  static Emit emitter_of(riscv::Op op);
+  static std::span<const EmitterRow> integer_rows();
+  static std::span<const EmitterRow> memory_rows();
+  static std::span<const EmitterRow> control_rows();
+  static std::span<const EmitterRow> float_rows();
+
+  // Code that stands out of the way. `jump` is the jump to it, `back` where it goes on.
+  struct Stub {
+    enum class Kind : std::uint8_t {
+      kSliceEnd,
+      kMissing,
+      kFarTransfer,
+      kReturnMissed,
+      kLookup,
+      kLookupKnown,
+      kForgetCalls,
+      kLoadFloats,
+      kLoadConstant,
+      kPerform,
+      kMisalignedAtomic,
+      kStale,
+    };
+    Kind kind;
+    std::uint8_t reg = 0;
+    std::uint32_t jump = 0;
+    std::uint32_t back = 0;  // behind the jump, unless said otherwise
+    std::uint32_t pc = 0;
+    std::uint32_t bits = 0;
+    const void* constant = nullptr;
+  };
+
+  static constexpr std::uint8_t kNoHost = 0xFF;
+  static constexpr std::array kScratch = {Gp::rax, Gp::rcx, Gp::rdx};
+
+  X86Assembler& code() { return *code_; }
+
+  // --- unit_emitter.cpp: the pass ---
+  void emit_run(std::uint32_t half_word);
+  void emit_entry(std::uint32_t half_word, bool falls_in);
+  void emit_byte_check(std::uint32_t half_word);
+  void emit_instruction(std::uint32_t half_word);
+  bool block_uses_floats(std::uint32_t half_word) const;
+  void emit_stubs();
+  void emit_stub(const Stub& stub);
+  void bind_jumps();
+  Stub& add_stub(Stub::Kind kind, std::uint32_t jump);
+
+  // --- operands ---
+  void forget_everything();
+  void forget_scratch();
+  bool is_pinned(unsigned reg) const { return hosts_[reg] != kNoHost; }
+  Gp host(unsigned reg) const { return static_cast<Gp>(hosts_[reg]); }
+  // A register that holds the guest's.
+  Gp use(unsigned reg);
+  // Where the guest's register can be read now.
+  Place operand(unsigned reg);
+  Gp scratch();
+  Gp take(Gp specific);
+  // Where the result for `reg` may be put together; finish() brings it home.
+  Gp target(unsigned reg);
+  void finish(unsigned reg, Gp value);
+  void written(unsigned reg);
+  std::optional<std::uint64_t> known(unsigned reg) const;
+  void set_known(unsigned reg, std::uint64_t value);
+  void load_known(unsigned reg, std::uint64_t value);
+  void copy(Gp to, const Place& from) { code().mov(Width::k64, to, from); }
+  unsigned scratch_index(Gp reg) const { return number(reg); }  // rax, rcx, rdx are 0, 1, 2
+
+  // --- emit_integer.cpp ---
+  template <Alu operation, Width width, bool commutative>
+  void binary(const Decoded& decoded);
+  template <Alu operation>
+  void immediate(const Decoded& decoded);
+  void add(const Decoded& decoded);
+  void add_immediate(const Decoded& decoded);
+  void add_word_immediate(const Decoded& decoded);
+  void subtract(const Decoded& decoded);
+  void load_upper(const Decoded& decoded);
+  void add_upper_to_pc(const Decoded& decoded);
+  template <Shift operation, Width width>
+  void shift(const Decoded& decoded);
+  template <Shift operation, Width width>
+  void shift_immediate(const Decoded& decoded);
+  template <Shift operation, Width width>
+  void rotate(const Decoded& decoded);
+  template <Width width>
+  void rotate_immediate(const Decoded& decoded);
+  template <Condition condition>
+  void set_if(const Decoded& decoded);
+  template <Condition condition>
+  void set_if_immediate(const Decoded& decoded);
+  template <unsigned amount, bool zero_extends>
+  void shift_add(const Decoded& decoded);
+  void shift_zero_extended(const Decoded& decoded);
+  void and_not(const Decoded& decoded);
+  void or_not(const Decoded& decoded);
+  void xor_not(const Decoded& decoded);
+  template <Condition takes_second>
+  void select(const Decoded& decoded);
+  template <auto count, Width width>
+  void count_bits(const Decoded& decoded);
+  template <auto extend_from>
+  void extend(const Decoded& decoded);
+  void or_combine(const Decoded& decoded);
+  void reverse_bytes(const Decoded& decoded);
+  template <X86Assembler::Bit operation>
+  void change_bit(const Decoded& decoded);
+  template <X86Assembler::Bit operation>
+  void change_bit_immediate(const Decoded& decoded);
+  void extract_bit(const Decoded& decoded);
+  void extract_bit_immediate(const Decoded& decoded);
+  template <Condition keeps>
+  void conditional_zero(const Decoded& decoded);
+  template <Width width>
+  void multiply(const Decoded& decoded);
+  void multiply_high(const Decoded& decoded);
+  void multiply_high_unsigned(const Decoded& decoded);
+  void multiply_high_mixed(const Decoded& decoded);
+  template <Width width, bool is_signed, bool remainder>
+  void divide(const Decoded& decoded);
+
+  // --- emit_memory.cpp ---
+  Place guest_address(unsigned base, std::int32_t offset);
+  Gp atomic_address(const Decoded& decoded, unsigned width);
+  template <auto load_from>
+  void load(const Decoded& decoded);
+  void load_double_word(const Decoded& decoded);
+  void load_unsigned_word(const Decoded& decoded);
+  template <unsigned bytes>
+  void store(const Decoded& decoded);
+  template <Width width>
+  void load_reserved(const Decoded& decoded);
+  template <Width width>
+  void store_conditional(const Decoded& decoded);
+  template <Width width>
+  void atomic_swap(const Decoded& decoded);
+  template <Width width>
+  void atomic_add(const Decoded& decoded);
+  template <Width width, Alu operation>
+  void atomic_logic(const Decoded& decoded);
+  template <Width width, Condition takes_operand>
+  void atomic_select(const Decoded& decoded);
+  template <Width width, class Combine>
+  void atomic_loop(const Decoded& decoded, const Combine& combine);
+  void finish_atomic(const Decoded& decoded, Width width, Gp old);
+  void fence(const Decoded& decoded);
+
+  // --- emit_control.cpp ---
+  template <Condition condition>
+  void branch(const Decoded& decoded);
+  void jump(const Decoded& decoded);
+  void jump_register(const Decoded& decoded);
+  void environment_call(const Decoded& decoded);
+  void breakpoint(const Decoded& decoded);
+  void fence_instruction(const Decoded& decoded);
+  void illegal(const Decoded& decoded);
+  void nothing(const Decoded&) {}
+  void csr(const Decoded& decoded);
+  void cut_off();
+  void fall_off_page(std::uint32_t half_word);
+  void transfer_to(std::uint32_t target);  // a jump to a known guest address
+  void transfer_outside(std::uint64_t target);  // which may be no address at all
+  void jump_through_table(std::uint64_t target);
+  void call_direct(std::uint64_t target);
+  void call_through_table(std::uint64_t target);
+  void drop_return_address();
+  void find_entry();  // rcx = code of the guest address rax, or the look-up
+  void remember_call(unsigned rd, std::uint32_t return_pc);
+  void link(unsigned rd, std::uint32_t return_pc);
+  bool is_in_unit(std::uint64_t target) const;
+  Place table_slot(std::uint32_t target) const;
+  bool is_in_region(std::uint64_t target) const { return target - region_.base < region_.size; }
+
+  // --- emit_float.cpp ---
+  bool is_float_pinned(unsigned reg) const { return float_hosts_[reg] != kNoHost; }
+  Xmm float_host(unsigned reg) const { return static_cast<Xmm>(float_hosts_[reg]); }
+  Place float_operand(unsigned reg) const;
+  Xmm float_use(unsigned reg, Xmm into);
+  Xmm float_target(unsigned reg) const { return is_float_pinned(reg) ? float_host(reg) : Xmm::xmm0; }
+  void float_finish(unsigned reg, Xmm value, bool boxed);
+  Xmm single_use(unsigned reg, Xmm into);
+  void make_canonical(Xmm value, bool is_double);
+  void perform(const Decoded& decoded);
+  void perform_if(Condition condition, const Decoded& decoded);
+  void bind_performed(const Decoded& decoded);
+  bool needs_software(const Decoded& decoded) const;
+  template <bool is_double, std::uint8_t opcode>
+  void float_binary(const Decoded& decoded);
+  template <bool is_double>
+  void float_root(const Decoded& decoded);
+  template <bool is_double, std::uint8_t opcode>
+  void float_fused(const Decoded& decoded);
+  enum class Sign : std::uint8_t { kCopy, kNegate, kMultiply };
+  template <bool is_double, Sign sign>
+  void float_sign(const Decoded& decoded);
+  template <bool is_double, bool maximum>
+  void float_select(const Decoded& decoded);
+  enum class Comparison : std::uint8_t { kEqual, kLess, kLessOrEqual };
+  template <bool is_double, Comparison comparison>
+  void float_compare(const Decoded& decoded);
+  template <bool is_double, Width width, bool is_signed>
+  void float_to_integer(const Decoded& decoded);
+  template <bool is_double, Width width, bool is_signed>
+  void integer_to_float(const Decoded& decoded);
+  void widen(const Decoded& decoded);
+  void narrow(const Decoded& decoded);
+  template <bool is_double>
+  void bits_to_integer(const Decoded& decoded);
+  template <bool is_double>
+  void bits_to_float(const Decoded& decoded);
+  template <bool is_double>
+  void float_load(const Decoded& decoded);
+  template <bool is_double>
+  void float_store(const Decoded& decoded);
+
+  const Thunks& thunks_;
+  const RegisterMap& map_;
+  const RegionLayout region_;
+  std::array<std::uint8_t, 33> hosts_;
+  std::array<std::uint8_t, 32> float_hosts_;
+
+  // Of the unit.
+  const PageScan* scan_ = nullptr;
+  const PageBytes* bytes_ = nullptr;
+  X86Assembler* code_ = nullptr;
+  bool mixed_ = false;
+  bool ended_ = false;  // out of space
+  std::uint32_t size_ = 0;
+  std::vector<InstructionPlace> places_;
+  std::vector<UnitEntry> entries_;
+  std::vector<Stub> stubs_;
+  std::vector<std::uint32_t> performs_;  // stubs of this instruction that go on behind it
+  struct EntryJump {
+    std::uint32_t jump;
+    std::uint16_t half_word;
+  };
+  std::vector<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
+  static constexpr std::uint32_t kNotEmitted = ~std::uint32_t{0};
+  std::array<std::uint32_t, kHalfWords> entry_native_, middle_native_;
+
+  // Of the instruction.
+  std::uint32_t half_word_ = 0;
+  std::uint32_t pc_ = 0;
+  std::uint32_t next_pc_ = 0;
+  unsigned busy_ = 0;  // scratch registers in use, by index
+  bool faults_as_store_ = false;
+
+  // Of straight-line code.
+  std::array<std::uint8_t, 3> cached_{};  // guest register whose value each scratch register has; 0: none
+  unsigned next_scratch_ = 0;
+  std::uint32_t known_ = 0;  // guest registers whose value is in known_values_
+  std::array<std::uint64_t, 32> known_values_;
+  std::uint32_t boxed_ = 0;  // float registers that are known to hold a boxed single
+};
+
+}  // namespace caisson::baseline
