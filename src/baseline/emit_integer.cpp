@@ -40,9 +40,13 @@ void UnitEmitter::add(const Decoded& decoded) {
     return;
   }
   const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
-  const Gp to = target(decoded.rd);
-  if (first.is_register() && second.is_register() && !first.is(to) && !second.is(to)) {
-    code().lea(Width::k64, to, Place::indexed(first.gp(), second.gp()));
+  if (first.is_register() && second.is_register()) {
+    const Gp to = target(decoded.rd);
+    if (first.is(to) || second.is(to)) {
+      code().alu(Alu::kAdd, Width::k64, to, first.is(to) ? second : first);
+    } else {
+      code().lea(Width::k64, to, Place::indexed(first.gp(), second.gp()));
+    }
     return finish(decoded.rd, to);
   }
   binary<Alu::kAdd, Width::k64, true>(decoded);
@@ -169,7 +173,8 @@ void UnitEmitter::shift_immediate(const Decoded& decoded) {
 template <Shift operation, Width width>
 void UnitEmitter::rotate(const Decoded& decoded) {
   if (decoded.rd == 0) return;
-  take(Gp::rcx);  // before any operand is found there
+  forget_scratch();
+  take(Gp::rcx);
   code().mov(Width::k64, Gp::rcx, operand(decoded.rs2));
   const Place from = operand(decoded.rs1);
   const Gp to = scratch();
@@ -422,6 +427,7 @@ void UnitEmitter::multiply_high(const Decoded& decoded) {
 
 void UnitEmitter::multiply_high_unsigned(const Decoded& decoded) {
   if (decoded.rd == 0) return;
+  forget_scratch();
   take(Gp::rdx);
   const Place second = operand(decoded.rs2);
   copy(Gp::rdx, operand(decoded.rs1));

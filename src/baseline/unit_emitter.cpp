@@ -1,5 +1,6 @@
 #include "baseline/unit_emitter.h"
 
+#include <cassert>
 #include <cstring>
 
 namespace caisson::baseline {
@@ -261,6 +262,7 @@ void UnitEmitter::forget_everything() {
 void UnitEmitter::forget_scratch() { cached_.fill(0); }
 
 Gp UnitEmitter::scratch() {
+  assert(busy_ != (1u << kScratch.size()) - 1);
   unsigned chosen = kScratch.size();
   for (unsigned i = 0; i < kScratch.size(); ++i) {
     if ((busy_ >> i & 1) == 0 && cached_[i] == 0) {
