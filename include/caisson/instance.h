@@ -27,7 +27,11 @@ class Personality;
 }  // namespace runtime
 
 // Which engine executes the guest. All give bit-identical results, memory, exits and gas.
-enum class Tier : std::uint8_t { kAuto, kInterp };
+enum class Tier : std::uint8_t {
+  kAuto,  // interprets a block the first time, compiles it the second time
+  kInterp,
+  kBaseline,  // compiles before the first time; x86-64-v3 processors only (kUnsupported)
+};
 
 struct InstanceOptions {
   // Gas for instantiation and start(), and for each call(); invoke() brings its own.

@@ -33,10 +33,6 @@ constexpr std::size_t kMostRegions = 255;  // the directory has a byte for each 
 // Of the executable pages around the first pc that has no region, each way.
 constexpr std::uint32_t kRegionReach = 2048;
 
-// As the interpreter's, so that under a clock that gas drives slices end alike: no block costs more.
-constexpr std::uint64_t kLeastSlice = gas::dearest_block();
-constexpr std::uint64_t kLongestSlice = std::uint64_t{1} << 62;
-
 constexpr std::uint32_t page_of(std::uint32_t address) { return address / static_cast<std::uint32_t>(kPageSize); }
 constexpr bool is_software_mode(const HartState& hart) { return hart.frm > 3; }
 
@@ -244,7 +240,7 @@ struct Baseline::Impl {
       hart.trap = {.kind = TrapKind::kEcallAnswered};
       return false;
     }
-    next = std::min(std::max(next, kLeastSlice), hart.gas);
+    next = std::min(next, hart.gas);
     hart.gas -= next;
     context.slice_gas = static_cast<std::int64_t>(next);
     context.guest_mxcsr = riscv::mxcsr_of(hart);
@@ -388,7 +384,7 @@ Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
     hart.trap.kind = TrapKind::kInterrupted;
     return End::kTrap;
   }
-  const std::uint64_t granted = std::min(std::clamp(*slice, kLeastSlice, kLongestSlice), hart.gas);
+  const std::uint64_t granted = std::min(*slice, hart.gas);
   hart.gas -= granted;
   context.slice_gas = static_cast<std::int64_t>(granted);
   context.guest_mxcsr = riscv::mxcsr_of(hart);

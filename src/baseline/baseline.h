@@ -27,7 +27,7 @@ struct BaselineStats {
 };
 
 // Answers an ecall at hart.pc, whose block is charged, without leaving the tier; hart is exact, and so is its gas. The result is the
-// gas of the slice that follows (as for run()); 0 ends the run with kEcallAnswered. hart.pc is where the guest goes on.
+// gas of the slice that follows; 0 ends the run with kEcallAnswered. hart.pc is where the guest goes on.
 using EcallHook = std::uint64_t (*)(void* context, riscv::HartState& hart);
 
 struct BaselineOptions {
@@ -54,11 +54,11 @@ class Baseline final : public memory::CodeObserver {
   };
   enum class End : std::uint8_t {
     kTrap,  // hart.trap says why
-    kSliceEnd,  // as Interpreter::run()
+    kSliceEnd,  // hart.trap is of kind kNone; the block at hart.pc is not charged
     kCold,  // the block at hart.pc has no code
     kNoMemory,  // the block at hart.pc has no code, and no memory is left for any
   };
-  // As Interpreter::run(), where kSliceEnd is a trap of kind kNone; *slice is what is left of the slice in the other two cases.
+  // Runs until a trap or until the next block does not fit into what is left of *slice gas (at most 2^62), which is updated.
   End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
 
   // Compiles the block at `pc` and what is reached from there in its page. False where pc cannot be fetched or no memory is left.

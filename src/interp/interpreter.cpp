@@ -121,6 +121,23 @@ void Interpreter::run(riscv::HartState& hart, std::uint64_t slice) {
   impl_->sample(hart);
 }
 
+void Interpreter::run_block(riscv::HartState& hart, std::uint64_t slice) {
+  hart.trap = {};
+  if (hart.interrupt.load(std::memory_order_relaxed) != 0) {
+    hart.trap.kind = riscv::TrapKind::kInterrupted;
+    return;
+  }
+  const Record* const record = impl_->cache.resolve(hart);
+  if (record == nullptr) return;
+  const std::uint64_t cost = record->cost;
+  if (hart.gas < cost) {
+    hart.trap.kind = riscv::TrapKind::kOutOfGas;
+    return;
+  }
+  // A slice of just its price ends behind it, but for what costs nothing: that traps.
+  if (cost <= slice) impl_->execute(hart, cost);
+}
+
 void Interpreter::code_changed(std::uint32_t first_page, std::uint32_t page_count) {
   impl_->cache.drop_pages(first_page, page_count);
 }

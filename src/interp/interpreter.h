@@ -50,6 +50,9 @@ class Interpreter final : public memory::CodeObserver {
   // least one block, at most kLongestSlice, and shorter at first, while the interpreter learns what the guest executes.
   void run(riscv::HartState& hart, std::uint64_t slice);
 
+  // Runs the one block at hart.pc, as run() would, if it costs at most `slice`; else nothing happens.
+  void run_block(riscv::HartState& hart, std::uint64_t slice);
+
   // Gives back the memory of all decoded code, e.g. behind a start-up phase that will not run again. Between runs only.
   void release_code();
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "gas/gas_schedule.h"
-#include "interp/interpreter.h"
 #include "runtime/guest_layout.h"
 
 namespace caisson::runtime {
@@ -47,6 +46,11 @@ interp::CacheMode cache_mode(InstanceOptions::DecodeCache mode) {
 // The `time` CSR ticks at 10 MHz of the guest's clock.
 std::uint64_t time_ticks(void* instance) { return static_cast<GuestInstance*>(instance)->clock_ns() / 100; }
 
+std::string function_name(void* instance, std::uint32_t pc) {
+  const auto& guest = *static_cast<GuestInstance*>(instance);
+  return std::string(guest.module().function_at(pc - guest.load_bias()));
+}
+
 Result<void> check_options(InstanceOptions& options) {
   if (options.memory_limit < memory::kPageSize || options.memory_limit > memory::kWindowSize) {
     return fail(ErrorCode::kInvalidArgument, "a guest has between 4 KiB and 4 GiB of memory", "memory_limit");
@@ -70,10 +74,15 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
   if (!memory) return std::unexpected(memory.error());
 
   std::unique_ptr<GuestInstance> instance(new GuestInstance(std::move(module), checked, *std::move(memory)));
-  Result<std::unique_ptr<interp::Interpreter>> interpreter =
-      interp::Interpreter::create(*instance->memory_, cache_mode(checked.decode_cache), &time_ticks, instance.get());
-  if (!interpreter) return std::unexpected(interpreter.error());
-  instance->interpreter_ = *std::move(interpreter);
+  Result<std::unique_ptr<Execution>> execution =
+      Execution::create(*instance->memory_, {.tier = checked.tier,
+                                             .cache_mode = cache_mode(checked.decode_cache),
+                                             .context = instance.get(),
+                                             .time = &time_ticks,
+                                             .ecall = &GuestInstance::answer_ecall,
+                                             .names = &function_name});
+  if (!execution) return std::unexpected(execution.error());
+  instance->execution_ = *std::move(execution);
   instance->hart_.grant_gas(checked.gas);
   if (instance->personality_ == nullptr) {
     if (Result<void> loaded = instance->load_without_personality(); !loaded) return std::unexpected(loaded.error());
@@ -93,19 +102,19 @@ GuestInstance::~GuestInstance() = default;
 InvocationResult GuestInstance::run() {
   finished_.reset();
   host_error_.clear();
-  std::uint64_t slice_start = hart_.gas_used();
+  slice_start_ = hart_.gas_used();
   while (!finished_) {
-    const std::uint64_t slice_used = hart_.gas_used() - slice_start;
+    const std::uint64_t slice_used = hart_.gas_used() - slice_start_;
     if (slice_used >= kSliceGas) {
       // Many ecalls: each enters the tier anew, and the slice goes on across them.
       end_slice();
-      slice_start = hart_.gas_used();
+      slice_start_ = hart_.gas_used();
       continue;
     }
-    interpreter_->run(hart_, kSliceGas - slice_used);
+    execution_->run(hart_, kSliceGas - slice_used);
     if (hart_.trap.kind == TrapKind::kNone) {
       end_slice();
-      slice_start = hart_.gas_used();
+      slice_start_ = hart_.gas_used();
     } else {
       handle_trap();
     }
@@ -140,6 +149,8 @@ void GuestInstance::handle_trap() {
       hart_.reservation_width = 0;
       handle_ecall();
       return;
+    case TrapKind::kEcallAnswered:
+      return;
     case TrapKind::kTrampoline:
       if (in_call_) {
         finish(ExitReason::kHostCall, 0, hart_.x[riscv::kA0]);
@@ -152,6 +163,18 @@ void GuestInstance::handle_trap() {
     default:
       handle_fault();
   }
+}
+
+// What run() does for an ecall between two runs of the tier, for a tier that does not end its run for it.
+std::uint64_t GuestInstance::answer_ecall(void* context, riscv::HartState& hart) {
+  auto& instance = *static_cast<GuestInstance*>(context);
+  const std::uint64_t used_before = hart.gas_used();
+  hart.reservation_width = 0;
+  instance.handle_ecall();
+  instance.execution_->add_ecall_gas(hart.gas_used() - used_before);
+  const std::uint64_t slice_used = hart.gas_used() - instance.slice_start_;
+  if (instance.finished_ || slice_used >= kSliceGas || hart.interrupt.load(std::memory_order_relaxed) != 0) return 0;
+  return std::max(kSliceGas - slice_used, Execution::least_slice());
 }
 
 void GuestInstance::handle_ecall() {

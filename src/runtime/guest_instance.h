@@ -22,15 +22,12 @@
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
 #include "runtime/ecall_table.h"
+#include "runtime/execution.h"
 #include "runtime/module_state.h"
 #include "runtime/personality.h"
 
 namespace caisson::detail {
 struct HostFunction;
-}
-
-namespace caisson::interp {
-class Interpreter;
 }
 
 namespace caisson::runtime {
@@ -98,8 +95,10 @@ class GuestInstance {
   std::uint64_t load_bias() const { return load_bias_; }
   void set_load_bias(std::uint64_t bias) { load_bias_ = bias; }
 
-  // What the tier has done; for --stats.
-  const interp::Interpreter& interpreter() const { return *interpreter_; }
+  // What the tiers have done; for --stats.
+  const Execution& execution() const { return *execution_; }
+  // For who maps the module: [base, base + size) are its executable pages, unchanged.
+  void adopt_code(std::uint32_t base, std::uint32_t size) { execution_->adopt(module_->shared_code, base, size); }
 
   // --- for host functions (host_call.cpp) ---
   void bind_host_functions(std::vector<BoundHostFunction> functions);
@@ -125,6 +124,7 @@ class GuestInstance {
                 std::unique_ptr<memory::AddressSpace> memory);
 
   // guest_instance.cpp: the run loop.
+  static std::uint64_t answer_ecall(void* instance, riscv::HartState& hart);
   void handle_trap();
   void handle_ecall();
   void undo_ecall(std::uint64_t gas_before);
@@ -144,7 +144,8 @@ class GuestInstance {
   InstanceOptions options_;
   std::unique_ptr<memory::AddressSpace> memory_;
   riscv::HartState hart_;
-  std::unique_ptr<interp::Interpreter> interpreter_;
+  std::unique_ptr<Execution> execution_;
+  std::uint64_t slice_start_ = 0;  // gas_used() when the current slice began
   std::shared_ptr<Personality> personality_;
   EcallTable ecalls_;
   std::vector<BoundHostFunction> host_functions_;

@@ -5,7 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "interp/interpreter.h"
 #include "runtime/guest_instance.h"
 #include "runtime/guest_layout.h"
 #include "runtime/relative_relocations.h"
@@ -209,7 +208,7 @@ EcallOutcome GuestInstance::on_ready(GuestInstance& instance, riscv::HartState& 
   instance.call_gp_ = hart.x[riscv::kGp];
   instance.call_tp_ = hart.x[riscv::kTp];
   // What started the program will not run again; an idle instance should be small.
-  instance.interpreter_->release_code();
+  instance.execution_->release_code();
   instance.finish(ExitReason::kHostCall, 0, 0);
   return EcallOutcome::kExit;
 }

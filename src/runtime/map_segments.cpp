@@ -134,6 +134,18 @@ Result<void> map_ranges(memory::AddressSpace& memory, const std::vector<PageRang
   return {};
 }
 
+// Instances share compiled code of the one stretch of pages that the module has as code and that nobody can write.
+void adopt_code(GuestInstance& instance, const std::vector<PageRange>& ranges) {
+  const PageRange* code = nullptr;
+  for (const PageRange& range : ranges) {
+    if ((range.permissions & memory::kExecute) == 0) continue;
+    if (code != nullptr || (range.permissions & memory::kWrite) != 0) return;
+    code = &range;
+  }
+  if (code == nullptr) return;
+  instance.adopt_code(static_cast<std::uint32_t>(code->start), static_cast<std::uint32_t>(code->end - code->start));
+}
+
 }  // namespace
 
 Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, const ProgramBytes& file,
@@ -152,7 +164,10 @@ Result<void> map_segments(GuestInstance& instance, const image::ElfImage& elf, c
     instance.hart().gas = gas_before;
     return mapped;
   }
-  if (&elf == &instance.module().elf) instance.set_load_bias(bias);
+  if (&elf == &instance.module().elf) {
+    instance.set_load_bias(bias);
+    adopt_code(instance, ranges);
+  }
   return {};
 }
 

@@ -50,6 +50,21 @@ const std::vector<ExportedFunction>& ModuleState::exports() const {
   return exports_;
 }
 
+std::string_view ModuleState::function_at(std::uint64_t address) const {
+  const auto address_of = [this](std::uint32_t index) { return elf.functions[index].address; };
+  std::call_once(addresses_once_, [&] {
+    functions_by_address_.resize(elf.functions.size());
+    std::iota(functions_by_address_.begin(), functions_by_address_.end(), 0U);
+    std::ranges::stable_sort(functions_by_address_, {}, address_of);
+  });
+  const auto behind = std::ranges::upper_bound(functions_by_address_, address, {}, address_of);
+  if (behind == functions_by_address_.begin()) return {};
+  const image::FunctionSymbol& function = elf.functions[*std::prev(behind)];
+  // Functions written in assembly often have no size.
+  return function.size == 0 || address - function.address < function.size ? std::string_view(function.name)
+                                                                          : std::string_view();
+}
+
 const ExportedFunction* ModuleState::find_export(std::string_view function) const {
   const std::vector<ExportedFunction>& all = exports();
   const auto found = std::ranges::lower_bound(

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "baseline/shared_code.h"
 #include "caisson/module.h"
 #include "caisson/program_bytes.h"
 #include "caisson/result.h"
@@ -27,6 +28,12 @@ struct ModuleState {
   const base::Sha256& content_hash() const;  // SHA-256 of the bytes
   const std::vector<ExportedFunction>& exports() const;
 
+  // Compiled code of the module's own pages, for all its instances.
+  mutable baseline::SharedCode shared_code;
+
+  // The function whose code contains `address`, as linked; empty where none is known.
+  std::string_view function_at(std::uint64_t address) const;
+
   // The export of that name, the first of several; nullptr where there is none.
   const ExportedFunction* find_export(std::string_view function) const;
 
@@ -36,6 +43,8 @@ struct ModuleState {
   mutable std::once_flag exports_once_;
   mutable std::vector<ExportedFunction> exports_;
   mutable std::vector<std::uint32_t> exports_by_name_;  // indices of exports_, sorted
+  mutable std::once_flag addresses_once_;
+  mutable std::vector<std::uint32_t> functions_by_address_;  // indices of elf.functions, sorted
 };
 
 // Validates `bytes`. Errors as image::parse_elf, with the name in front of `where`.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "baseline/baseline.h"
+#include "gas/gas_schedule.h"
 
 namespace caisson::tests {
 namespace {
@@ -33,6 +34,7 @@ std::unique_ptr<TierRunner> make_baseline(memory::AddressSpace& memory, interp::
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
         : baseline_(baseline::Baseline::create(memory, {.time = time, .time_context = time_context}).value()) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override {
+      slice = std::clamp(slice, std::uint64_t{gas::dearest_block()}, interp::kLongestSlice);
       if (baseline_->run(hart, &slice) != baseline::Baseline::End::kNoMemory) return;
       std::fputs("no memory for compiled code\n", stderr);
       std::abort();

@@ -31,7 +31,7 @@ Result<std::uint64_t> parse_number(std::string_view text) {
 template <class T>
 using Choice = std::pair<std::string_view, T>;
 
-constexpr Choice<Tier> kTiers[] = {{"auto", Tier::kAuto}, {"interp", Tier::kInterp}};
+constexpr Choice<Tier> kTiers[] = {{"auto", Tier::kAuto}, {"interp", Tier::kInterp}, {"baseline", Tier::kBaseline}};
 constexpr Choice<InstanceOptions::DecodeCache> kDecodeCaches[] = {
     {"on", InstanceOptions::DecodeCache::kOn},
     {"off", InstanceOptions::DecodeCache::kOff},
@@ -41,7 +41,7 @@ constexpr Choice<StatsFormat> kStatsFormats[] = {{"text", StatsFormat::kText}, {
 constexpr Choice<bool> kIsolationLevels[] = {{"thread", true}};
 
 // Words that the command line knows, whose engines this build does not have.
-constexpr std::string_view kNotInThisBuild[] = {"baseline", "optimized", "process", "kvm"};
+constexpr std::string_view kNotInThisBuild[] = {"optimized", "process", "kvm"};
 
 template <class T>
 auto one_of(std::span<const Choice<T>> choices) {
@@ -102,7 +102,7 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
     app.add_option(name)->type_name(type)->description(text)->each(function);
   };
   const std::string default_gas = instance.gas == kUnlimitedGas ? "unlimited" : fmt::format("{}", instance.gas);
-  add("--tier", "auto|interp", "what executes the guest", convert_into(instance.tier, one_of<Tier>(kTiers)));
+  add("--tier", "auto|interp|baseline", "what executes the guest", convert_into(instance.tier, one_of<Tier>(kTiers)));
   add("--gas", "N", "gas to run on, or unlimited; default: " + default_gas, convert_into(instance.gas, parse_gas));
   add("--memory", "SIZE", "bytes the guest may use, with K, M or G; default and most: 4G",
       convert_into(instance.memory_limit, parse_size));

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "interp/interpreter.h"
 #include "runtime/guest_instance.h"
 #include "runtime/personality.h"
 
@@ -59,6 +58,17 @@ Counts decode_cache_counts(const interp::InterpreterStats& stats) {
           {"verify_failures", stats.verify_failures}};
 }
 
+Counts compile_counts(const baseline::BaselineStats& stats) {
+  return {{"units", stats.compiled.units},
+          {"guest_bytes", stats.compiled.guest_bytes},
+          {"code_bytes", stats.compiled.code_bytes},
+          {"pages_dropped", stats.compiled.pages_dropped},
+          {"regions_replaced", stats.regions_replaced},
+          {"remaps", stats.remaps},
+          {"stale_blocks", stats.stale_blocks},
+          {"left_shared_code", stats.left_shared_code}};
+}
+
 std::string to_json(const Stats& stats) {
   nlohmann::ordered_json json;
   stats.each_number([&](std::string_view name, std::uint64_t value) { json[name] = value; });
@@ -91,6 +101,7 @@ std::uint64_t RunClock::cpu_ns() const { return read_clock(CLOCK_PROCESS_CPUTIME
 void print_stats(StatsFormat format, Instance& instance, const runtime::Personality* personality,
                  const InvocationResult& result, const RunClock& clock) {
   if (format == StatsFormat::kNone) return;
+  const runtime::Execution& execution = instance.guest().execution();
   Stats stats{
       .gas_used = instance.gas_used(),
       .exit_reason = static_cast<std::uint64_t>(result.exit_reason),
@@ -99,9 +110,9 @@ void print_stats(StatsFormat format, Instance& instance, const runtime::Personal
       .wall_ns = clock.wall_ns(),
       .cpu_ns = clock.cpu_ns(),
       .peak_committed_bytes = instance.peak_committed_bytes(),
-      .tiers = {{"interp", instance.gas_used()}},
-      .compile = {},
-      .decode_cache = decode_cache_counts(instance.guest().interpreter().stats()),
+      .tiers = {{"interp", execution.tier_gas().interp}, {"baseline", execution.tier_gas().baseline}},
+      .compile = compile_counts(execution.baseline_stats()),
+      .decode_cache = decode_cache_counts(execution.interpreter_stats()),
       .syscalls = {},
       .unknown_syscalls = {},
   };

@@ -1,0 +1,115 @@
+#include "runtime/execution.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "gas/gas_schedule.h"
+
+namespace caisson::runtime {
+
+using riscv::HartState;
+using riscv::TrapKind;
+
+Result<std::unique_ptr<Execution>> Execution::create(memory::AddressSpace& memory, const ExecutionOptions& options) {
+  std::unique_ptr<Execution> execution(new Execution(memory, options));
+  // The other modes are there to measure and check the cache of decoded code.
+  const bool compiles = options.tier != Tier::kInterp && options.cache_mode == interp::CacheMode::kOn;
+  if (compiles) {
+    Result<std::unique_ptr<baseline::Baseline>> made =
+        baseline::Baseline::create(memory, {.time = options.time,
+                                            .time_context = options.context,
+                                            .ecall = options.ecall,
+                                            .ecall_context = options.context,
+                                            .names = options.names,
+                                            .names_context = options.context});
+    if (made) {
+      execution->baseline_ = *std::move(made);
+    } else if (options.tier == Tier::kBaseline) {
+      return std::unexpected(made.error());
+    }
+  }
+  if (execution->baseline_ == nullptr) {
+    auto made = interp::Interpreter::create(memory, options.cache_mode, options.time, options.context);
+    if (!made) return std::unexpected(made.error());
+    execution->interpreter_ = *std::move(made);
+  }
+  return execution;
+}
+
+std::uint64_t Execution::least_slice() { return gas::dearest_block(); }
+
+interp::Interpreter& Execution::interpreter() {
+  if (interpreter_ == nullptr) {
+    auto made = interp::Interpreter::create(memory_, options_.cache_mode, options_.time, options_.context);
+    if (!made) throw std::bad_alloc();  // an Error where the run began (instance.cpp)
+    interpreter_ = *std::move(made);
+  }
+  return *interpreter_;
+}
+
+void Execution::run_interpreter(HartState& hart, std::uint64_t slice, bool one_block) {
+  const std::uint64_t before = hart.gas_used();
+  if (one_block) {
+    interpreter().run_block(hart, slice);
+  } else {
+    interpreter().run(hart, slice);
+  }
+  gas_.interp += hart.gas_used() - before;
+}
+
+bool Execution::was_seen(std::uint64_t pc) {
+  const auto page = static_cast<std::uint32_t>(pc / memory::kPageSize);
+  if (seen_.size() == kMostSeenPages && !seen_.contains(page)) seen_.clear();
+  auto& half_words = seen_[page];
+  const std::size_t half_word = pc % memory::kPageSize / 2;
+  if (half_words[half_word]) return true;
+  half_words[half_word] = true;
+  return false;
+}
+
+void Execution::run(HartState& hart, std::uint64_t slice) {
+  slice = std::clamp(slice, least_slice(), interp::kLongestSlice);
+  if (baseline_ == nullptr) return run_interpreter(hart, slice, false);
+  const auto cold =
+      options_.tier == Tier::kAuto ? baseline::Baseline::Cold::kReturn : baseline::Baseline::Cold::kCompile;
+  for (;;) {
+    const std::uint64_t before = hart.gas_used();
+    ecall_gas_ = 0;
+    const baseline::Baseline::End end = baseline_->run(hart, &slice, cold);
+    gas_.baseline += hart.gas_used() - before - ecall_gas_;
+    using End = baseline::Baseline::End;
+    if (end == End::kTrap || end == End::kSliceEnd) return;
+    if (end == End::kNoMemory) return run_interpreter(hart, slice, false);
+    if (was_seen(hart.pc)) {
+      if (!baseline_->compile(static_cast<std::uint32_t>(hart.pc))) return run_interpreter(hart, slice, false);
+      continue;
+    }
+    const std::uint64_t used_before = hart.gas_used();
+    run_interpreter(hart, slice, true);
+    if (hart.trap.kind != TrapKind::kNone) return;
+    const std::uint64_t used = hart.gas_used() - used_before;
+    if (used == 0) return;  // the slice does not hold the block
+    slice -= used;
+  }
+}
+
+void Execution::adopt(baseline::SharedCode& shared, std::uint32_t base, std::uint32_t size) {
+  if (baseline_ != nullptr) baseline_->adopt(shared, base, size);
+}
+
+void Execution::release_code() {
+  if (interpreter_ != nullptr) interpreter_->release_code();
+  if (baseline_ != nullptr) baseline_->release_code();
+  seen_.clear();
+}
+
+interp::InterpreterStats Execution::interpreter_stats() const {
+  return interpreter_ == nullptr ? interp::InterpreterStats{} : interpreter_->stats();
+}
+
+baseline::BaselineStats Execution::baseline_stats() const {
+  return baseline_ == nullptr ? baseline::BaselineStats{} : baseline_->stats();
+}
+
+}  // namespace caisson::runtime

@@ -1,0 +1,74 @@
+// Which tier executes a guest, and the way from one to the other.
+//
+// All tiers compute the same, so going from one to the other at a block entry cannot be seen. Tier::kAuto interprets a block the first time
+// and compiles it the second time; Tier::kBaseline compiles before the first. Where no memory is left for code, the interpreter goes on.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "baseline/baseline.h"
+#include "caisson/instance.h"
+#include "caisson/result.h"
+#include "interp/interpreter.h"
+#include "isa/riscv/hart_state.h"
+#include "memory/address_space.h"
+
+namespace caisson::runtime {
+
+struct ExecutionOptions {
+  Tier tier = Tier::kAuto;
+  interp::CacheMode cache_mode = interp::CacheMode::kOn;
+  // The hooks share one context.
+  void* context = nullptr;
+  riscv::TimeSource time = nullptr;
+  baseline::EcallHook ecall = nullptr;
+  baseline::NameSource names = nullptr;
+};
+
+// Gas that each tier's instructions used; what ecalls charge is in neither.
+struct TierGas {
+  std::uint64_t interp = 0, baseline = 0;
+};
+
+class Execution {
+ public:
+  // Errors: kUnsupported (Tier::kBaseline on a processor that it does not support), kOutOfMemory.
+  static Result<std::unique_ptr<Execution>> create(memory::AddressSpace& memory, const ExecutionOptions& options);
+
+  // As Interpreter::run(), except that ecalls may be answered within the run (TrapKind::kEcallAnswered).
+  void run(riscv::HartState& hart, std::uint64_t slice);
+
+  // Slices are no shorter, whoever says so: every block can be paid from one.
+  static std::uint64_t least_slice();
+
+  // See Baseline::adopt().
+  void adopt(baseline::SharedCode& shared, std::uint32_t base, std::uint32_t size);
+  void release_code();
+
+  TierGas tier_gas() const { return gas_; }
+  void add_ecall_gas(std::uint64_t gas) { ecall_gas_ += gas; }
+  interp::InterpreterStats interpreter_stats() const;
+  baseline::BaselineStats baseline_stats() const;
+
+ private:
+  Execution(memory::AddressSpace& memory, const ExecutionOptions& options) : memory_(memory), options_(options) {}
+  interp::Interpreter& interpreter();
+  void run_interpreter(riscv::HartState& hart, std::uint64_t slice, bool one_block);
+  bool was_seen(std::uint64_t pc);
+
+  memory::AddressSpace& memory_;
+  const ExecutionOptions options_;
+  std::unique_ptr<interp::Interpreter> interpreter_;  // made when first needed
+  std::unique_ptr<baseline::Baseline> baseline_;  // null where everything is interpreted
+  TierGas gas_;
+  std::uint64_t ecall_gas_ = 0;  // charged while the baseline tier ran
+
+  // The half-words at which blocks were entered once, by page. Forgotten as a whole when it has grown large.
+  static constexpr std::size_t kMostSeenPages = 4096;
+  std::unordered_map<std::uint32_t, std::bitset<memory::kPageSize / 2>> seen_;
+};
+
+}  // namespace caisson::runtime
