@@ -107,6 +107,7 @@ class EmulatorEngine : public ComputeEngine {
 std::span<const ComputeEngineKind> compute_engines() {
   static const ComputeEngineKind kEngines[] = {
       {"native", NativeEngine::make},
+      {"baseline", CaissonEngine::make<Tier::kBaseline>},
       {"interp", CaissonEngine::make<Tier::kInterp>},
       {"qemu-riscv64", EmulatorEngine::make_qemu},
   };

@@ -24,10 +24,25 @@ struct Contender {
   std::unique_ptr<ComputeEngine> engine;
 };
 
-// The engines of this machine, each having run the kernel once (which warms it up) with the native checksum.
-Result<std::vector<Contender>> prepare(const Kernel& kernel, Report& report) {
+// One run, which must give what native code gave.
+Result<double> time_run(const Contender& contender, std::uint64_t rounds, std::uint64_t expected) {
+  const auto sample = contender.engine->run(rounds);
+  if (!sample) return fail(sample.error().code, sample.error().message, contender.name);
+  if (sample->checksum != expected) {
+    return fail(ErrorCode::kInternal, fmt::format("checksum {:#x}, natively {:#x}", sample->checksum, expected),
+                contender.name);
+  }
+  return sample->nanoseconds;
+}
+
+struct Contest {
   std::vector<Contender> contenders;
-  std::uint64_t expected = 0;
+  std::uint64_t expected = 0;  // the native checksum
+};
+
+// The engines of this machine, each having run the kernel twice, which warms it up.
+Result<Contest> prepare(const Kernel& kernel, Report& report) {
+  Contest contest;
   for (const ComputeEngineKind& kind : compute_engines()) {
     auto engine = kind.make(kernel);
     if (!engine && engine.error().code == ErrorCode::kNotFound) {
@@ -37,28 +52,27 @@ Result<std::vector<Contender>> prepare(const Kernel& kernel, Report& report) {
     if (!engine) return std::unexpected(engine.error());
     const auto first = (*engine)->run(kernel.rounds);
     if (!first) return fail(first.error().code, first.error().message, kind.name);
-    if (contenders.empty()) expected = first->checksum;
-    if (first->checksum != expected) {
-      return fail(ErrorCode::kInternal, fmt::format("checksum {:#x}, natively {:#x}", first->checksum, expected),
-                  kind.name);
-    }
-    contenders.push_back({kind.name, *std::move(engine)});
+    if (contest.contenders.empty()) contest.expected = first->checksum;
+    contest.contenders.push_back({kind.name, *std::move(engine)});
+    if (const auto second = time_run(contest.contenders.back(), kernel.rounds, contest.expected); !second)
+      return std::unexpected(second.error());
   }
-  return contenders;
+  return contest;
 }
 
 Result<void> measure(const std::string& case_name, std::size_t runs, Report& report) {
   const Kernel& kernel = *std::ranges::find(kernels(), case_name, &Kernel::name);
-  auto contenders = prepare(kernel, report);
-  if (!contenders) return std::unexpected(contenders.error());
+  const auto contest = prepare(kernel, report);
+  if (!contest) return std::unexpected(contest.error());
+  const std::vector<Contender>* const contenders = &contest->contenders;
   std::vector<std::string> names;
   for (const Contender& contender : *contenders) names.push_back(contender.name);
   std::vector<std::vector<double>> samples(contenders->size());
   for (std::size_t turn = 0; turn < runs; ++turn) {
     for (std::size_t index = 0; index < contenders->size(); ++index) {
-      const auto sample = (*contenders)[index].engine->run(kernel.rounds);
-      if (!sample) return fail(sample.error().code, sample.error().message, names[index]);
-      samples[index].push_back(sample->nanoseconds);
+      const auto sample = time_run((*contenders)[index], kernel.rounds, contest->expected);
+      if (!sample) return std::unexpected(sample.error());
+      samples[index].push_back(*sample);
     }
   }
   add_time_rows(report, kSuite, case_name, names, samples);
@@ -88,7 +102,7 @@ void summarize_ratios(Report& report) {
 }  // namespace
 
 Suite compute_suite() {
-  return {kSuite,          "kernels on every engine, against native code of the same source", 15, cases, measure,
+  return {kSuite,          "kernels on every engine, against native code of the same source", 25, cases, measure,
           summarize_ratios};
 }
 
