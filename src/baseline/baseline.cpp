@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "gas/gas_schedule.h"
+#include "isa/riscv/float_format.h"
 #include "isa/riscv/float_semantics.h"
 #include "isa/riscv/host_float.h"
 #include "isa/riscv/register_chooser.h"
@@ -276,6 +278,16 @@ struct Baseline::Impl {
     return false;
   }
 
+  static void settle_nans(HartState& hart, const UnsettledFloats& unsettled) {
+    for (std::uint32_t left = unsettled.registers; left != 0; left &= left - 1) {
+      const auto reg = static_cast<unsigned>(std::countr_zero(left));
+      const bool is_single = (unsettled.singles >> reg & 1) != 0;
+      const bool is_nan = is_single ? riscv::is_nan<riscv::Single>(static_cast<std::uint32_t>(hart.f[reg]))
+                                    : riscv::is_nan<riscv::Double>(hart.f[reg]);
+      if (is_nan) hart.f[reg] = is_single ? riscv::kBox | riscv::kCanonicalSingle : riscv::kCanonicalDouble;
+    }
+  }
+
   void explain_fault(HartState& hart) {
     std::optional<CodeRegion::FoundPlace> place;
     for (const auto& list : {&regions, &left}) {
@@ -288,6 +300,7 @@ struct Baseline::Impl {
       std::abort();
     }
     hart.pc = place->pc;
+    settle_nans(hart, place->unsettled);
     const bool is_store = context.scope.fault_is_write || place->faults_as_store;
     hart.trap = {.kind = place->is_entry_check ? TrapKind::kFetchFault
                          : is_store            ? TrapKind::kStoreFault

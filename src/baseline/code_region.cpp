@@ -20,12 +20,8 @@ struct CodeRegion::Page final : CompiledPage {
   Page(const CodeRegion& code_region, std::uint32_t page_address) : region(code_region), address(page_address) {}
 
   const void* entry(std::uint32_t half_word) const override { return region.entry(address + half_word * 2); }
-  bool middle(std::uint32_t half_word, const void** native, std::uint32_t* cost) const override {
-    const Middle& found = middles[half_word];
-    if (found.native == nullptr) return false;
-    *native = found.native;
-    *cost = found.cost;
-    return true;
+  const Middle* middle(std::uint32_t half_word) const override {
+    return middles[half_word].native == nullptr ? nullptr : &middles[half_word];
   }
 
   // Before a compilation beside earlier ones.
@@ -35,15 +31,11 @@ struct CodeRegion::Page final : CompiledPage {
       const std::uint8_t* const code = units[indexed];
       for (const InstructionPlace& place : region.units_.at(code).places) {
         if (!place.has(InstructionPlace::kSelfContained)) continue;
-        middles[place.half_word()] = {code + place.native, place.cost};
+        middles[place.half_word()] = {code + place.native, place.cost, place.has(InstructionPlace::kUsesFloats)};
       }
     }
   }
 
-  struct Middle {
-    const void* native = nullptr;
-    std::uint16_t cost = 0;
-  };
   const CodeRegion& region;
   const std::uint32_t address;
   bool straddles = false;
@@ -116,7 +108,11 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, bool mixed, N
   used_ += (emitter_.size() + kAlignment - 1) & ~(kAlignment - 1);
 
   Unit& unit = units_[space.execute];
-  unit = {.page_address = bytes.address, .size = emitter_.size(), .entry_pc = pc, .places = emitter_.places()};
+  unit = {.page_address = bytes.address,
+          .size = emitter_.size(),
+          .entry_pc = pc,
+          .places = emitter_.places(),
+          .unsettled = emitter_.unsettled()};
   page->units.push_back(space.execute);
   page->straddles |= scan.straddles();
   ++stats_.units;
@@ -182,8 +178,11 @@ std::optional<CodeRegion::FoundPlace> CodeRegion::find(const void* host_pc) cons
   auto place = std::ranges::upper_bound(found.places, offset, {}, &InstructionPlace::native);
   if (place == found.places.begin()) return FoundPlace{.pc = found.entry_pc, .is_entry_check = true};
   --place;
-  return FoundPlace{.pc = found.page_address + place->half_word() * 2,
+  FoundPlace result{.pc = found.page_address + place->half_word() * 2,
                     .faults_as_store = place->has(InstructionPlace::kFaultsAsStore)};
+  const auto unsettled = std::ranges::lower_bound(found.unsettled, place->native, {}, &UnsettledFloats::native);
+  if (unsettled != found.unsettled.end() && unsettled->native == place->native) result.unsettled = *unsettled;
+  return result;
 }
 
 CompileStats CodeRegion::stats() const {

@@ -75,6 +75,7 @@ class CodeRegion {
     std::uint32_t pc = 0;
     bool faults_as_store = false;
     bool is_entry_check = false;  // the bytes of the block at pc were being compared
+    UnsettledFloats unsettled;
   };
   std::optional<FoundPlace> find(const void* host_pc) const;
 
@@ -87,6 +88,7 @@ class CodeRegion {
     std::uint32_t size = 0;  // of the code
     std::uint32_t entry_pc = 0;
     std::vector<InstructionPlace> places;  // by native offset
+    std::vector<UnsettledFloats> unsettled;  // the same
   };
   struct Page;
 

@@ -6,6 +6,8 @@
 // rounding modes that MXCSR cannot express go to Context::perform, which computes in integers.
 //
 // Scalar AVX operations keep the upper bits of their first source, so the result of a single whose first source is boxed is boxed.
+#include <bit>
+
 #include "baseline/unit_emitter.h"
 #include "isa/riscv/float_semantics.h"
 
@@ -47,6 +49,8 @@ void UnitEmitter::float_finish(unsigned reg, Xmm value, bool boxed) {
   } else {
     code().vmovsd_store(float_home(reg), value);
   }
+  pending_ &= ~(std::uint32_t{1} << reg);
+  pending_singles_ &= ~(std::uint32_t{1} << reg);
   boxed_ = boxed ? boxed_ | std::uint32_t{1} << reg : boxed_ & ~(std::uint32_t{1} << reg);
 }
 
@@ -79,6 +83,49 @@ void UnitEmitter::make_canonical(Xmm value, bool is_double) {
   stub.constant = is_double ? &thunks_.constants()->canonical_double : &thunks_.constants()->canonical_single;
 }
 
+void UnitEmitter::float_finish_computed(unsigned reg, Xmm value, bool is_double) {
+  const bool waits = is_float_pinned(reg);
+  if (!waits) make_canonical(value, is_double);
+  float_finish(reg, value, !is_double);
+  if (!waits) return;
+  pending_ |= std::uint32_t{1} << reg;
+  if (!is_double) pending_singles_ |= std::uint32_t{1} << reg;
+}
+
+// Makes pending values canonical, two by one comparison: a pair is unordered where either is a NaN. Comparing raises nothing, since
+// no result of an operation is a signalling NaN.
+void UnitEmitter::settle(std::uint32_t registers) {
+  registers &= pending_;
+  if (registers == 0) return;
+  for (const bool is_double : {true, false}) {
+    std::uint32_t left = registers & (is_double ? ~pending_singles_ : pending_singles_);
+    while (left != 0) {
+      const Xmm first = float_host(static_cast<unsigned>(std::countr_zero(left)));
+      left &= left - 1;
+      const Xmm second = left == 0 ? first : float_host(static_cast<unsigned>(std::countr_zero(left)));
+      left &= left - 1;
+      code().avx(packed(is_double), kUnorderedCompare, first, Xmm::xmm0, second);
+      Stub& stub = add_stub(Stub::Kind::kCanonicalPair, code().jcc_forward(Condition::kParity));
+      stub.reg = static_cast<std::uint8_t>(number(first));
+      stub.other = static_cast<std::uint8_t>(number(second));
+      stub.is_double = is_double;
+    }
+  }
+  pending_ &= ~registers;
+  pending_singles_ &= ~registers;
+}
+
+void UnitEmitter::settle_pair(Xmm first, Xmm second, bool is_double) {
+  const void* const canonical =
+      is_double ? &thunks_.constants()->canonical_double : &thunks_.constants()->canonical_single;
+  for (const Xmm value : {first, second}) {
+    code().avx(packed(is_double), kUnorderedCompare, value, Xmm::xmm0, value);
+    const std::uint32_t is_number = code().jcc_short_forward(Condition::kNoParity);
+    code().vmovsd_load(value, Place::absolute(canonical));
+    code().bind_short(is_number);
+  }
+}
+
 // --- what is not inline ---
 
 bool UnitEmitter::needs_software(const Decoded& decoded) const {
@@ -88,6 +135,7 @@ bool UnitEmitter::needs_software(const Decoded& decoded) const {
 }
 
 void UnitEmitter::perform(const Decoded& decoded) {
+  settle(pending_);  // it may leave
   forget_scratch();
   code().load_immediate(Gp::rax, pc_);
   code().load_immediate(Gp::rdx, scan_->bits(half_word_));
@@ -129,8 +177,7 @@ void UnitEmitter::float_binary(const Decoded& decoded) {
     const Xmm second = decoded.rs2 == decoded.rs1 ? first : single_use(decoded.rs2, Xmm::xmm2);
     code().avx(scalar(false), opcode, to, first, second);
   }
-  make_canonical(to, is_double);
-  float_finish(decoded.rd, to, !is_double);
+  float_finish_computed(decoded.rd, to, is_double);
 }
 
 template <bool is_double>
@@ -139,8 +186,7 @@ void UnitEmitter::float_root(const Decoded& decoded) {
   const Xmm to = float_target(decoded.rd);
   const Xmm from = is_double ? float_use(decoded.rs1, Xmm::xmm1) : single_use(decoded.rs1, Xmm::xmm1);
   code().avx(scalar(is_double), kRootOpcode, to, from, from);
-  make_canonical(to, is_double);
-  float_finish(decoded.rd, to, !is_double);
+  float_finish_computed(decoded.rd, to, is_double);
 }
 
 // infinity × 0 + quiet NaN is invalid in RISC-V (section 21.6) and silent in x86: where the result is a NaN, the instruction is
@@ -163,6 +209,7 @@ void UnitEmitter::float_fused(const Decoded& decoded) {
 template <bool is_double, UnitEmitter::Sign sign>
 void UnitEmitter::float_sign(const Decoded& decoded) {
   const auto use_one = [&](unsigned reg, Xmm into) { return is_double ? float_use(reg, into) : single_use(reg, into); };
+  settle(std::uint32_t{1} << decoded.rs1 | std::uint32_t{1} << decoded.rs2);
   const FloatConstants& constants = *thunks_.constants();
   const Place sign_mask = Place::absolute(is_double ? &constants.double_sign : &constants.single_sign);
   const Place magnitude_mask = Place::absolute(is_double ? &constants.double_magnitude : &constants.single_magnitude);
@@ -313,8 +360,7 @@ void UnitEmitter::widen(const Decoded& decoded) {
   const Xmm from = single_use(decoded.rs1, Xmm::xmm1);
   const Xmm to = float_target(decoded.rd);
   code().avx(Prefix::kF3, kConvertOpcode, to, from, from);
-  make_canonical(to, true);
-  float_finish(decoded.rd, to, false);
+  float_finish_computed(decoded.rd, to, true);
 }
 
 void UnitEmitter::narrow(const Decoded& decoded) {
@@ -322,8 +368,7 @@ void UnitEmitter::narrow(const Decoded& decoded) {
   const Xmm from = float_use(decoded.rs1, Xmm::xmm1);
   code().avx(Prefix::k66, 0x76, Xmm::xmm0, Xmm::xmm0, Xmm::xmm0);
   code().avx(Prefix::kF2, kConvertOpcode, Xmm::xmm0, Xmm::xmm0, from);
-  make_canonical(Xmm::xmm0, false);
-  float_finish(decoded.rd, Xmm::xmm0, true);
+  float_finish_computed(decoded.rd, Xmm::xmm0, false);
 }
 
 // --- moves, loads, stores ---
@@ -331,6 +376,7 @@ void UnitEmitter::narrow(const Decoded& decoded) {
 template <bool is_double>
 void UnitEmitter::bits_to_integer(const Decoded& decoded) {
   if (decoded.rd == 0) return;
+  settle(std::uint32_t{1} << decoded.rs1);
   const Gp to = target(decoded.rd);
   if (is_float_pinned(decoded.rs1)) {
     if constexpr (is_double) {
@@ -375,6 +421,7 @@ void UnitEmitter::float_load(const Decoded& decoded) {
 
 template <bool is_double>
 void UnitEmitter::float_store(const Decoded& decoded) {
+  settle(std::uint32_t{1} << decoded.rs2);
   const Xmm value = float_use(decoded.rs2, Xmm::xmm1);
   const Place to = guest_address(decoded.rs1, decoded.imm);
   if constexpr (is_double) {

@@ -1,7 +1,9 @@
 // Loads, stores, atomics, fences.
 //
-// An effective address is taken modulo 2^32 by computing it in 32 bits, which clears the upper half of its host register; the window
-// is the base. Every access is one host instruction, and the only one of its guest instruction that writes anything before it is done.
+// An effective address is taken modulo 2^32 by using the low half of the base register, zero-extended in a scratch register, as an index
+// from the window; copying 32 bits costs next to nothing, and the copy serves all accesses through the same base. The offset is added
+// behind that: an address that leaves the window by it lies in a guard region, where it faults as the wrapped one does in the pages
+// next to the window's ends, which are never mapped. Every access is one host instruction, and the only one of its guest instruction that writes anything before it is done.
 #include "baseline/unit_emitter.h"
 
 namespace caisson::baseline {
@@ -17,15 +19,17 @@ Place UnitEmitter::guest_address(unsigned base, std::int32_t offset) {
     code().load_immediate(at, address);
     return Place::indexed(kWindowRegister, at);
   }
+  const auto low_half = static_cast<std::uint8_t>(base | kLowHalf);
+  for (unsigned i = 0; i < kScratch.size(); ++i) {
+    if (cached_[i] != low_half) continue;
+    busy_ |= 1u << i;
+    return Place::indexed(kWindowRegister, kScratch[i], 0, offset);
+  }
   const Place from = operand(base);
   const Gp at = scratch();
-  if (from.is_register() && offset != 0) {
-    code().lea(Width::k32, at, Place::at(from.gp(), offset));
-  } else {
-    code().mov(Width::k32, at, from);
-    if (offset != 0) code().alu_immediate(Alu::kAdd, Width::k32, at, offset);
-  }
-  return Place::indexed(kWindowRegister, at);
+  code().mov(Width::k32, at, from);
+  cached_[scratch_index(at)] = low_half;
+  return Place::indexed(kWindowRegister, at, 0, offset);
 }
 
 template <auto load_from>

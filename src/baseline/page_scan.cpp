@@ -8,6 +8,16 @@ using riscv::Decoded;
 using riscv::Form;
 using riscv::Op;
 
+namespace {
+
+bool uses_floats(Op op) {
+  using namespace riscv::traits;
+  const riscv::InstructionInfo& row = riscv::info(op);
+  return (row.traits & (kFloatRd | kFloatRs1 | kFloatRs2)) != 0 || row.gas_class == riscv::GasClass::kCsr;
+}
+
+}  // namespace
+
 void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, bool whole_page, const CompiledPage* earlier) {
   flags_.fill(0);
   visited_.fill(0);
@@ -49,7 +59,10 @@ void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
   const std::uint32_t next = half_word + decoded.length / 2;
   if (row.form == Form::kB || row.form == Form::kJ) {
     const std::int64_t target = std::int64_t{half_word} * 2 + decoded.imm;
-    if (target >= 0 && target < kGuestPage) add_entry(static_cast<std::uint32_t>(target) / 2);
+    if (target >= 0 && target < kGuestPage) {
+      add_entry(static_cast<std::uint32_t>(target) / 2);
+      if (decoded.imm <= 0) flags_[target / 2] |= kLoopHeader;
+    }
   }
   const bool goes_on = row.form == Form::kB || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
                        ((row.form == Form::kJ || row.form == Form::kJalr) && decoded.rd != 0);
@@ -59,15 +72,20 @@ void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
 void PageScan::walk(std::uint32_t half_word) {
   path_.clear();
   std::uint32_t cost = 0;
+  std::uint8_t floats = 0;
   for (;;) {
     if ((flags_[half_word] & kVisited) != 0) {
       flags_[half_word] |= kMeeting;
       cost = cost_[half_word];
+      floats = flags_[half_word] & kFloats;
       break;
     }
-    if (earlier_ != nullptr && earlier_->middle(half_word, &middle_elsewhere_[half_word], &cost)) {
-      visit(half_word, kMiddleElsewhere);
-      cost_[half_word] = static_cast<std::uint16_t>(cost);
+    if (const auto* const middle = earlier_ == nullptr ? nullptr : earlier_->middle(half_word); middle != nullptr) {
+      floats = middle->uses_floats ? kFloats : 0;
+      cost = middle->cost;
+      visit(half_word, kMiddleElsewhere | floats);
+      middle_elsewhere_[half_word] = middle->native;
+      cost_[half_word] = middle->cost;
       break;
     }
     const std::uint16_t low = half_word < bytes_->count ? bytes_->half_words[half_word] : 0;
@@ -93,8 +111,12 @@ void PageScan::walk(std::uint32_t half_word) {
   }
   for (std::size_t index = path_.size(); index-- > 0;) {
     const std::uint32_t at = path_[index];
-    cost += (flags_[at] & kCutOff) != 0 ? 0 : gas::weight(decoded_[at].op);
+    if ((flags_[at] & kCutOff) == 0) {
+      cost += gas::weight(decoded_[at].op);
+      if (uses_floats(decoded_[at].op)) floats = kFloats;
+    }
     cost_[at] = static_cast<std::uint16_t>(cost);
+    flags_[at] |= floats;
   }
 }
 

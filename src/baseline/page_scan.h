@@ -28,9 +28,14 @@ class CompiledPage {
  public:
   // Native code of the block entry there; null where there is none.
   virtual const void* entry(std::uint32_t half_word) const = 0;
-  // Native code of the instruction there for who has paid for its block, and what is left to pay of that block; false where
-  // there is none that depends on nothing before it.
-  virtual bool middle(std::uint32_t half_word, const void** native, std::uint32_t* cost) const = 0;
+  // Native code of the instruction there for who has paid for its block.
+  struct Middle {
+    const void* native = nullptr;
+    std::uint16_t cost = 0;  // from there to the terminator
+    bool uses_floats = false;  // the same
+  };
+  // Null where there is no code that depends on nothing before it.
+  virtual const Middle* middle(std::uint32_t half_word) const = 0;
 
  protected:
   ~CompiledPage() = default;
@@ -45,6 +50,8 @@ class PageScan {
     kCutOff = 8,  // the second half of the instruction cannot be fetched
     kEntryElsewhere = 16,  // an earlier compilation has the block that begins here: entry_elsewhere()
     kMiddleElsewhere = 32,  // and the instruction, for who has paid: middle_elsewhere(); not decoded here
+    kFloats = 64,  // from here to the terminator something uses float registers or the floating-point CSRs
+    kLoopHeader = 128,  // the target of a jump from further down in the page
   };
 
   // From `entry` (a half-word) on. `whole_page`: all that is reached; else the one block. `earlier` may be null.
@@ -88,7 +95,7 @@ class PageScan {
   std::array<std::uint32_t, kHalfWords> bits_;
   std::array<std::uint8_t, kHalfWords> flags_{};
   std::array<std::uint16_t, kHalfWords> cost_;
-  std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;
+  std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;  // where the flags say so
 };
 
 }  // namespace caisson::baseline

@@ -7,6 +7,12 @@ namespace caisson::baseline {
 
 using riscv::Op;
 
+namespace {
+
+constexpr unsigned kLongestWithoutMeeting = 48;
+
+}  // namespace
+
 // --- the pass ---
 
 UnitEmitter::Emit UnitEmitter::emitter_of(Op op) {
@@ -32,6 +38,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   places_.clear();
   entries_.clear();
   stubs_.clear();
+  unsettled_.clear();
   entry_jumps_.clear();
   entry_native_.fill(kNotEmitted);
   middle_native_.fill(kNotEmitted);
@@ -49,8 +56,12 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
 void UnitEmitter::emit_run(std::uint32_t half_word) {
   forget_everything();
   for (bool falls_in = false;;) {
-    if (half_word >= kHalfWords) return fall_off_page(half_word);
+    if (half_word >= kHalfWords) {
+      settle(pending_);
+      return fall_off_page(half_word);
+    }
     if (middle_native_[half_word] != kNotEmitted) {
+      settle(pending_);
       code().jmp_back(middle_native_[half_word]);
       return;
     }
@@ -61,7 +72,13 @@ void UnitEmitter::emit_run(std::uint32_t half_word) {
     const std::uint8_t flags = scan_->flags(half_word);
     half_word_ = half_word;
     pc_ = bytes_->address + half_word * 2;
-    if ((flags & (PageScan::kEntry | PageScan::kMeeting)) != 0) forget_everything();
+    // Now and then also in a long block, so that entries into its middle find a place to join.
+    constexpr std::uint8_t kMet =
+        PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
+    if ((flags & kMet) != 0 || ++since_meeting_ == kLongestWithoutMeeting) {
+      settle(pending_);
+      forget_everything();
+    }
     if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
     middle_native_[half_word] = code().offset();
     if ((flags & PageScan::kMiddleElsewhere) != 0) {
@@ -88,7 +105,8 @@ void UnitEmitter::emit_run(std::uint32_t half_word) {
 }
 
 void UnitEmitter::emit_instruction(std::uint32_t half_word) {
-  const bool self_contained = !mixed_ && known_ == 0 && boxed_ == 0 && cached_ == std::array<std::uint8_t, 3>{};
+  const bool self_contained =
+      !mixed_ && known_ == 0 && boxed_ == 0 && pending_ == 0 && cached_ == std::array<std::uint8_t, 3>{};
   const std::uint32_t native = code().offset();
   faults_as_store_ = false;
   if (scan_->has(half_word, PageScan::kCutOff)) {
@@ -97,10 +115,16 @@ void UnitEmitter::emit_instruction(std::uint32_t half_word) {
     const Decoded& decoded = scan_->decoded(half_word);
     next_pc_ = pc_ + decoded.length;
     busy_ = 0;
+    const riscv::InstructionInfo& row = riscv::info(decoded.op);
+    if (decoded.op == Op::kIllegal || row.has(riscv::traits::kTerminator)) settle(pending_);
+    if (pending_ != 0 && (row.traits & (riscv::traits::kLoad | riscv::traits::kStore)) != 0)
+      unsettled_.push_back({native, pending_, pending_singles_});
     (this->*emitter_of(decoded.op))(decoded);
   }
-  const auto flags = static_cast<std::uint16_t>((self_contained ? InstructionPlace::kSelfContained : 0) |
-                                                (faults_as_store_ ? InstructionPlace::kFaultsAsStore : 0));
+  const auto flags =
+      static_cast<std::uint16_t>((self_contained ? InstructionPlace::kSelfContained : 0) |
+                                 (faults_as_store_ ? InstructionPlace::kFaultsAsStore : 0) |
+                                 (scan_->has(half_word, PageScan::kFloats) ? InstructionPlace::kUsesFloats : 0));
   places_.push_back(
       {native, static_cast<std::uint16_t>(half_word | flags), static_cast<std::uint16_t>(scan_->cost(half_word))});
 }
@@ -116,27 +140,11 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, bool falls_in) {
     code().alu_immediate(Alu::kSub, Width::k64, kGasRegister, static_cast<std::int32_t>(cost));
     add_stub(Stub::Kind::kSliceEnd, code().jcc_forward(Condition::kLess)).pc = pc_;
   }
-  if (block_uses_floats(half_word)) {
+  if (scan_->has(half_word, PageScan::kFloats)) {
     code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
     add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
   }
   if (falls_in) code().bind_short(pass);
-}
-
-bool UnitEmitter::block_uses_floats(std::uint32_t half_word) const {
-  using namespace riscv::traits;
-  while (half_word < kHalfWords) {
-    const std::uint8_t flags = scan_->flags(half_word);
-    // What lies elsewhere is not known here.
-    if ((flags & PageScan::kMiddleElsewhere) != 0) return true;
-    if ((flags & PageScan::kCutOff) != 0) return false;
-    const Decoded& decoded = scan_->decoded(half_word);
-    const riscv::InstructionInfo& row = riscv::info(decoded.op);
-    if ((row.traits & (kFloatRd | kFloatRs1 | kFloatRs2)) != 0 || row.gas_class == riscv::GasClass::kCsr) return true;
-    if (decoded.op == Op::kIllegal || row.has(kTerminator)) return false;
-    half_word += decoded.length / 2;
-  }
-  return false;
 }
 
 // A block of a mixed page: enters only if the bytes are still what was compiled.
@@ -233,6 +241,9 @@ void UnitEmitter::emit_stub(const Stub& stub) {
     case Stub::Kind::kLoadConstant:
       code().vmovsd_load(static_cast<Xmm>(stub.reg), Place::absolute(stub.constant));
       break;
+    case Stub::Kind::kCanonicalPair:
+      settle_pair(static_cast<Xmm>(stub.reg), static_cast<Xmm>(stub.other), stub.is_double);
+      break;
     case Stub::Kind::kPerform:
       code().load_immediate(Gp::rax, stub.pc);
       code().load_immediate(Gp::rdx, stub.bits);
@@ -257,6 +268,7 @@ void UnitEmitter::forget_everything() {
   forget_scratch();
   known_ = 0;
   boxed_ = 0;
+  since_meeting_ = 0;
 }
 
 void UnitEmitter::forget_scratch() { cached_.fill(0); }
@@ -318,7 +330,7 @@ Gp UnitEmitter::target(unsigned reg) { return is_pinned(reg) ? host(reg) : scrat
 void UnitEmitter::written(unsigned reg) {
   known_ &= ~(std::uint32_t{1} << reg);
   for (std::uint8_t& cached : cached_) {
-    if (cached == reg) cached = 0;
+    if ((cached & ~kLowHalf) == reg) cached = 0;
   }
 }
 

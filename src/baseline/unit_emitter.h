@@ -28,8 +28,17 @@ struct InstructionPlace {
 
   static constexpr std::uint16_t kSelfContained = 1 << 15;  // depends on nothing that was emitted before it
   static constexpr std::uint16_t kFaultsAsStore = 1 << 14;  // an AMO, whose load counts as a store
+  static constexpr std::uint16_t kUsesFloats = 1 << 13;  // something from here to the terminator does
   std::uint32_t half_word() const { return half_word_and_flags % kHalfWords; }
   bool has(std::uint16_t flag) const { return (half_word_and_flags & flag) != 0; }
+};
+
+// Float registers that may hold a NaN other than the canonical one while an instruction that can fault executes: their values were
+// computed before in the block and are made canonical where they are looked at.
+struct UnsettledFloats {
+  std::uint32_t native = 0;  // of the instruction, as in its InstructionPlace
+  std::uint32_t registers = 0;  // by number
+  std::uint32_t singles = 0;  // of these
 };
 
 struct UnitEntry {
@@ -61,6 +70,7 @@ class UnitEmitter {
   // Of the last emit().
   std::uint32_t size() const { return size_; }
   const std::vector<InstructionPlace>& places() const { return places_; }
+  const std::vector<UnsettledFloats>& unsettled() const { return unsettled_; }
   const std::vector<UnitEntry>& entries() const { return entries_; }
 
   // True where there is an emitter for `op`; a test asks for all.
@@ -95,12 +105,15 @@ class UnitEmitter {
       kForgetCalls,
       kLoadFloats,
       kLoadConstant,
+      kCanonicalPair,
       kPerform,
       kMisalignedAtomic,
       kStale,
     };
     Kind kind;
     std::uint8_t reg = 0;
+    std::uint8_t other = 0;
+    bool is_double = false;
     std::uint32_t jump = 0;
     std::uint32_t back = 0;  // behind the jump, unless said otherwise
     std::uint32_t pc = 0;
@@ -118,7 +131,6 @@ class UnitEmitter {
   void emit_entry(std::uint32_t half_word, bool falls_in);
   void emit_byte_check(std::uint32_t half_word);
   void emit_instruction(std::uint32_t half_word);
-  bool block_uses_floats(std::uint32_t half_word) const;
   void emit_stubs();
   void emit_stub(const Stub& stub);
   void bind_jumps();
@@ -259,6 +271,10 @@ class UnitEmitter {
   void float_finish(unsigned reg, Xmm value, bool boxed);
   Xmm single_use(unsigned reg, Xmm into);
   void make_canonical(Xmm value, bool is_double);
+  // A computed value: canonical at once, or later where its register can wait.
+  void float_finish_computed(unsigned reg, Xmm value, bool is_double);
+  void settle(std::uint32_t registers);
+  void settle_pair(Xmm first, Xmm second, bool is_double);
   void perform(const Decoded& decoded);
   void perform_if(Condition condition, const Decoded& decoded);
   void bind_performed(const Decoded& decoded);
@@ -306,6 +322,7 @@ class UnitEmitter {
   bool ended_ = false;  // out of space
   std::uint32_t size_ = 0;
   std::vector<InstructionPlace> places_;
+  std::vector<UnsettledFloats> unsettled_;
   std::vector<UnitEntry> entries_;
   std::vector<Stub> stubs_;
   std::vector<std::uint32_t> performs_;  // stubs of this instruction that go on behind it
@@ -319,17 +336,21 @@ class UnitEmitter {
 
   // Of the instruction.
   std::uint32_t half_word_ = 0;
+  unsigned since_meeting_ = 0;  // instructions of straight-line code
   std::uint32_t pc_ = 0;
   std::uint32_t next_pc_ = 0;
   unsigned busy_ = 0;  // scratch registers in use, by index
   bool faults_as_store_ = false;
 
   // Of straight-line code.
-  std::array<std::uint8_t, 3> cached_{};  // guest register whose value each scratch register has; 0: none
+  // The guest register whose value, or whose zero-extended low half (| kLowHalf), each scratch register has; 0: none.
+  static constexpr std::uint8_t kLowHalf = 0x40;
+  std::array<std::uint8_t, 3> cached_{};
   unsigned next_scratch_ = 0;
   std::uint32_t known_ = 0;  // guest registers whose value is in known_values_
   std::array<std::uint64_t, 32> known_values_;
   std::uint32_t boxed_ = 0;  // float registers that are known to hold a boxed single
+  std::uint32_t pending_ = 0, pending_singles_ = 0;  // see UnsettledFloats; pinned registers only
 };
 
 }  // namespace caisson::baseline
