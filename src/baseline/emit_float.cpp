@@ -54,8 +54,10 @@ void UnitEmitter::float_finish(unsigned reg, Xmm value, bool boxed) {
   boxed_ = boxed ? boxed_ | std::uint32_t{1} << reg : boxed_ & ~(std::uint32_t{1} << reg);
 }
 
-// A single that is not boxed reads as the canonical NaN (section 21.2 of the manual).
+// A single that is not boxed reads as the canonical NaN (section 21.2 of the manual). A double that is still to be made canonical
+// could look boxed.
 Xmm UnitEmitter::single_use(unsigned reg, Xmm into) {
+  settle(std::uint32_t{1} << reg & ~pending_singles_);
   if ((boxed_ >> reg & 1) != 0) return float_use(reg, into);
   if (is_float_pinned(reg)) {
     code().vmovapd(into, float_host(reg));
