@@ -61,6 +61,10 @@ struct CallArguments {
       : integers(integers), floats(floats) {}
 };
 
+// A function of one instance, found and checked once, to be called often: see Instance::prepare().
+template <class Signature>
+class PreparedCall;
+
 class Instance {
  public:
   Instance(Instance&&) noexcept;
@@ -115,37 +119,97 @@ class Instance {
   template <class ReturnType, class... Arguments>
   Result<ReturnType> call(std::string_view function, Arguments... arguments);
 
+  // The same function again and again, without looking it up: the way to call small functions.
+  //   caisson::PreparedCall<int(int, int)> add = instance.prepare<int(int, int)>("add").value();
+  //   const caisson::Result<int> sum = add(3, 4);
+  // The instance may be moved but must outlive it. Types as for call(). Errors: kNotFound.
+  template <class Signature>
+  Result<PreparedCall<Signature>> prepare(std::string_view function);
+
   explicit Instance(std::unique_ptr<runtime::GuestInstance> guest);
   runtime::GuestInstance& guest() { return *guest_; }
 
  private:
   // invoke() with call_gas; whatever is not a return becomes an Error.
   Result<void> call_registers(std::string_view function, const CallArguments& arguments);
+  Result<std::uint64_t> find_function(std::string_view function) const;
 
   std::unique_ptr<runtime::GuestInstance> guest_;
 };
 
-template <class ReturnType, class... Arguments>
-Result<ReturnType> Instance::call(std::string_view function, Arguments... arguments) {
-  static_assert((... && (detail::IntegerValue<Arguments> || detail::FloatValue<Arguments>)),
+namespace detail {
+
+// The registers that arguments of these types go to.
+template <class... Arguments>
+struct ArgumentRegisters {
+  static_assert((... && (IntegerValue<Arguments> || FloatValue<Arguments>)),
                 "arguments are integers, bool, float or double; pass memory with write_memory() and its address");
-  constexpr std::size_t kFloats = (std::size_t{0} + ... + (detail::FloatValue<Arguments> ? 1 : 0));
-  constexpr std::size_t kIntegers = sizeof...(Arguments) - kFloats;
+  static constexpr std::size_t kFloats = (std::size_t{0} + ... + (FloatValue<Arguments> ? 1 : 0));
+  static constexpr std::size_t kIntegers = sizeof...(Arguments) - kFloats;
   static_assert(kIntegers <= 6 && kFloats <= 8, "at most six integers and eight floats");
+
+  explicit ArgumentRegisters(Arguments... arguments) {
+    std::size_t integer = 0, floating = 0;
+    const auto place = [&]<class Argument>(Argument argument) {
+      if constexpr (FloatValue<Argument>) {
+        floats[floating++] = to_float_register(argument);
+      } else {
+        integers[integer++] = to_register(argument);
+      }
+    };
+    (place(arguments), ...);
+  }
+  CallArguments as_call() const { return CallArguments({integers, kIntegers}, {floats, kFloats}); }
 
   std::uint64_t integers[kIntegers + 1];
   std::uint64_t floats[kFloats + 1];
-  std::size_t integer = 0, floating = 0;
-  const auto place = [&]<class Argument>(Argument argument) {
-    if constexpr (detail::FloatValue<Argument>) {
-      floats[floating++] = detail::to_float_register(argument);
+};
+
+// Calls the function at `address` of the module with InstanceOptions::call_gas and writes a0 and fa0.
+struct ReturnedRegisters {
+  std::uint64_t integer = 0, floating = 0;
+};
+Result<ReturnedRegisters> call_prepared(runtime::GuestInstance& guest, std::uint64_t address,
+                                        const CallArguments& arguments);
+
+}  // namespace detail
+
+template <class ReturnType, class... Arguments>
+class PreparedCall<ReturnType(Arguments...)> {
+ public:
+  // Errors as Instance::call() but kNotFound.
+  Result<ReturnType> operator()(Arguments... arguments) const {
+    const detail::ArgumentRegisters<Arguments...> registers(arguments...);
+    const Result<detail::ReturnedRegisters> returned = detail::call_prepared(*guest_, address_, registers.as_call());
+    if (!returned) return std::unexpected(returned.error());
+    if constexpr (detail::FloatValue<ReturnType>) {
+      return detail::from_float_register<ReturnType>(returned->floating);
+    } else if constexpr (!std::is_void_v<ReturnType>) {
+      return detail::from_register<ReturnType>(returned->integer);
     } else {
-      integers[integer++] = detail::to_register(argument);
+      return {};
     }
-  };
-  (place(arguments), ...);
-  if (const Result<void> returned = call_registers(function, CallArguments({integers, integer}, {floats, floating}));
-      !returned) {
+  }
+
+ private:
+  friend class Instance;
+  PreparedCall(runtime::GuestInstance& guest, std::uint64_t address) : guest_(&guest), address_(address) {}
+
+  runtime::GuestInstance* guest_;
+  std::uint64_t address_;
+};
+
+template <class Signature>
+Result<PreparedCall<Signature>> Instance::prepare(std::string_view function) {
+  const Result<std::uint64_t> address = find_function(function);
+  if (!address) return std::unexpected(address.error());
+  return PreparedCall<Signature>(*guest_, *address);
+}
+
+template <class ReturnType, class... Arguments>
+Result<ReturnType> Instance::call(std::string_view function, Arguments... arguments) {
+  const detail::ArgumentRegisters<Arguments...> registers(arguments...);
+  if (const Result<void> returned = call_registers(function, registers.as_call()); !returned) {
     return std::unexpected(returned.error());
   }
   if constexpr (detail::FloatValue<ReturnType>) {

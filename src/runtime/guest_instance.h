@@ -55,6 +55,8 @@ class GuestInstance {
   // --- behind caisson::Instance, whose contract is in caisson/instance.h ---
   Result<InvocationResult> start();
   Result<InvocationResult> invoke(std::string_view function, const CallArguments& arguments, std::uint64_t gas);
+  // The same for a function that is known by its address, as linked.
+  Result<InvocationResult> invoke_at(std::uint64_t address, const CallArguments& arguments, std::uint64_t gas);
   Result<InvocationResult> resume(std::uint64_t gas);
   void set_deadline(std::chrono::steady_clock::time_point deadline) { deadline_ = deadline; }
   std::string_view host_error() const { return host_error_; }
@@ -118,6 +120,8 @@ class GuestInstance {
     std::uint64_t address = 0;
     std::array<std::uint64_t, 6> integers{};
     std::array<std::uint64_t, 8> floats{};
+
+    CallArguments arguments() const { return CallArguments(integers, floats); }
   };
 
   GuestInstance(std::shared_ptr<const ModuleState> module, const InstanceOptions& options,
@@ -135,10 +139,11 @@ class GuestInstance {
   // invocation.cpp: the life of a guest.
   static EcallOutcome on_ready(GuestInstance& instance, riscv::HartState& hart, void* context);
   Result<InvocationResult> advance();
+  Result<InvocationResult> end_advance(const InvocationResult& result);
   Result<void> load();
   Result<void> load_without_personality();
   void unload(std::uint64_t gas_before);
-  void enter_call(const PendingCall& call);
+  void enter_call(std::uint64_t address, const CallArguments& arguments);
 
   std::shared_ptr<const ModuleState> module_;
   InstanceOptions options_;

@@ -77,6 +77,29 @@ std::uint64_t Instance::committed_bytes() const { return guest_->memory().commit
 
 std::uint64_t Instance::peak_committed_bytes() const { return guest_->memory().peak_committed_bytes(); }
 
+Result<std::uint64_t> Instance::find_function(std::string_view function) const {
+  const ExportedFunction* const found = guest_->module().find_export(function);
+  if (found == nullptr) {
+    return fail(ErrorCode::kNotFound, fmt::format("no exported function '{}'", function), guest_->module().name);
+  }
+  return found->address;
+}
+
+namespace detail {
+
+Result<ReturnedRegisters> call_prepared(runtime::GuestInstance& guest, std::uint64_t address,
+                                        const CallArguments& arguments) {
+  const Result<InvocationResult> result =
+      run_guest([&] { return guest.invoke_at(address, arguments, guest.options().call_gas); });
+  if (!result) return std::unexpected(result.error());
+  if (result->exit_reason == ExitReason::kHostCall && result->exit_arg == 0)
+    return ReturnedRegisters{guest.hart().x[riscv::kA0], guest.hart().f[riscv::kA0]};
+  const ErrorCode code = result->exit_reason == ExitReason::kOutOfGas ? ErrorCode::kLimit : ErrorCode::kGuestEnded;
+  return fail(code, describe(*result, guest.host_error()), guest.module().name);
+}
+
+}  // namespace detail
+
 Result<void> Instance::call_registers(std::string_view function, const CallArguments& arguments) {
   const Result<InvocationResult> result = invoke(function, arguments, guest_->options().call_gas);
   if (!result) return std::unexpected(result.error());

@@ -15,15 +15,22 @@ namespace {
 // The psABI keeps the stack pointer at a multiple of this.
 constexpr std::uint64_t kStackAlignment = 16;
 
+// Arguments that a call takes in registers.
+constexpr std::size_t kMostIntegers = 6, kMostFloats = 8;
+
 // At a bare program's first stack pointer lie argc, argv, envp and the auxiliary vector, all empty: so many zero bytes.
 constexpr std::uint64_t kEmptyArguments = 64;
 
-// Marks an instance as running; false where it is already.
+// Marks an instance as running; false where it is already. One thread uses an instance at a time, so what the mark is for is a host
+// function that calls into the instance that called it: no exchange is needed.
 class RunningMark {
  public:
-  explicit RunningMark(std::atomic<bool>& running) : running_(running), taken_(!running.exchange(true)) {}
+  explicit RunningMark(std::atomic<bool>& running)
+      : running_(running), taken_(!running.load(std::memory_order_relaxed)) {
+    running.store(true, std::memory_order_relaxed);
+  }
   ~RunningMark() {
-    if (taken_) running_.store(false);
+    if (taken_) running_.store(false, std::memory_order_relaxed);
   }
   RunningMark(const RunningMark&) = delete;
   RunningMark& operator=(const RunningMark&) = delete;
@@ -67,18 +74,32 @@ Result<InvocationResult> GuestInstance::start() {
 
 Result<InvocationResult> GuestInstance::invoke(std::string_view function, const CallArguments& arguments,
                                                std::uint64_t gas) {
-  const RunningMark mark(running_);
-  if (!mark) return busy();
+  if (running_.load(std::memory_order_relaxed)) return busy();
   if (phase_ == Phase::kEnded) return fail(ErrorCode::kGuestEnded, "the program has ended", module_->name);
   const ExportedFunction* const target = module_->find_export(function);
   if (target == nullptr) {
     return fail(ErrorCode::kNotFound, fmt::format("no exported function '{}'", function), module_->name);
   }
-  PendingCall call{.address = target->address};
-  if (arguments.integers.size() > call.integers.size() || arguments.floats.size() > call.floats.size()) {
+  if (arguments.integers.size() > kMostIntegers || arguments.floats.size() > kMostFloats) {
     return fail(ErrorCode::kInvalidArgument, "a call takes at most six integers and eight floating-point values",
                 std::string(function));
   }
+  return invoke_at(target->address, arguments, gas);
+}
+
+Result<InvocationResult> GuestInstance::invoke_at(std::uint64_t address, const CallArguments& arguments,
+                                                  std::uint64_t gas) {
+  const RunningMark mark(running_);
+  if (!mark) return busy();
+  if (phase_ == Phase::kCallable) {
+    pending_call_.reset();
+    resumable_ = false;
+    hart_.grant_gas(gas);
+    enter_call(address, arguments);
+    return end_advance(run());
+  }
+  if (phase_ == Phase::kEnded) return fail(ErrorCode::kGuestEnded, "the program has ended", module_->name);
+  PendingCall call{.address = address};
   std::ranges::copy(arguments.integers, call.integers.begin());
   std::ranges::copy(arguments.floats, call.floats.begin());
   pending_call_ = call;
@@ -118,20 +139,27 @@ Result<InvocationResult> GuestInstance::advance() {
     phase_ = runs_program_ ? Phase::kStarting : Phase::kCallable;
   }
   for (;;) {
-    if (phase_ == Phase::kCallable && pending_call_) enter_call(*std::exchange(pending_call_, std::nullopt));
+    if (phase_ == Phase::kCallable && pending_call_) {
+      enter_call(pending_call_->address, pending_call_->arguments());
+      pending_call_.reset();
+    }
     const InvocationResult result = run();
     if (phase_ == Phase::kCallable && pending_call_) continue;  // the program is ready for the call that started it
-
-    const bool stopped = result.exit_reason == ExitReason::kOutOfGas || result.exit_reason == ExitReason::kInterrupted;
-    const bool is_ready = phase_ == Phase::kCallable && !in_call_;
-    resumable_ = stopped || is_ready;
-    if (phase_ == Phase::kStarting && !stopped) {
-      phase_ = Phase::kEnded;
-      if (std::exchange(pending_call_, std::nullopt)) return ended_before_ready(result, module_->name);
-    }
-    if (result.exit_reason == ExitReason::kHalt || result.exit_reason == ExitReason::kSignalled) phase_ = Phase::kEnded;
-    return result;
+    return end_advance(result);
   }
+}
+
+// What a run's end makes of the guest.
+Result<InvocationResult> GuestInstance::end_advance(const InvocationResult& result) {
+  const bool stopped = result.exit_reason == ExitReason::kOutOfGas || result.exit_reason == ExitReason::kInterrupted;
+  const bool is_ready = phase_ == Phase::kCallable && !in_call_;
+  resumable_ = stopped || is_ready;
+  if (phase_ == Phase::kStarting && !stopped) {
+    phase_ = Phase::kEnded;
+    if (std::exchange(pending_call_, std::nullopt)) return ended_before_ready(result, module_->name);
+  }
+  if (result.exit_reason == ExitReason::kHalt || result.exit_reason == ExitReason::kSignalled) phase_ = Phase::kEnded;
+  return result;
 }
 
 Result<void> GuestInstance::load() {
@@ -183,7 +211,7 @@ void GuestInstance::unload(std::uint64_t gas_before) {
   hart_.gas = gas_before;
 }
 
-void GuestInstance::enter_call(const PendingCall& call) {
+void GuestInstance::enter_call(std::uint64_t address, const CallArguments& arguments) {
   hart_.x.fill(0);
   hart_.f.fill(0);
   hart_.frm = 0;
@@ -193,9 +221,9 @@ void GuestInstance::enter_call(const PendingCall& call) {
   hart_.x[riscv::kSp] = call_sp_;
   hart_.x[riscv::kGp] = call_gp_;
   hart_.x[riscv::kTp] = call_tp_;
-  std::ranges::copy(call.integers, hart_.x.begin() + riscv::kA0);
-  std::ranges::copy(call.floats, hart_.f.begin() + riscv::kA0);  // fa0 is f10 as a0 is x10
-  hart_.pc = call.address + load_bias_;
+  std::ranges::copy(arguments.integers, hart_.x.begin() + riscv::kA0);
+  std::ranges::copy(arguments.floats, hart_.f.begin() + riscv::kA0);  // fa0 is f10 as a0 is x10
+  hart_.pc = address + load_bias_;
   in_call_ = true;
 }
 
