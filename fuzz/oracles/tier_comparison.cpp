@@ -1,0 +1,665 @@
+#include "oracles/tier_comparison.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xmmintrin.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "gas/gas_schedule.h"
+#include "generators/encoder.h"
+#include "isa/riscv/decoder.h"
+#include "memory/fault_recovery.h"
+#include "memory/window_pool.h"
+#include "support/tiers.h"
+
+namespace caisson::fuzz {
+namespace {
+
+using memory::kPageSize;
+using riscv::HartState;
+using riscv::Op;
+using riscv::TrapKind;
+namespace traits = riscv::traits;
+
+constexpr std::uint64_t kCodeAddress = 0x100000, kDataAddress = 0x200000;
+constexpr std::size_t kCodePages = 3, kDataPages = 3;
+constexpr std::size_t kCodeBytes = kCodePages * kPageSize;
+// Of which the second lies behind the end of its file.
+constexpr std::size_t kFilePages = 2;
+constexpr std::uint64_t kFileAddress = kDataAddress + kDataPages * kPageSize;
+// A trap is compared, answered and left behind this often; most of the bytes would never run otherwise.
+constexpr unsigned kMostTraps = 8;
+constexpr std::uint64_t kTime = 0x0123456789abcdef;
+// As in spec_runner: an embedder's MXCSR must not reach the guest, and must be back afterwards.
+constexpr std::uint32_t kForeignMxcsr = _MM_ROUND_UP | _MM_FLUSH_ZERO_ON | 0x0040 | _MM_MASK_MASK | _MM_EXCEPT_DENORM;
+
+// --- the guest that an input describes ---
+
+// The first bytes of an input. Every value of every field means something.
+struct Header {
+  std::uint8_t mode;  // bits: see the accessors
+  std::uint8_t pages;  // two bits for each page of code
+  std::uint16_t place;  // where the code begins in its pages
+  std::uint16_t entry;  // where the guest starts in the code, in half-words, modulo its length
+  std::uint8_t gas;
+  std::uint8_t portion;  // of gas, in the second run of each tier
+  std::uint8_t slice;
+  std::uint8_t fcsr;
+  std::uint16_t seed;  // of registers and data
+
+  bool chooses_rows() const { return (mode & 1) != 0; }
+  bool tiles() const { return (mode & 2) != 0; }  // the code again and again, as far as the pages go
+  bool changes_code() const { return (mode & 4) != 0; }  // the host writes an instruction at each trap
+  bool has_odd_rounding() const { return (mode & 8) != 0; }  // frm of 4 to 7
+  bool points_at_code() const { return (mode & 16) != 0; }  // many registers do
+  bool answers_traps() const { return (mode & 32) == 0; }
+};
+static_assert(sizeof(Header) == 12);
+
+// The table's row and the operands of one instruction, for Header::chooses_rows().
+struct RowChoice {
+  std::uint16_t row;
+  std::uint8_t rd, rs1, rs2, rs3;  // five bits each, and three for other operands
+  std::uint16_t immediate;
+};
+static_assert(sizeof(RowChoice) == 8);
+
+struct Guest {
+  Header header{};
+  std::size_t code_begin = 0, code_end = 0;  // in `code`, what the input gave
+  std::array<std::uint8_t, kCodeBytes> code{};
+  std::array<memory::Permissions, kCodePages> permissions{};
+  std::array<std::uint8_t, kDataPages * kPageSize> data{};
+  std::array<std::uint64_t, 32> x{}, f{};
+  std::uint64_t entry = 0;
+  std::uint64_t gas = 0, portion = 0, slice = 0;
+
+  bool has_mixed_pages() const {
+    return std::ranges::any_of(permissions, [](auto one) { return (one & (memory::kWrite | memory::kExecute)) == 6; });
+  }
+};
+
+// splitmix64, the same everywhere.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next() {
+    std::uint64_t value = state_ += 0x9e3779b97f4a7c15;
+    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
+    value = (value ^ value >> 27) * 0x94d049bb133111eb;
+    return value ^ value >> 31;
+  }
+  std::uint64_t below(std::uint64_t limit) { return next() % limit; }
+
+ private:
+  std::uint64_t state_;
+};
+
+constexpr std::uint64_t kIntegers[] = {0,
+                                       1,
+                                       63,
+                                       0x7fffffff,
+                                       0x80000000,
+                                       0xffffffff,
+                                       0xffffffff80000000,
+                                       0x7fffffffffffffff,
+                                       0x8000000000000000,
+                                       0xffffffffffffffff,
+                                       0xffff0000,
+                                       0xfffffffe,
+                                       0x10000,
+                                       0xffff,
+                                       0x100000000 + kDataAddress,
+                                       0xffffffff00000000 + kDataAddress};
+constexpr std::uint64_t kFloats[] = {0xffffffff3f800000, 0xffffffff7f800000, 0xffffffff7fc00000, 0xffffffff7f800001,
+                                     0xffffffff00000001, 0xffffffff80800000, 0xffffffff7f7fffff, 0xffffffffcf000000,
+                                     0x3ff0000000000000, 0x7ff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001,
+                                     0x0000000000000001, 0x8010000000000000, 0x7fefffffffffffff, 0xc3e0000000000000,
+                                     0x8000000000000000, 0x3ff0000000000001, 0x380fffffffffffff, 0x41dfffffffc00000};
+
+std::uint64_t random_integer(Random& random) {
+  switch (random.below(3)) {
+    case 0:
+      return kIntegers[random.below(std::size(kIntegers))];
+    case 1:
+      return static_cast<std::uint64_t>(static_cast<std::int64_t>(random.next()) >> random.below(64));
+    default:
+      return random.next();
+  }
+}
+
+std::uint64_t data_pointer(Random& random) {
+  switch (random.below(8)) {
+    case 0:  // around the border of two pages
+      return kDataAddress + kPageSize - 8 + random.below(16);
+    case 1:  // around the border to the page behind the file's end
+      return kFileAddress + kPageSize - 64 + random.below(128);
+    case 2:
+      return kFileAddress + random.below(64) * 8;
+    default:
+      return kDataAddress + kPageSize / 2 + random.below(256) * 8;
+  }
+}
+
+void fill_state(Guest& guest) {
+  Random random(guest.header.seed);
+  const auto code_pointer = [&] { return kCodeAddress + guest.code_begin + random.below(64) * 2; };
+  for (unsigned i = 1; i < 32; ++i) {
+    const bool is_pointer = i == riscv::kSp || (i >= 8 && i < 16);
+    const bool is_link = i == riscv::kRa || (i >= 5 && i < 8) || (guest.header.points_at_code() && i % 2 == 0);
+    guest.x[i] = is_link ? code_pointer() : is_pointer ? data_pointer(random) : random_integer(random);
+  }
+  for (std::uint64_t& value : guest.f)
+    value = random.below(4) == 0 ? random.next() : kFloats[random.below(std::size(kFloats))];
+  for (std::size_t offset = 0; offset < guest.data.size(); offset += 8) {
+    const std::uint64_t value = random.next();
+    std::memcpy(guest.data.data() + offset, &value, sizeof value);
+  }
+}
+
+// Operands that seldom fault and seldom leave the code. Not every choice is an encoding of its row, or of any.
+std::uint32_t encode_choice(const RowChoice& choice) {
+  const auto row = static_cast<Op>(1 + choice.row % (riscv::kOpCount - 1));
+  Instruction instruction{.row = row};
+  const riscv::InstructionInfo& info = fuzz::info(instruction);
+  const bool is_memory = (info.traits & (traits::kLoad | traits::kStore)) != 0;
+  const auto five = [](std::uint8_t byte) { return static_cast<std::uint8_t>(byte & 31); };
+  instruction.rd = five(choice.rd);
+  instruction.rs1 = five(choice.rs1);
+  instruction.rs2 = five(choice.rs2);
+  instruction.rs3 = five(choice.rs3);
+  const unsigned mode = choice.rd >> 5;
+  instruction.rm = static_cast<std::uint8_t>(mode == 5 && (choice.rs1 & 0x80) == 0 ? 7 : mode);
+  instruction.ordering = choice.rs3;
+  instruction.imm = static_cast<std::int16_t>(choice.immediate);
+
+  // x8 … x15 point at data and x5 … x7 at code, unless a byte's highest bit says otherwise.
+  const bool writes_integer = info.has(traits::kWritesRd) && !info.has(traits::kFloatRd);
+  if (writes_integer && !is_memory && (choice.rs2 & 0x80) == 0 && instruction.rd >= 8 && instruction.rd < 16 &&
+      !info.has(traits::kCompressed))
+    instruction.rd ^= 16;
+  if (is_memory && (choice.rs1 & 0x80) == 0) instruction.rs1 = static_cast<std::uint8_t>(8 | (instruction.rs1 & 7));
+  if (info.base == Op::kJalr && (choice.rs1 & 0x80) == 0) {
+    instruction.rs1 = static_cast<std::uint8_t>(5 + instruction.rs1 % 3);
+    instruction.imm = static_cast<std::int8_t>(choice.immediate) & ~1;
+  }
+
+  constexpr std::uint16_t kCsrs[] = {0x001, 0x002, 0x003, 0xC00, 0xC01, 0xC02};
+  switch (info.form) {
+    case riscv::Form::kB:
+    case riscv::Form::kJ:
+    case riscv::Form::kCBranch:
+    case riscv::Form::kCJump:
+      instruction.imm = static_cast<std::int8_t>(choice.immediate) * 2;
+      break;
+    case riscv::Form::kCsr:
+    case riscv::Form::kCsrImmediate:
+      instruction.imm = kCsrs[choice.immediate % std::size(kCsrs)];
+      break;
+    case riscv::Form::kU:
+    case riscv::Form::kCLui:
+      instruction.imm = static_cast<std::int32_t>(std::uint32_t{choice.immediate} << 12);
+      break;
+    case riscv::Form::kAtomic:
+    case riscv::Form::kLoadReserved:
+      instruction.ordering = choice.rs3 & 3;
+      break;
+    default:
+      break;
+  }
+  return encode(instruction);
+}
+
+std::vector<std::uint8_t> code_of(const Header& header, std::span<const std::uint8_t> input) {
+  std::vector<std::uint8_t> code;
+  if (!header.chooses_rows()) {
+    code.assign(input.begin(), input.end());
+  } else {
+    for (; input.size() >= sizeof(RowChoice); input = input.subspan(sizeof(RowChoice))) {
+      RowChoice choice;
+      std::memcpy(&choice, input.data(), sizeof choice);
+      const std::uint32_t bits = encode_choice(choice);
+      const std::size_t length = riscv::instruction_length(static_cast<std::uint16_t>(bits));
+      const auto* bytes = reinterpret_cast<const std::uint8_t*>(&bits);
+      code.insert(code.end(), bytes, bytes + length);
+    }
+  }
+  if (code.size() % 2 != 0) code.push_back(0);
+  if (code.empty()) code = {0x02, 0x90};  // c.ebreak
+  if (code.size() > kCodeBytes) code.resize(kCodeBytes);
+  return code;
+}
+
+Guest guest_of(std::span<const std::uint8_t> input) {
+  Guest guest;
+  Header& header = guest.header;
+  const std::size_t header_size = std::min(input.size(), sizeof header);
+  if (header_size != 0) std::memcpy(&header, input.data(), header_size);
+  const std::vector<std::uint8_t> code = code_of(header, input.subspan(header_size));
+
+  // Half of the places lie around the end of the first page, so that instructions straddle.
+  const std::size_t room = kCodeBytes - code.size();
+  const std::size_t wanted = (header.place & 1) != 0 ? kPageSize - header.place / 2 % 128 : header.place / 2 % room;
+  guest.code_begin = room == 0 ? 0 : std::min(wanted, room) / 2 * 2;
+  guest.code_end = guest.code_begin + code.size();
+  std::ranges::copy(code, guest.code.begin() + static_cast<std::ptrdiff_t>(guest.code_begin));
+  for (std::size_t at = guest.code_end; header.tiles() && at < kCodeBytes; ++at)
+    guest.code[at] = code[(at - guest.code_begin) % code.size()];
+
+  constexpr memory::Permissions kChoices[] = {memory::kRead | memory::kExecute,
+                                              memory::kRead | memory::kWrite | memory::kExecute,
+                                              memory::kRead | memory::kExecute, memory::kRead};
+  for (std::size_t page = 0; page < kCodePages; ++page)
+    guest.permissions[page] = kChoices[header.pages >> 2 * page & 3];
+
+  guest.entry = kCodeAddress + guest.code_begin + header.entry % (code.size() / 2) * 2;
+  guest.gas = 500 + std::uint64_t{header.gas} * 64;
+  constexpr std::uint64_t kPortions[] = {0, 0, 1, 2, 5, 13, 60, 250};
+  guest.portion = kPortions[header.portion % std::size(kPortions)] * (1 + header.portion / std::size(kPortions) % 4);
+  if (guest.portion != 0) guest.gas = std::min(guest.gas, 500 + 64 * guest.portion);
+  // A slice that is shorter than a block may end without any progress.
+  guest.slice = gas::dearest_block() + std::uint64_t{header.slice} * 4;
+  fill_state(guest);
+  return guest;
+}
+
+// --- one run ---
+
+// What a tier left at one trap.
+struct Snapshot {
+  std::array<std::uint64_t, 32> x{}, f{};
+  std::uint64_t pc = 0, gas_used = 0;
+  std::uint32_t frm = 0, fflags = 0, reservation_width = 0;
+  std::uint64_t reservation_address = 0, reservation_value = 0;
+  TrapKind trap = TrapKind::kNone;
+  std::uint64_t trap_address = 0;
+  bool bus_error = false;
+
+  bool operator==(const Snapshot&) const = default;
+};
+
+struct Run {
+  std::vector<Snapshot> traps;
+  std::vector<std::uint8_t> memory;  // all mapped pages
+  std::uint32_t mxcsr = 0;
+  bool modified_running_block = false;  // asked for by Watch only
+};
+
+Snapshot snapshot_of(const HartState& hart) {
+  Snapshot snapshot{.f = hart.f,
+                    .pc = hart.pc,
+                    .gas_used = hart.gas_used(),
+                    .frm = hart.frm,
+                    .fflags = hart.fflags,
+                    .reservation_width = hart.reservation_width,
+                    .trap = hart.trap.kind,
+                    .trap_address = hart.trap.address,
+                    .bus_error = hart.trap.bus_error};
+  std::copy_n(hart.x.begin(), snapshot.x.size(), snapshot.x.begin());
+  // Without a reservation they mean nothing.
+  if (hart.reservation_width != 0) {
+    snapshot.reservation_address = hart.reservation_address;
+    snapshot.reservation_value = hart.reservation_value;
+  }
+  return snapshot;
+}
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "tier comparison: %s\n", what);
+  std::abort();
+}
+
+// The file of one page that guests map, the same for all.
+const std::array<std::uint8_t, kPageSize>& file_bytes() {
+  static const auto bytes = [] {
+    std::array<std::uint8_t, kPageSize> made;
+    for (std::size_t i = 0; i < made.size(); ++i) made[i] = static_cast<std::uint8_t>(i * 7);
+    return made;
+  }();
+  return bytes;
+}
+
+int file_descriptor() {
+  static const int descriptor = [] {
+    const int made = ::memfd_create("tier-fuzz", MFD_CLOEXEC);
+    require(made >= 0 && ::write(made, file_bytes().data(), kPageSize) == static_cast<ssize_t>(kPageSize),
+            "no file in memory");
+    return made;
+  }();
+  return descriptor;
+}
+
+constexpr memory::Permissions kReadWrite = memory::kRead | memory::kWrite;
+
+void map_pages(memory::AddressSpace& space) {
+  require(space.map_anonymous(kCodeAddress, kCodeBytes, kReadWrite) == memory::MapStatus::kOk &&
+              space.map_anonymous(kDataAddress, kDataPages * kPageSize, kReadWrite) == memory::MapStatus::kOk &&
+              space.map_file(kFileAddress, kFilePages * kPageSize, kReadWrite, false, file_descriptor(), 0) ==
+                  memory::MapStatus::kOk,
+          "cannot map pages");
+}
+
+void fill_pages(const Guest& guest, memory::AddressSpace& space) {
+  require(space.protect(kCodeAddress, kCodeBytes, kReadWrite) == memory::MapStatus::kOk &&
+              space.write(kCodeAddress, guest.code.data(), kCodeBytes) == kCodeBytes &&
+              space.write(kDataAddress, guest.data.data(), guest.data.size()) == guest.data.size() &&
+              space.write(kFileAddress, file_bytes().data(), kPageSize) == kPageSize,
+          "cannot fill pages");
+  for (std::size_t page = 0; page < kCodePages; ++page) {
+    const memory::Permissions permissions = guest.permissions[page];
+    require(space.protect(kCodeAddress + page * kPageSize, kPageSize, permissions) == memory::MapStatus::kOk,
+            "cannot protect code");
+  }
+}
+
+// A tier and the memory it was made for.
+struct Machine {
+  std::unique_ptr<memory::AddressSpace> space;
+  std::unique_ptr<tests::TierRunner> runner;
+  unsigned guests = 0;
+};
+
+Machine make_machine(const tests::Tier& tier) {
+  static const auto windows = std::make_shared<memory::WindowPool>();
+  auto space = memory::AddressSpace::create(windows, memory::kWindowSize);
+  require(space.has_value(), "no window");
+  Machine machine{.space = *std::move(space)};
+  map_pages(*machine.space);
+  machine.runner = tier.make(*machine.space, [](void*) { return kTime; }, nullptr);
+  return machine;
+}
+
+enum class Machines : std::uint8_t { kKept, kFresh };
+
+// Making one takes far longer than a guest runs, so it serves many guests, which also tests that a tier forgets replaced code.
+Machine& machine_of(const tests::Tier& tier, Machines machines) {
+  constexpr unsigned kMostGuests = 1000;
+  static std::vector<Machine> kept(tests::tiers().size());
+  Machine& machine = kept[static_cast<std::size_t>(&tier - tests::tiers().data())];
+  if (machine.space == nullptr || machines == Machines::kFresh || ++machine.guests > kMostGuests) {
+    machine.runner.reset();  // before its memory
+    machine = make_machine(tier);
+  }
+  return machine;
+}
+
+// The code as it lies in memory; pages of code are always readable.
+std::array<std::uint8_t, kCodeBytes + 2> read_code(const memory::AddressSpace& space) {
+  std::array<std::uint8_t, kCodeBytes + 2> code{};
+  space.read(kCodeAddress, code.data(), kCodeBytes);
+  return code;
+}
+
+bool is_code(std::uint64_t address) { return address - kCodeAddress < kCodeBytes; }
+
+bool is_atomic(const memory::AddressSpace& space, std::uint64_t pc) {
+  std::uint32_t bits = 0;
+  space.read(pc, &bits, sizeof bits);
+  return riscv::info(riscv::decode(bits).op).has(traits::kAtomic);
+}
+
+// Where the guest goes on behind a trap, and what the host did meanwhile. False where the run ends.
+bool answer_trap(const Guest& guest, memory::AddressSpace& space, HartState& hart, std::size_t traps) {
+  if (!guest.header.answers_traps() || traps >= kMostTraps) return false;
+  switch (hart.trap.kind) {
+    case TrapKind::kEcall:
+      hart.reservation_width = 0;
+      hart.x[riscv::kA0] ^= guest.code_begin;
+      [[fallthrough]];
+    case TrapKind::kEbreak:
+    case TrapKind::kIllegal:
+    case TrapKind::kLoadFault:
+    case TrapKind::kStoreFault:
+    case TrapKind::kMisalignedAtomic: {
+      const auto low = space.read_value<std::uint16_t>(hart.pc);
+      if (!low) return false;
+      hart.pc += riscv::instruction_length(*low);
+      break;
+    }
+    case TrapKind::kFetchFault:
+    case TrapKind::kTrampoline:
+      hart.pc = guest.entry + traps % 3 * 2;
+      break;
+    default:
+      return false;
+  }
+  if (guest.header.changes_code()) {
+    const std::uint64_t page = kCodeAddress + (guest.code_begin + traps * 6) / kPageSize % kCodePages * kPageSize;
+    const std::uint64_t address = page + (guest.code_begin + traps * 6) % kPageSize;
+    const std::uint16_t kInstructions[] = {0x0505, 0x9002, 0x0001,
+                                           0x8d8d};  // c.addi a0,1; c.ebreak; c.nop; c.sub a1,a1
+    const auto before = space.permissions(static_cast<std::uint32_t>(page / kPageSize));
+    space.protect(page, kPageSize, memory::kRead | memory::kWrite);
+    space.write_value(address, kInstructions[traps % std::size(kInstructions)]);
+    space.protect(page, kPageSize, before);
+  }
+  return true;
+}
+
+// A tier in short slices.
+class SlicedRunner final : public tests::TierRunner {
+ public:
+  SlicedRunner(tests::TierRunner& runner, std::uint64_t slice) : runner_(runner), slice_(slice) {}
+  void run(HartState& hart, std::uint64_t slice) override { runner_.run(hart, std::min(slice, slice_)); }
+
+ private:
+  tests::TierRunner& runner_;
+  std::uint64_t slice_;
+};
+
+// Gives each block exactly its price, so that it looks at memory between any two.
+class BlockwiseRunner final : public tests::TierRunner {
+ public:
+  BlockwiseRunner(tests::TierRunner& runner, const memory::AddressSpace& space) : runner_(runner), space_(space) {}
+
+  void run(HartState& hart, std::uint64_t slice) override {
+    const auto before = read_code(space_);
+    std::uint64_t end = hart.pc;
+    const std::uint64_t price = price_block(before, hart.pc, end);
+    const std::uint64_t left = hart.gas;
+    const std::uint64_t begin = hart.pc;
+    const bool affordable = price <= left;
+    if (affordable) hart.grant_gas(price);
+    do {
+      runner_.run(hart, slice);
+    } while (hart.trap.kind == TrapKind::kNone);
+    if (!affordable) return;
+    const std::uint64_t used = price - hart.gas;
+    hart.grant_gas(left - used);
+    if (hart.trap.kind == TrapKind::kOutOfGas) hart.trap = {};
+    if (!is_code(begin)) return;
+    const auto after = read_code(space_);
+    const std::size_t from = begin - kCodeAddress;
+    const std::size_t length = std::min<std::size_t>(end - begin, after.size() - from);
+    modified_ |= std::memcmp(before.data() + from, after.data() + from, length) != 0;
+  }
+
+  bool modified_running_block() const { return modified_; }
+
+ private:
+  std::uint64_t price_block(const std::array<std::uint8_t, kCodeBytes + 2>& code, std::uint64_t pc,
+                            std::uint64_t& end) const {
+    std::uint64_t price = 0;
+    for (const std::uint64_t page = pc / kPageSize; pc / kPageSize == page && is_code(pc);) {
+      if ((space_.permissions(static_cast<std::uint32_t>(page)) & memory::kExecute) == 0) break;
+      std::uint32_t bits = 0;
+      std::memcpy(&bits, code.data() + (pc - kCodeAddress), std::min<std::size_t>(4, kCodeAddress + code.size() - pc));
+      const riscv::Decoded decoded = riscv::decode(bits);
+      const std::uint64_t last_page = (pc + decoded.length - 1) / kPageSize;
+      if ((space_.permissions(static_cast<std::uint32_t>(last_page)) & memory::kExecute) == 0) break;
+      price += gas::weight(decoded.op);
+      pc += decoded.length;
+      end = pc;
+      if (riscv::info(decoded.op).has(traits::kTerminator)) break;
+    }
+    return price;
+  }
+
+  tests::TierRunner& runner_;
+  const memory::AddressSpace& space_;
+  bool modified_ = false;
+};
+
+enum class Watch : std::uint8_t { kNo, kBlocks };
+
+Run run_guest(const Guest& guest, const tests::Tier& tier, Machines machines, std::uint64_t portion,
+              std::uint64_t slice, Watch watch = Watch::kNo) {
+  Run run;
+  Machine& machine = machine_of(tier, machines);
+  memory::AddressSpace& space = *machine.space;
+  fill_pages(guest, space);
+  SlicedRunner sliced(*machine.runner, slice);
+  BlockwiseRunner blockwise(*machine.runner, space);
+  tests::TierRunner& runner = watch == Watch::kBlocks ? static_cast<tests::TierRunner&>(blockwise) : sliced;
+
+  HartState hart;
+  std::ranges::copy(guest.x, hart.x.begin());
+  hart.f = guest.f;
+  hart.pc = guest.entry;
+  hart.frm = guest.header.has_odd_rounding() ? 4 + (guest.header.fcsr >> 5 & 3) : guest.header.fcsr >> 5 & 3;
+  hart.fflags = guest.header.fcsr & 31;
+  hart.grant_gas(guest.gas);
+  const std::uint32_t host_mxcsr = _mm_getcsr();
+  _mm_setcsr(kForeignMxcsr);
+  do {
+    tests::run_to_trap(runner, hart, portion);
+    run.traps.push_back(snapshot_of(hart));
+    // The interpreter's atomics cannot tell yet; see docs/testing.md, "Hostile code".
+    if (is_atomic(space, hart.pc)) run.traps.back().bus_error = false;
+  } while (answer_trap(guest, space, hart, run.traps.size()));
+  run.mxcsr = _mm_getcsr();
+  _mm_setcsr(host_mxcsr);
+
+  for (const memory::Mapping& mapping : space.mappings()) {
+    const std::size_t before = run.memory.size();
+    run.memory.resize(before + (mapping.end - mapping.start));
+    space.read(mapping.start, run.memory.data() + before, mapping.end - mapping.start);
+  }
+  run.modified_running_block = blockwise.modified_running_block();
+  return run;
+}
+
+// --- comparison ---
+
+std::string describe_snapshot(const Snapshot& one) {
+  std::string text =
+      fmt::format("  pc {:#x} trap {} address {:#x} bus_error {} gas used {} frm {} fflags {:#x} ", one.pc,
+                  static_cast<int>(one.trap), one.trap_address, one.bus_error, one.gas_used, one.frm, one.fflags);
+  text += fmt::format("reservation {} {:#x} {:#x}\n", one.reservation_width, one.reservation_address,
+                      one.reservation_value);
+  for (unsigned i = 0; i < 32; ++i) text += fmt::format("  x{:<2} {:016x}{}", i, one.x[i], i % 4 == 3 ? "\n" : "");
+  for (unsigned i = 0; i < 32; ++i) text += fmt::format("  f{:<2} {:016x}{}", i, one.f[i], i % 4 == 3 ? "\n" : "");
+  return text;
+}
+
+// The names of what differs; empty where nothing does.
+std::string differing_parts(const Snapshot& left, const Snapshot& right) {
+  std::string parts;
+  const auto compare = [&](std::string_view name, const auto& one, const auto& other) {
+    if (one != other) parts += fmt::format(" {}", name);
+  };
+  for (unsigned i = 0; i < 32; ++i) compare(fmt::format("x{}", i), left.x[i], right.x[i]);
+  for (unsigned i = 0; i < 32; ++i) compare(fmt::format("f{}", i), left.f[i], right.f[i]);
+  compare("pc", left.pc, right.pc);
+  compare("gas", left.gas_used, right.gas_used);
+  compare("frm", left.frm, right.frm);
+  compare("fflags", left.fflags, right.fflags);
+  compare("reservation-width", left.reservation_width, right.reservation_width);
+  compare("reservation-address", left.reservation_address, right.reservation_address);
+  compare("reservation-value", left.reservation_value, right.reservation_value);
+  compare("trap", left.trap, right.trap);
+  compare("trap-address", left.trap_address, right.trap_address);
+  compare("bus_error", left.bus_error, right.bus_error);
+  return parts;
+}
+
+std::optional<std::string> difference_of(const Run& correct, const Run& other) {
+  const std::size_t count = std::min(correct.traps.size(), other.traps.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    if (correct.traps[i] == other.traps[i]) continue;
+    const std::string parts = differing_parts(correct.traps[i], other.traps[i]);
+    return fmt::format("at trap {}:{}\nthe interpreter has\n{}the other has\n{}", i + 1, parts,
+                       describe_snapshot(correct.traps[i]), describe_snapshot(other.traps[i]));
+  }
+  if (correct.traps.size() != other.traps.size())
+    return fmt::format("{} traps, not {}\n", other.traps.size(), correct.traps.size());
+  if (correct.memory.size() != other.memory.size()) return "the mappings differ\n";
+  if (correct.memory != other.memory) {
+    const auto [left, right] = std::ranges::mismatch(correct.memory, other.memory);
+    return fmt::format("byte {:#x} of the mapped pages is {:#x}, not {:#x}\n", left - correct.memory.begin(), *right,
+                       *left);
+  }
+  if (other.mxcsr != kForeignMxcsr) return fmt::format("the host's MXCSR is {:#x}\n", other.mxcsr);
+  return std::nullopt;
+}
+
+std::string describe(const Guest& guest) {
+  std::string text =
+      fmt::format("entry {:#x} gas {} portion {} slice {} frm/fflags {:#x} mode {:#x} pages", guest.entry, guest.gas,
+                  guest.portion, guest.slice, guest.header.fcsr, guest.header.mode);
+  for (const memory::Permissions permissions : guest.permissions) text += fmt::format(" {}", permissions);
+  text += '\n';
+  for (unsigned i = 0; i < 32; ++i) text += fmt::format("  x{:<2} {:016x}{}", i, guest.x[i], i % 4 == 3 ? "\n" : "");
+  for (std::size_t at = guest.code_begin; at < guest.code_end;) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, guest.code.data() + at, std::min<std::size_t>(4, kCodeBytes - at));
+    const std::size_t length = riscv::instruction_length(static_cast<std::uint16_t>(bits));
+    if (length == 2) bits &= 0xffff;
+    text += fmt::format("  {:x}: {:0{}x}  {}\n", kCodeAddress + at, bits, length * 2,
+                        riscv::disassemble(bits, kCodeAddress + at));
+    at += length;
+  }
+  return text;
+}
+
+// Interpreters that check the other one's cache: they decode again and again, and what they would find is rare.
+bool is_slow(const tests::Tier& tier) { return tier.name.starts_with("interp-"); }
+
+std::optional<std::string> difference_between_tiers(const Guest& guest, Machines machines) {
+  const tests::Tier& interpreter = *tests::find_tier("interp");
+  constexpr std::uint64_t kWhole = std::uint64_t{1} << 32;
+  const Run correct = run_guest(guest, interpreter, machines, 0, kWhole);
+  for (const tests::Tier& tier : tests::tiers()) {
+    for (const bool divided : {false, true}) {
+      if (divided ? guest.portion == 0 : &tier == &interpreter) continue;
+      if (is_slow(tier) && (divided || guest.header.seed % 8 != 0)) continue;
+      const Run run = run_guest(guest, tier, machines, divided ? guest.portion : 0, divided ? guest.slice : kWhole);
+      const std::optional<std::string> difference = difference_of(correct, run);
+      if (!difference) continue;
+      // A block that changes what stands behind the changing instruction runs on as it was or as it is; nobody promises which.
+      if (guest.has_mixed_pages() &&
+          run_guest(guest, interpreter, machines, 0, kWhole, Watch::kBlocks).modified_running_block)
+        return std::nullopt;
+      return fmt::format("{}{}: {}\n{}", tier.name, divided ? ", in portions" : "", *difference, describe(guest));
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void prepare_tier_comparison() {
+  const Result<void> installed = memory::install_fault_recovery();
+  require(installed.has_value(), "no fault recovery");
+}
+
+std::string describe_tier_input(std::span<const std::uint8_t> input) { return describe(guest_of(input)); }
+
+std::optional<std::string> tier_difference(std::span<const std::uint8_t> input) {
+  const Guest guest = guest_of(input);
+  std::optional<std::string> difference = difference_between_tiers(guest, Machines::kKept);
+  if (!difference) return std::nullopt;
+  if (auto alone = difference_between_tiers(guest, Machines::kFresh)) return alone;
+  return "only behind other guests on the same tier: " + *difference;
+}
+
+}  // namespace caisson::fuzz
