@@ -116,7 +116,9 @@ void UnitEmitter::emit_instruction(std::uint32_t half_word) {
     next_pc_ = pc_ + decoded.length;
     busy_ = 0;
     const riscv::InstructionInfo& row = riscv::info(decoded.op);
-    if (decoded.op == Op::kIllegal || row.has(riscv::traits::kTerminator)) settle(pending_);
+    // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
+    if (decoded.op == Op::kIllegal || row.has(riscv::traits::kTerminator) || row.has(riscv::traits::kAtomic))
+      settle(pending_);
     if (pending_ != 0 && (row.traits & (riscv::traits::kLoad | riscv::traits::kStore)) != 0)
       unsettled_.push_back({native, pending_, pending_singles_});
     (this->*emitter_of(decoded.op))(decoded);
