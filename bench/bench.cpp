@@ -38,7 +38,7 @@ std::size_t sample_count(const Suite& suite, const Options& options) {
 }  // namespace
 
 std::span<const Suite> suites() {
-  static const Suite kSuites[] = {compute_suite(), start_suite(), idle_suite()};
+  static const Suite kSuites[] = {compute_suite(), call_suite(), compile_suite(), start_suite(), idle_suite()};
   return kSuites;
 }
 

@@ -2,7 +2,7 @@
 //
 // A suite measures cases on engines that take turns (A B A B …), so that a change of the machine's speed hits all alike; every
 // result is checked before it is timed. It returns rows, which report.h prints and writes. bench/ knows only the public API and
-// the peers' command lines. Start reading at compute_suite.cpp; statistics.h says what a row holds.
+// the peers' command lines; what cannot be seen from there says so (compile_suite.cpp). Start reading at compute_suite.cpp; statistics.h says what a row holds.
 #pragma once
 
 #include <cstddef>

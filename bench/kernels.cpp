@@ -15,6 +15,7 @@
   extern "C" const std::uint8_t caisson_embedded_##name##_end[];
 PROGRAM(hello_guest)
 PROGRAM(resident_guest)
+PROGRAM(calls_guest)
 PROGRAM(empty_native)
 #undef PROGRAM
 
@@ -39,6 +40,8 @@ std::span<const std::uint8_t> hello_guest() { return {caisson_embedded_hello_gue
 std::span<const std::uint8_t> resident_guest() {
   return {caisson_embedded_resident_guest, caisson_embedded_resident_guest_end};
 }
+
+std::span<const std::uint8_t> calls_guest() { return {caisson_embedded_calls_guest, caisson_embedded_calls_guest_end}; }
 
 std::span<const std::uint8_t> empty_native() {
   return {caisson_embedded_empty_native, caisson_embedded_empty_native_end};

@@ -21,6 +21,7 @@ std::span<const Kernel> kernels();
 // Programs of guest/bench/programs: what the suites about processes and instances run.
 std::span<const std::uint8_t> hello_guest();  // static, with the C library: prints "hello"
 std::span<const std::uint8_t> resident_guest();  // static, with the C library: calls caisson_ready(); exports `answer`
+std::span<const std::uint8_t> calls_guest();  // functions of their own: `empty`, and `call_host`, which imports `add`
 std::span<const std::uint8_t> empty_native();  // a host program that does nothing
 
 }  // namespace caisson::bench

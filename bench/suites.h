@@ -6,6 +6,8 @@
 namespace caisson::bench {
 
 Suite compute_suite();
+Suite call_suite();
+Suite compile_suite();
 Suite start_suite();
 Suite idle_suite();
 

@@ -401,12 +401,6 @@ std::array<std::uint8_t, kCodeBytes + 2> read_code(const memory::AddressSpace& s
 
 bool is_code(std::uint64_t address) { return address - kCodeAddress < kCodeBytes; }
 
-bool is_atomic(const memory::AddressSpace& space, std::uint64_t pc) {
-  std::uint32_t bits = 0;
-  space.read(pc, &bits, sizeof bits);
-  return riscv::info(riscv::decode(bits).op).has(traits::kAtomic);
-}
-
 // Where the guest goes on behind a trap, and what the host did meanwhile. False where the run ends.
 bool answer_trap(const Guest& guest, memory::AddressSpace& space, HartState& hart, std::size_t traps) {
   if (!guest.header.answers_traps() || traps >= kMostTraps) return false;
@@ -534,7 +528,6 @@ Run run_guest(const Guest& guest, const tests::Tier& tier, Machines machines, st
     tests::run_to_trap(runner, hart, portion);
     run.traps.push_back(snapshot_of(hart));
     // The interpreter's atomics cannot tell yet; see docs/testing.md, "Hostile code".
-    if (is_atomic(space, hart.pc)) run.traps.back().bus_error = false;
   } while (answer_trap(guest, space, hart, run.traps.size()));
   run.mxcsr = _mm_getcsr();
   _mm_setcsr(host_mxcsr);

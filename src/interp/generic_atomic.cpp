@@ -17,7 +17,7 @@ using riscv::TrapKind;
 
 // An aligned access lies in one page, so its first inaccessible byte is its first.
 GenericOutcome fault(HartState& hart, TrapKind kind, std::uint32_t address) {
-  hart.trap = {.kind = kind, .address = address};
+  hart.trap = {.kind = kind, .bus_error = memory::guarded_fault_is_bus_error, .address = address};
   return GenericOutcome::kTrap;
 }
 

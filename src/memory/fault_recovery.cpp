@@ -29,6 +29,8 @@ namespace caisson::memory {
 
 constinit thread_local GuestScope* current_guest_scope __attribute__((tls_model("initial-exec"))) = nullptr;
 
+constinit thread_local bool guarded_fault_is_bus_error __attribute__((tls_model("initial-exec"))) = false;
+
 namespace {
 
 // Where the guest operand of a guarded range is, by the convention of guarded_access.S.
@@ -86,7 +88,7 @@ void describe_fault(GuestScope& scope, int signal_number, std::uintptr_t address
   scope.fault_is_bus_error = signal_number == SIGBUS;
 }
 
-bool recover_primitive(std::uintptr_t pc, std::uintptr_t address, ucontext_t& context) {
+bool recover_primitive(int signal_number, std::uintptr_t pc, std::uintptr_t address, ucontext_t& context) {
   for (const GuardedRange& range : kGuardedRanges) {
     if (pc - reinterpret_cast<std::uintptr_t>(range.begin) >= static_cast<std::uintptr_t>(range.end - range.begin))
       continue;
@@ -94,6 +96,7 @@ bool recover_primitive(std::uintptr_t pc, std::uintptr_t address, ucontext_t& co
     const std::uintptr_t guest = register_of(context, copy ? REG_R8 : REG_RDI);
     const std::uintptr_t length = copy ? register_of(context, REG_RDX) : sizeof(std::uint64_t);
     if (address - guest >= length) return false;
+    guarded_fault_is_bus_error = signal_number == SIGBUS;
     set_register(context, REG_RIP, reinterpret_cast<std::uintptr_t>(range.landing));
     return true;
   }
@@ -144,7 +147,8 @@ void handle_fault(int signal_number, siginfo_t* info, void* opaque_context) {
   if (has_address) {
     const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
     const std::uintptr_t pc = register_of(context, REG_RIP);
-    if (recover_tier(signal_number, pc, address, context) || recover_primitive(pc, address, context)) return;
+    if (recover_tier(signal_number, pc, address, context) || recover_primitive(signal_number, pc, address, context))
+      return;
   }
   pass_on(signal_number, info, opaque_context);
 }

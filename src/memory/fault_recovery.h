@@ -55,6 +55,9 @@ void register_tier(const void* begin, const void* end, const void* landing);
 std::size_t guarded_copy(void* to, const void* from, std::size_t length,
                          const void* guest) __asm__("caisson_guarded_copy");
 
+// Whether the last failure of a guarded primitive on this thread was SIGBUS: a file mapping past the end of its file.
+extern constinit thread_local bool guarded_fault_is_bus_error __attribute__((tls_model("initial-exec")));
+
 // Loads and compare-and-swaps at a naturally aligned host address inside a window; false where the page faults.
 // *expected receives the value that was found; *swapped tells whether `desired` was stored.
 bool guarded_load32(const void* address, std::uint32_t* value) __asm__("caisson_guarded_load32");

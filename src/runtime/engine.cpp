@@ -8,6 +8,8 @@
 #include <new>
 #include <shared_mutex>
 
+#include "baseline/code_listing.h"
+#include "caisson/code_listing.h"
 #include "memory/window_pool.h"
 #include "runtime/guest_instance.h"
 #include "runtime/host_signature.h"
@@ -90,6 +92,11 @@ auto without_exceptions(Function&& function) -> decltype(function()) {
 
 using runtime::module_of;
 using runtime::without_exceptions;
+
+Result<void> list_compiled_code(const CodeListingOptions& options) {
+  return baseline::CodeListing::process().enable(
+      {.perf_map = options.perf_map, .jitdump = options.jitdump, .gdb = options.gdb});
+}
 
 Result<Engine> Engine::create(const EngineOptions& options) {
   return without_exceptions(

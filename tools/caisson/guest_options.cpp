@@ -116,6 +116,9 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
   });
   app.add_flag("--deterministic", instance.deterministic,
                "clock driven by gas, seeded randomness: runs repeat exactly");
+  app.add_flag("--perf-map", options.listing.perf_map, "write /tmp/perf-PID.map: perf report names guest functions");
+  app.add_flag("--jitdump", options.listing.jitdump, "write jit-PID.dump for perf inject --jit (perf record -k 1)");
+  app.add_flag("--gdb", options.listing.gdb, "tell gdb, which runs or attaches to this process, of guest functions");
   app.add_flag("--stats{text}")
       ->description("print what the run used to stderr, as text or with --stats=json as JSON")
       ->each(convert_into(options.stats, one_of<StatsFormat>(kStatsFormats)));

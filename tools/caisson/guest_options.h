@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "caisson/code_listing.h"
 #include "caisson/instance.h"
 #include "caisson/result.h"
 #include "command_line.h"
@@ -18,10 +19,10 @@ struct GuestOptions {
   InstanceOptions instance;
   std::optional<std::chrono::nanoseconds> timeout;
   StatsFormat stats = StatsFormat::kNone;
+  CodeListingOptions listing;
 };
 
-// Adds --tier, --gas, --memory, --isolation, --deterministic, --timeout, --stats and --decode-cache; `options` must outlive
-// the parse and holds the defaults.
+// Adds the options that run and invoke share; `options` must outlive the parse and holds the defaults.
 void add_guest_options(CLI::App& app, GuestOptions& options);
 
 // "67108864", "64M", "1G", "512K": bytes, with binary suffixes.

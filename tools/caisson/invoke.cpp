@@ -72,6 +72,8 @@ Result<std::shared_ptr<runtime::Personality>> make_personality(const Module& mod
 int invoke(const std::string& image, const std::string& function, const std::vector<std::uint64_t>& arguments,
            GuestOptions options) {
   const RunClock clock;
+  if (const Result<void> listed = list_compiled_code(options.listing); !listed)
+    return report_error(kText.name, listed.error().to_string());
   Result<Engine> engine = Engine::create({.idle_windows = 0});
   if (!engine) return report_error(kText.name, engine.error().to_string());
   const Result<Module> module = engine->load_file(image);

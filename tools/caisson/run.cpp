@@ -135,6 +135,8 @@ Result<LoadedProgram> load_program(const Engine& engine, const std::string& name
 
 int run_program(const std::string& name, RunOptions options) {
   const RunClock clock;
+  if (const Result<void> listed = list_compiled_code(options.guest.listing); !listed)
+    return report_error(kText.name, listed.error().to_string());
   Result<Engine> engine = Engine::create({.idle_windows = 0});
   if (!engine) return report_error(kText.name, engine.error().to_string());
   Result<LoadedProgram> program = load_program(*engine, name, std::move(options.personality));
