@@ -185,9 +185,11 @@ MapStatus AddressSpace::place(Staging& staging, const Region& region) {
   switch (staging.place(base_ + region.first * kPageSize)) {
     case Staging::Placed::kYes:
       record_mapped(region);
+      tell_replaced(region.first, region.end);
       return MapStatus::kOk;
     case Staging::Placed::kLost:
       record_unmapped(region.first, region.end);
+      tell_replaced(region.first, region.end);
       return MapStatus::kNoMemory;
     case Staging::Placed::kRefused:
       break;
@@ -226,6 +228,7 @@ MapStatus AddressSpace::map_anonymous(std::uint64_t address, std::uint64_t lengt
                           : permissions == kNone || mprotect(begin, length, host_protection(permissions)) == 0;
   if (!mapped) return MapStatus::kNoMemory;
   record_mapped(region);
+  tell_replaced(range->first, range->end, true);
   return MapStatus::kOk;
 }
 
@@ -267,6 +270,7 @@ MapStatus AddressSpace::unmap(std::uint64_t address, std::uint64_t length) {
   announce_code_change(range->first, range->end, false);
   if (!make_reserve(base_ + address, length)) return MapStatus::kNoMemory;
   record_unmapped(range->first, range->end);
+  tell_replaced(range->first, range->end);
   return MapStatus::kOk;
 }
 
@@ -313,6 +317,7 @@ MapStatus AddressSpace::protect(std::uint64_t address, std::uint64_t length, Per
     region.committed |= permissions != kNone;
     if (had_access || permissions != kNone) set_page_bytes(region);
   });
+  if (memory_observer_ != nullptr) memory_observer_->pages_protected(first, end - first);
   return MapStatus::kOk;
 }
 
@@ -346,10 +351,12 @@ MapStatus AddressSpace::move(std::uint64_t from, std::uint64_t length, std::uint
   moved.end = target->end;
   if (const MapStatus status = place(staging, moved); status != MapStatus::kOk) {
     if (!staging.put_back(moved.permissions)) record_unmapped(source->first, source->end);
+    tell_replaced(source->first, source->end);
     return status;
   }
   // Where the host refuses this, the source stays mapped, without its contents, and is accounted for.
   if (make_reserve(base_ + from, length)) record_unmapped(source->first, source->end);
+  tell_replaced(source->first, source->end);
   return MapStatus::kOk;
 }
 
@@ -360,6 +367,7 @@ MapStatus AddressSpace::discard(std::uint64_t address, std::uint64_t length) {
   if (!regions_->covers(first, end)) return MapStatus::kNotMapped;
   if (!prepare(2)) return MapStatus::kNoMemory;
   announce_code_change(first, end, false);
+  tell_replaced(first, end);
   for (const Region& region : regions_->overlapping(first, end)) {
     const Region part = clipped(region, first, end);
     if (!can_discard(part)) continue;
@@ -438,7 +446,9 @@ std::size_t AddressSpace::write(std::uint64_t address, const void* from, std::si
 
 void AddressSpace::note_host_write(std::uint64_t address, std::size_t length) {
   const std::size_t reachable = within_window(address, length);
-  if (reachable == 0 || observers_.empty()) return;
+  if (reachable == 0) return;
+  if (memory_observer_ != nullptr) memory_observer_->bytes_written(address, reachable);
+  if (observers_.empty()) return;
   const auto end = static_cast<Page>((address + reachable - 1) / kPageSize + 1);
   for (auto page = static_cast<Page>(address / kPageSize); page < end; ++page) {
     if ((page_permissions_[page] & kExecute) == 0) continue;

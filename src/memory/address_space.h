@@ -50,6 +50,20 @@ class CodeObserver {
   ~CodeObserver() = default;
 };
 
+// Told of every change that does not come from the guest's own instructions, so that a copy of the memory can be brought up to
+// date when the call that makes the change has returned.
+class MemoryObserver {
+ public:
+  // Mapped, unmapped or emptied: other permissions and, unless the pages `read_zero`, other contents.
+  virtual void pages_replaced(std::uint32_t first_page, std::uint32_t page_count, bool read_zero) noexcept = 0;
+  virtual void pages_protected(std::uint32_t first_page, std::uint32_t page_count) noexcept = 0;
+  // By the host.
+  virtual void bytes_written(std::uint64_t address, std::uint64_t length) noexcept = 0;
+
+ protected:
+  ~MemoryObserver() = default;
+};
+
 // One stretch of equal mapping, for /proc/self/maps and tests.
 struct Mapping {
   std::uint64_t start = 0, end = 0;
@@ -109,6 +123,9 @@ class AddressSpace {
   void add_code_observer(CodeObserver* observer) { observers_.push_back(observer); }
   void remove_code_observer(CodeObserver* observer) { std::erase(observers_, observer); }
 
+  // At most one; null: none.
+  void set_memory_observer(MemoryObserver* observer) { memory_observer_ = observer; }
+
   // --- access on a guest's behalf: fault-recoverable, honours the guest's permissions ---
   // Copies and returns how many bytes could be copied before the first inaccessible one; addresses do not wrap and
   // what lies at or above 2^32 is inaccessible.
@@ -152,6 +169,9 @@ class AddressSpace {
   void tell_observers(std::uint32_t first, std::uint32_t count) {
     for (CodeObserver* const observer : observers_) observer->code_changed(first, count);
   }
+  void tell_replaced(std::uint32_t first, std::uint32_t end, bool read_zero = false) {
+    if (memory_observer_ != nullptr) memory_observer_->pages_replaced(first, end - first, read_zero);
+  }
   void announce_code_change(std::uint32_t first, std::uint32_t end, bool becomes_code);
   void record_unmapped(std::uint32_t first, std::uint32_t end);
   void record_mapped(const Region& region);
@@ -163,6 +183,7 @@ class AddressSpace {
   std::uint8_t* base_ = nullptr;
   std::uint8_t* page_permissions_ = nullptr;  // 2^20 bytes, lazily committed: Permissions | kMixed
   std::vector<CodeObserver*> observers_;
+  MemoryObserver* memory_observer_ = nullptr;
   std::uint64_t committed_bytes_ = 0, peak_committed_bytes_ = 0, commit_limit_ = 0;
   std::shared_ptr<WindowPool> pool_;
   std::unique_ptr<RegionMap> regions_;

@@ -69,8 +69,26 @@ bool Execution::was_seen(std::uint64_t pc) {
 }
 
 void Execution::run(HartState& hart, std::uint64_t slice) {
-  slice = std::clamp(slice, least_slice(), interp::kLongestSlice);
-  if (baseline_ == nullptr) return run_interpreter(hart, slice, false);
+  run_tiers(hart, std::clamp(slice, least_slice(), interp::kLongestSlice), Slices::kAsTiersLike);
+}
+
+void Execution::run_exactly(HartState& hart, std::uint64_t slice) {
+  run_tiers(hart, std::min(slice, interp::kLongestSlice), Slices::kExact);
+}
+
+void Execution::interpret(HartState& hart, std::uint64_t slice, Slices slices) {
+  if (slices == Slices::kAsTiersLike) return run_interpreter(hart, slice, false);
+  for (;;) {
+    const std::uint64_t before = hart.gas_used();
+    run_interpreter(hart, slice, true);
+    const std::uint64_t used = hart.gas_used() - before;
+    if (hart.trap.kind != TrapKind::kNone || used == 0) return;
+    slice -= used;
+  }
+}
+
+void Execution::run_tiers(HartState& hart, std::uint64_t slice, Slices slices) {
+  if (baseline_ == nullptr) return interpret(hart, slice, slices);
   const auto cold =
       options_.tier == Tier::kAuto ? baseline::Baseline::Cold::kReturn : baseline::Baseline::Cold::kCompile;
   for (;;) {
@@ -80,9 +98,9 @@ void Execution::run(HartState& hart, std::uint64_t slice) {
     gas_.baseline += hart.gas_used() - before - ecall_gas_;
     using End = baseline::Baseline::End;
     if (end == End::kTrap || end == End::kSliceEnd) return;
-    if (end == End::kNoMemory) return run_interpreter(hart, slice, false);
+    if (end == End::kNoMemory) return interpret(hart, slice, slices);
     if (was_seen(hart.pc)) {
-      if (!baseline_->compile(static_cast<std::uint32_t>(hart.pc))) return run_interpreter(hart, slice, false);
+      if (!baseline_->compile(static_cast<std::uint32_t>(hart.pc))) return interpret(hart, slice, slices);
       continue;
     }
     const std::uint64_t used_before = hart.gas_used();

@@ -41,6 +41,9 @@ class Execution {
   // As Interpreter::run(), except that ecalls may be answered within the run (TrapKind::kEcallAnswered).
   void run(riscv::HartState& hart, std::uint64_t slice);
 
+  // As run(), but the slice is neither lengthened nor shortened, whatever it holds: no block where none fits.
+  void run_exactly(riscv::HartState& hart, std::uint64_t slice);
+
   // Slices are no shorter, whoever says so: every block can be paid from one.
   static std::uint64_t least_slice();
 
@@ -56,6 +59,9 @@ class Execution {
  private:
   Execution(memory::AddressSpace& memory, const ExecutionOptions& options) : memory_(memory), options_(options) {}
   interp::Interpreter& interpreter();
+  enum class Slices : std::uint8_t { kAsTiersLike, kExact };
+  void run_tiers(riscv::HartState& hart, std::uint64_t slice, Slices slices);
+  void interpret(riscv::HartState& hart, std::uint64_t slice, Slices slices);
   void run_interpreter(riscv::HartState& hart, std::uint64_t slice, bool one_block);
   bool was_seen(std::uint64_t pc);
 
