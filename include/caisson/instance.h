@@ -47,6 +47,10 @@ struct InstanceOptions {
   std::uint64_t seed = 0;
   // Decode every instruction each time it runs instead of caching (to measure the cache), or check each hit.
   enum class DecodeCache : std::uint8_t { kOn, kOff, kVerify } decode_cache = DecodeCache::kOn;
+  // Runs the interpreter beside the tier and compares both: 0 = no, 1 = at every block's exit, N = about every N gas, at most 60 000.
+  // At the first difference start(), invoke() or resume() is an Error kInternal that reports it, and the program has ended.
+  // What host functions and system calls do is done once. See docs/crosscheck.md.
+  std::uint64_t crosscheck = 0;
   // Who answers system calls, e.g. make_linux_personality(); none: only host functions are answered. It begins with the program's
   // `_start`: a module without one has no use for it.
   std::shared_ptr<runtime::Personality> personality;

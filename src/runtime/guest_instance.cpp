@@ -44,7 +44,16 @@ interp::CacheMode cache_mode(InstanceOptions::DecodeCache mode) {
 }
 
 // The `time` CSR ticks at 10 MHz of the guest's clock.
-std::uint64_t time_ticks(void* instance) { return static_cast<GuestInstance*>(instance)->clock_ns() / 100; }
+constexpr std::uint64_t kTickNs = 100;
+std::uint64_t clock_ticks(void* instance, const riscv::HartState& hart) {
+  return static_cast<GuestInstance*>(instance)->clock_ns(hart) / kTickNs;
+}
+std::uint64_t time_ticks(void* instance) {
+  auto& guest = *static_cast<GuestInstance*>(instance);
+  // A clock that gas drives reads the same twice; any other moves on between the interpreter's read and this one.
+  if (guest.crosscheck() != nullptr && !guest.options().deterministic) return guest.crosscheck()->replay_time();
+  return clock_ticks(instance, guest.hart());
+}
 
 std::string function_name(void* instance, std::uint32_t pc) {
   const auto& guest = *static_cast<GuestInstance*>(instance);
@@ -69,8 +78,7 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
                                                              const InstanceOptions& options) {
   InstanceOptions checked = options;
   if (Result<void> valid = check_options(checked); !valid) return std::unexpected(valid.error());
-  Result<std::unique_ptr<memory::AddressSpace>> memory =
-      memory::AddressSpace::create(std::move(windows), checked.memory_limit);
+  Result<std::unique_ptr<memory::AddressSpace>> memory = memory::AddressSpace::create(windows, checked.memory_limit);
   if (!memory) return std::unexpected(memory.error());
 
   std::unique_ptr<GuestInstance> instance(new GuestInstance(std::move(module), checked, *std::move(memory)));
@@ -79,10 +87,20 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
                                              .cache_mode = cache_mode(checked.decode_cache),
                                              .context = instance.get(),
                                              .time = &time_ticks,
-                                             .ecall = &GuestInstance::answer_ecall,
+                                             // The shadow has to see memory as it is around each ecall.
+                                             .ecall = checked.crosscheck == 0 ? &GuestInstance::answer_ecall : nullptr,
                                              .names = &function_name});
   if (!execution) return std::unexpected(execution.error());
   instance->execution_ = *std::move(execution);
+  if (checked.crosscheck != 0) {
+    Result<std::unique_ptr<Crosscheck>> crosscheck = Crosscheck::create(*instance->memory_, std::move(windows),
+                                                                        {.interval = checked.crosscheck,
+                                                                         .cache_mode = cache_mode(checked.decode_cache),
+                                                                         .clock = &clock_ticks,
+                                                                         .context = instance.get()});
+    if (!crosscheck) return std::unexpected(crosscheck.error());
+    instance->crosscheck_ = *std::move(crosscheck);
+  }
   instance->hart_.grant_gas(checked.gas);
   if (instance->personality_ == nullptr) {
     if (Result<void> loaded = instance->load_without_personality(); !loaded) return std::unexpected(loaded.error());
@@ -111,7 +129,7 @@ InvocationResult GuestInstance::run() {
       slice_start_ = hart_.gas_used();
       continue;
     }
-    execution_->run(hart_, kSliceGas - slice_used);
+    if (!run_tier(kSliceGas - slice_used)) break;
     if (hart_.trap.kind == TrapKind::kNone) {
       end_slice();
       slice_start_ = hart_.gas_used();
@@ -119,8 +137,21 @@ InvocationResult GuestInstance::run() {
       handle_trap();
     }
   }
+  if (crosscheck_ != nullptr) crosscheck_->end_run(hart_);
   finished_->gas_remaining = hart_.gas;
   return *finished_;
+}
+
+// False where the tiers do not agree; advance() makes that an Error.
+bool GuestInstance::run_tier(std::uint64_t slice) {
+  if (crosscheck_ == nullptr) {
+    execution_->run(hart_, slice);
+    return true;
+  }
+  crosscheck_->run(*execution_, hart_, slice);
+  if (crosscheck_->difference().empty()) return true;
+  finish(ExitReason::kAborted, hart_.pc, 0);
+  return false;
 }
 
 void GuestInstance::finish(ExitReason reason, std::uint64_t exit_arg, std::uint64_t return_value) {
@@ -234,8 +265,8 @@ bool GuestInstance::stop_requested() {
   return hart_.interrupt.load(std::memory_order_relaxed) != 0;
 }
 
-std::uint64_t GuestInstance::clock_ns() const {
-  if (options_.deterministic) return hart_.gas_used();
+std::uint64_t GuestInstance::clock_ns(const riscv::HartState& hart) const {
+  if (options_.deterministic) return hart.gas_used();
   const auto since_epoch = std::chrono::steady_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch).count());
 }

@@ -21,6 +21,7 @@
 #include "image/elf_image.h"
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
+#include "runtime/crosscheck.h"
 #include "runtime/ecall_table.h"
 #include "runtime/execution.h"
 #include "runtime/module_state.h"
@@ -84,7 +85,8 @@ class GuestInstance {
   bool stop_requested();
 
   // Nanoseconds of the guest's monotonic clock: the host's, or with options().deterministic gas_used() (1 gas = 1 ns).
-  std::uint64_t clock_ns() const;
+  std::uint64_t clock_ns() const { return clock_ns(hart_); }
+  std::uint64_t clock_ns(const riscv::HartState& hart) const;
 
   // Pays for `pages` of memory that are about to be granted. Error kLimit (nothing charged) where gas falls short: while a
   // program is loaded that becomes an exit kOutOfGas, and loading begins again when the run is resumed.
@@ -99,6 +101,8 @@ class GuestInstance {
 
   // What the tiers have done; for --stats.
   const Execution& execution() const { return *execution_; }
+  // Null where nothing is compared (InstanceOptions::crosscheck).
+  Crosscheck* crosscheck() { return crosscheck_.get(); }
   // For who maps the module: [base, base + size) are its executable pages, unchanged.
   void adopt_code(std::uint32_t base, std::uint32_t size) { execution_->adopt(module_->shared_code, base, size); }
 
@@ -129,6 +133,7 @@ class GuestInstance {
 
   // guest_instance.cpp: the run loop.
   static std::uint64_t answer_ecall(void* instance, riscv::HartState& hart);
+  bool run_tier(std::uint64_t slice);
   void handle_trap();
   void handle_ecall();
   void undo_ecall(std::uint64_t gas_before);
@@ -150,6 +155,7 @@ class GuestInstance {
   std::unique_ptr<memory::AddressSpace> memory_;
   riscv::HartState hart_;
   std::unique_ptr<Execution> execution_;
+  std::unique_ptr<Crosscheck> crosscheck_;
   std::uint64_t slice_start_ = 0;  // gas_used() when the current slice began
   std::shared_ptr<Personality> personality_;
   EcallTable ecalls_;

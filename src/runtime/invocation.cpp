@@ -144,6 +144,11 @@ Result<InvocationResult> GuestInstance::advance() {
       pending_call_.reset();
     }
     const InvocationResult result = run();
+    if (crosscheck_ != nullptr && !crosscheck_->difference().empty()) {
+      phase_ = Phase::kEnded;
+      pending_call_.reset();
+      return fail(ErrorCode::kInternal, crosscheck_->difference(), module_->name);
+    }
     if (phase_ == Phase::kCallable && pending_call_) continue;  // the program is ready for the call that started it
     return end_advance(result);
   }

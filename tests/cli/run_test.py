@@ -72,6 +72,8 @@ class BadOptions(CommandLineTest):
             ("--isolation=none", '--isolation: "none" is not one of thread'),
             ("--stats=xml", '--stats: "xml" is not one of text, json'),
             ("--decode-cache=maybe", '--decode-cache: "maybe" is not one of on, off, verify'),
+            ("--crosscheck=often", '--crosscheck: "often" is not a number'),
+            ("--crosscheck=0", "--crosscheck: the least gas between two comparisons is 1"),
             ("--dir=nowhere", '--dir: "nowhere" is not HOST::GUEST'),
             ("--dir=/absent-on-the-host::/x", "/absent-on-the-host"),
             ("--dir=/tmp::relative", "relative"),
@@ -158,6 +160,14 @@ class Guest(CommandLineTest):
             done = self.run_program("show", options=["--deterministic", f"--decode-cache={mode}", "--stats=json"])
             results.add((done.stdout, json.loads(done.stderr)["gas_used"]))
         self.assertEqual(len(results), 1)
+
+    def test_crosscheck_changes_neither_output_nor_gas(self):
+        results = set()
+        for options in ([], ["--crosscheck"], ["--tier=baseline", "--crosscheck"], ["--crosscheck=5000"]):
+            done = self.run_program("show", options=["--deterministic", "--stats=json", *options])
+            results.add((done.stdout, json.loads(done.stderr)["gas_used"]))
+        self.assertEqual(len(results), 1)
+        self.assertEqual(self.run_program("signal", 9, options=["--crosscheck"]).returncode, 137)
 
 
 class Stats(CommandLineTest):

@@ -86,6 +86,12 @@ Result<std::uint64_t> parse_gas(const std::string& text) {
   return parse_number(text);
 }
 
+Result<std::uint64_t> parse_interval(const std::string& text) {
+  const Result<std::uint64_t> gas = parse_number(text);
+  if (gas && *gas == 0) return fail(ErrorCode::kInvalidArgument, "the least gas between two comparisons is 1");
+  return gas;
+}
+
 Result<std::chrono::nanoseconds> parse_seconds(const std::string& text) {
   constexpr double kLongest = 1e9;  // seconds: a lifetime, and far from overflow
   double seconds = 0;
@@ -119,6 +125,10 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
   app.add_flag("--perf-map", options.listing.perf_map, "write /tmp/perf-PID.map: perf report names guest functions");
   app.add_flag("--jitdump", options.listing.jitdump, "write jit-PID.dump for perf inject --jit (perf record -k 1)");
   app.add_flag("--gdb", options.listing.gdb, "tell gdb, which runs or attaches to this process, of guest functions");
+  app.add_flag("--crosscheck{1}")
+      ->description(
+          "run the interpreter beside the tier and stop where they differ; compare every GAS, default: each block")
+      ->each(convert_into(instance.crosscheck, parse_interval));
   app.add_flag("--stats{text}")
       ->description("print what the run used to stderr, as text or with --stats=json as JSON")
       ->each(convert_into(options.stats, one_of<StatsFormat>(kStatsFormats)));

@@ -29,6 +29,8 @@ void add_guest_options(CLI::App& app, GuestOptions& options);
 Result<std::uint64_t> parse_size(const std::string& text);
 // A decimal or 0x number, or "unlimited".
 Result<std::uint64_t> parse_gas(const std::string& text);
+// Gas between two comparisons, at least 1.
+Result<std::uint64_t> parse_interval(const std::string& text);
 // Seconds with an optional fraction, above zero.
 Result<std::chrono::nanoseconds> parse_seconds(const std::string& text);
 
