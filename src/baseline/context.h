@@ -32,6 +32,7 @@ struct RegionTable {
 struct Context {
   memory::GuestScope scope;
   std::int64_t slice_gas = 0;  // left when compiled code returned or called out
+  std::int64_t held_gas = 0;  // of the slice, kept back so that the next block entry leaves
   ExitKind exit_kind = ExitKind::kTrap;
   std::uint32_t guest_mxcsr = 0;  // rounding mode of hart.frm, no flag raised
   std::uint32_t host_mxcsr = 0;  // what to restore, while floats are live
@@ -40,8 +41,10 @@ struct Context {
   const RegionTable* regions = nullptr;
   // An ecall at hart.pc, its block charged. True: go on behind it.
   bool (*ecall)(Context* context, riscv::HartState* hart) = nullptr;
-  // Performs the instruction `bits` at `pc`, which compiled code has not inline. False: leave; the exit is set.
-  bool (*perform)(Context* context, riscv::HartState* hart, std::uint32_t pc, std::uint32_t bits) = nullptr;
+  // Performs the instruction `bits` at `pc`, which compiled code has not inline. False: leave; the exit is set. `stays_in_block`: the
+  // block goes on in compiled code whatever the rounding mode is now.
+  bool (*perform)(Context* context, riscv::HartState* hart, std::uint32_t pc, std::uint32_t bits,
+                  std::uint32_t stays_in_block) = nullptr;
   void* owner = nullptr;  // the Baseline
 };
 

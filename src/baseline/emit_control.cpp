@@ -226,7 +226,14 @@ void UnitEmitter::illegal(const Decoded&) {
 // Changed code is found by dropped pages and compared bytes; the instruction only ends its block.
 void UnitEmitter::fence_instruction(const Decoded&) {}
 
-void UnitEmitter::csr(const Decoded& decoded) { perform(decoded); }
+// A rounding mode that this code is not for: elsewhere the block is left and goes on in other code. The bytes of a mixed page may not be
+// those that were paid for any more, so there the block goes on, with software for what rounds.
+void UnitEmitter::csr(const Decoded& decoded) {
+  settle(pending_);
+  code().load_immediate(Gp::rcx, mixed_ ? 1 : 0);
+  perform(decoded);
+  rounding_unknown_ = mixed_;
+}
 
 std::span<const UnitEmitter::EmitterRow> UnitEmitter::control_rows() {
   using E = UnitEmitter;

@@ -132,7 +132,7 @@ void UnitEmitter::settle_pair(Xmm first, Xmm second, bool is_double) {
 
 bool UnitEmitter::needs_software(const Decoded& decoded) const {
   const bool is_dynamic = decoded.rm == static_cast<std::uint8_t>(riscv::RoundingMode::kDynamic);
-  if (is_dynamic && map_.software_rounding) return true;
+  if (is_dynamic && (map_.software_rounding || rounding_unknown_)) return true;
   return !riscv::uses_host_rounding(decoded.op, decoded.rm);
 }
 

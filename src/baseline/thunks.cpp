@@ -64,11 +64,12 @@ class ThunkWriter {
     code_.bind(skip);
   }
 
-  // Calls a function of the context with (context, hart, eax, edx) on an aligned stack; the integers are spilled.
+  // Calls a function of the context with (context, hart, eax, edx, ecx) on an aligned stack; the integers are spilled.
   void call_out(std::size_t function) {
     code_.mov(Width::k64, Gp::rdi, kTierContext);
     code_.store(Width::k64, context_field(Gp::rdi, offsetof(Context, slice_gas)), kGasRegister);
     code_.lea(Width::k64, Gp::rsi, Place::at(kHartRegister, -static_cast<std::int32_t>(kHartBias)));
+    code_.mov(Width::k32, Gp::r8, Gp::rcx);
     code_.mov(Width::k32, Gp::rcx, Gp::rdx);
     code_.mov(Width::k32, Gp::rdx, Gp::rax);
     code_.mov(Width::k64, Gp::rbx, Gp::rsp);
@@ -210,6 +211,8 @@ void Thunks::emit() {
   writer.call_out(offsetof(Context, perform));
   code.test_immediate8(Gp::rax, 1);
   code.jcc(Condition::kEqual, leave_settled);
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
   writer.reload_integers();
   writer.reload_floats();
   code.ret();

@@ -65,7 +65,8 @@ class Thunks {
   const void* load_floats() const { return load_floats_; }
   // Called with eax = pc of an ecall; returns where the guest goes on behind it.
   const void* ecall() const { return ecall_; }
-  // Called with eax = pc and edx = the instruction's bits (Context::perform); floats must be live.
+  // Called with eax = pc, edx = the instruction's bits and, of a CSR instruction, ecx = 1 in a mixed page (Context::perform); floats
+  // must be live.
   const void* perform() const { return perform_; }
 
   const FloatConstants* constants() const { return constants_; }

@@ -34,6 +34,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   bytes_ = &bytes;
   code_ = &code;
   mixed_ = mixed;
+  rounding_unknown_ = false;
   ended_ = false;
   places_.clear();
   entries_.clear();

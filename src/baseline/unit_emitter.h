@@ -341,6 +341,7 @@ class UnitEmitter {
   std::uint32_t next_pc_ = 0;
   unsigned busy_ = 0;  // scratch registers in use, by index
   bool faults_as_store_ = false;
+  bool rounding_unknown_ = false;  // behind a CSR instruction of a mixed block
 
   // Of straight-line code.
   // The guest register whose value, or whose zero-extended low half (| kLowHalf), each scratch register has; 0: none.
