@@ -567,6 +567,22 @@ TEST_F(BaselineTest, ChangesTheRoundingModeInTheMiddleOfABlock) {
   }
 }
 
+// What is given back of a block's price is what was taken, where the block ends in an encoding that is no instruction, too.
+TEST_F(BaselineTest, PricesABlockThatEndsInAnIllegalEncoding) {
+  // csrrwi zero, frm, 4
+  const std::uint32_t words[] = {addi(10, 10, 1), 0x00225073, addi(10, 10, 1), 0, addi(10, 10, 1), kEbreakWord};
+  map_both(kCode, words);
+  run_both();
+  for (HartState* const hart : {&hart_, &other_}) hart->frm = 0;
+  // Less than the block costs: nothing is paid.
+  for (std::uint64_t gas = 0; gas < 8; ++gas) {
+    for (HartState* const hart : {&hart_, &other_}) hart->grant_gas(gas);
+    set_pc(kCode);
+    run_both();
+    for (HartState* const hart : {&hart_, &other_}) hart->frm = 0;
+  }
+}
+
 // Blocks of writable code are compiled anew with every change, and what was is given back only with its region.
 TEST_F(BaselineTest, ReplacesARegionWhoseBudgetIsUsedUp) {
   std::vector<std::uint32_t> words(kPageSize / 4, addi(20, 20, 1));
