@@ -583,6 +583,20 @@ TEST_F(BaselineTest, PricesABlockThatEndsInAnIllegalEncoding) {
   }
 }
 
+// The block that runs changes behind the point where its rest becomes other code: what was paid for is what runs.
+TEST_F(BaselineTest, PaysForABlockThatChangesAndThenItsRoundingMode) {
+  std::vector<std::uint32_t> words(102, addi(10, 10, 1));
+  words[0] = store(2, 11, 12, 0);
+  words[1] = 0x00225073;  // csrrwi zero, frm, 4
+  words[2] = jal(0, 396);
+  words[101] = kEbreakWord;
+  map_both(kCode, words, kRead | kWrite | kExecute);
+  set(11, addi(0, 0, 0));
+  set(12, kCode + 8);
+  set_pc(kCode);
+  run_both();
+}
+
 // Blocks of writable code are compiled anew with every change, and what was is given back only with its region.
 TEST_F(BaselineTest, ReplacesARegionWhoseBudgetIsUsedUp) {
   std::vector<std::uint32_t> words(kPageSize / 4, addi(20, 20, 1));
