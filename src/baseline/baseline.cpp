@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <utility>
 #include <vector>
 
 #include "gas/gas_schedule.h"
@@ -226,7 +227,7 @@ struct Baseline::Impl {
       context.exit_kind = ExitKind::kEcall;
       return false;
     }
-    hart.gas += static_cast<std::uint64_t>(context.slice_gas);
+    hart.gas += static_cast<std::uint64_t>(context.slice_gas + std::exchange(context.held_gas, 0));
     context.slice_gas = 0;
     const std::uint64_t behind = hart.pc + 4;
     const std::uint64_t generation_before = generation;
@@ -253,7 +254,7 @@ struct Baseline::Impl {
     return false;
   }
 
-  bool perform(HartState& hart, std::uint32_t pc, std::uint32_t bits) {
+  bool perform(HartState& hart, std::uint32_t pc, std::uint32_t bits, bool stays_in_block) {
     const riscv::Decoded decoded = riscv::decode(bits);
     if (riscv::info(decoded.op).gas_class != riscv::GasClass::kCsr) {
       if (riscv::execute_float(hart, decoded)) return true;
@@ -266,9 +267,15 @@ struct Baseline::Impl {
     riscv::execute_csr(
         hart,
         {.op = decoded.op, .rd = decoded.rd, .rs1 = decoded.rs1, .number = static_cast<std::uint16_t>(decoded.imm)},
-        static_cast<std::uint64_t>(context.slice_gas), options.time, options.time_context);
+        static_cast<std::uint64_t>(context.slice_gas + context.held_gas), options.time, options.time_context);
     context.guest_mxcsr = riscv::mxcsr_of(hart);
     if (is_software_mode(hart) == thunks->map().software_rounding) return true;
+    if (stays_in_block) {
+      // Other code is for the blocks behind this one: none can be paid from here.
+      context.held_gas += context.slice_gas;
+      context.slice_gas = 0;
+      return true;
+    }
     // The rest of the block needs other code: its price goes back, and it is entered as a block of its own, which costs the same.
     settle_floats(hart);
     hart.pc = std::uint64_t{pc} + decoded.length;
@@ -380,8 +387,8 @@ Result<std::unique_ptr<Baseline>> Baseline::create(memory::AddressSpace& memory,
   context.regions = impl->tables.data();
   context.owner = impl.get();
   context.ecall = [](Context* at, HartState* hart) { return static_cast<Impl*>(at->owner)->answer_ecall(*hart); };
-  context.perform = [](Context* at, HartState* hart, std::uint32_t pc, std::uint32_t bits) {
-    return static_cast<Impl*>(at->owner)->perform(*hart, pc, bits);
+  context.perform = [](Context* at, HartState* hart, std::uint32_t pc, std::uint32_t bits, std::uint32_t stays) {
+    return static_cast<Impl*>(at->owner)->perform(*hart, pc, bits, stays != 0);
   };
   return std::unique_ptr<Baseline>(new Baseline(std::move(impl)));
 }
@@ -424,10 +431,13 @@ Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
       memory::leave_guest(context.scope);
       impl.running = false;
       impl.collect_floats(hart);
+      const std::int64_t held = std::exchange(context.held_gas, 0);
+      context.slice_gas += held;
       switch (context.exit_kind) {
         case ExitKind::kSliceEnd: {
           const std::uint32_t cost = impl.price_block(static_cast<std::uint32_t>(hart.pc));
           context.slice_gas += cost;
+          if (held != 0) continue;
           if (hart.gas + static_cast<std::uint64_t>(context.slice_gas) < cost) {
             hart.trap.kind = TrapKind::kOutOfGas;
             return End::kTrap;
