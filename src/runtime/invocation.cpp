@@ -144,18 +144,20 @@ Result<InvocationResult> GuestInstance::advance() {
       pending_call_.reset();
     }
     const InvocationResult result = run();
-    if (crosscheck_ != nullptr && !crosscheck_->difference().empty()) {
-      phase_ = Phase::kEnded;
-      pending_call_.reset();
-      return fail(ErrorCode::kInternal, crosscheck_->difference(), module_->name);
-    }
-    if (phase_ == Phase::kCallable && pending_call_) continue;  // the program is ready for the call that started it
+    const bool differs = crosscheck_ != nullptr && !crosscheck_->difference().empty();
+    // The program is ready for the call that started it.
+    if (!differs && phase_ == Phase::kCallable && pending_call_) continue;
     return end_advance(result);
   }
 }
 
 // What a run's end makes of the guest.
 Result<InvocationResult> GuestInstance::end_advance(const InvocationResult& result) {
+  if (crosscheck_ != nullptr && !crosscheck_->difference().empty()) {
+    phase_ = Phase::kEnded;
+    pending_call_.reset();
+    return fail(ErrorCode::kInternal, crosscheck_->difference(), module_->name);
+  }
   const bool stopped = result.exit_reason == ExitReason::kOutOfGas || result.exit_reason == ExitReason::kInterrupted;
   const bool is_ready = phase_ == Phase::kCallable && !in_call_;
   resumable_ = stopped || is_ready;
