@@ -159,10 +159,6 @@ void Thunks::emit() {
   code.store(Width::k64, hart_field(offsetof(HartState, trap) + offsetof(riscv::Trap, address)), Gp::rdx);
   leave(ExitKind::kMisalignedAtomic);
 
-  const void* const trampoline = begin();
-  code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
-  leave(ExitKind::kTrampoline);
-
   return_missed_ = begin();
   code.mov(Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackBase));
   lookup_ = code.here();
@@ -225,16 +221,18 @@ void Thunks::emit() {
   code.mov(Width::k64, kHartRegister, Gp::rdi);
   code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
   code.push(Gp::rax);
-  code.lea(Width::k64, Gp::rax, Place::absolute(trampoline));
-  code.push(Gp::rax);
-  code.store(Width::k64, tier_word(TierWord::kReturnStackBase), Gp::rsp);
-  code.lea(Width::k64, Gp::rax, Place::at(Gp::rsp, -kReturnStackBytes));
+  code.lea(Width::k64, Gp::rax, Place::at(Gp::rsp, -8));  // as it is behind the call
+  code.store(Width::k64, tier_word(TierWord::kReturnStackBase), Gp::rax);
+  code.alu_immediate(Alu::kSub, Width::k64, Gp::rax, kReturnStackBytes);
   code.store(Width::k64, tier_word(TierWord::kReturnStackLimit), Gp::rax);
   code.mov(Width::k64, kGasRegister, Gp::rcx);
   code.mov(Width::k64, kWindowRegister, Gp::r8);
   code.mov(Width::k64, Gp::rax, Gp::rdx);
   writer.reload_integers();
-  code.jmp(Gp::rax);
+  // By a call, so that the guest's return to the trampoline is what the host's predictor expects.
+  code.call(Gp::rax);
+  code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
+  leave(ExitKind::kTrampoline);
   std::memcpy(&enter_, &enter, sizeof enter);
 }
 

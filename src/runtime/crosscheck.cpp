@@ -76,7 +76,7 @@ Crosscheck::~Crosscheck() { memory_.set_memory_observer(nullptr); }
 
 void Crosscheck::run(Execution& execution, HartState& hart, std::uint64_t slice) {
   follow(hart);
-  slice = std::clamp(slice, Execution::least_slice(), interp::kLongestSlice);
+  slice = std::clamp(slice, Execution::kLeastSlice, interp::kLongestSlice);
   for (;;) {
     hart.trap = {};
     if (hart.interrupt.load(std::memory_order_relaxed) != 0) {
@@ -94,13 +94,13 @@ void Crosscheck::run(Execution& execution, HartState& hart, std::uint64_t slice)
     if (hart.trap.kind != TrapKind::kNone || !difference_.empty()) return;
     slice -= std::min(slice, used);
     // What is left of a slice would have to go block by block.
-    if (options_.interval >= Execution::least_slice() && slice < Execution::least_slice()) return;
+    if (options_.interval >= Execution::kLeastSlice && slice < Execution::kLeastSlice) return;
   }
 }
 
 void Crosscheck::run_shadow(std::uint64_t slice) {
   const std::uint64_t wanted = std::min(options_.interval, slice);
-  if (wanted >= Execution::least_slice()) {
+  if (wanted >= Execution::kLeastSlice) {
     interpreter_->run(shadow_, wanted);
     return;
   }
@@ -122,7 +122,7 @@ void Crosscheck::run_shadow(std::uint64_t slice) {
 void Crosscheck::run_tier(Execution& execution, HartState& hart, std::uint64_t gas) {
   const bool shadow_trapped = shadow_.trap.kind != TrapKind::kNone;
   // Behind the trap of a block nothing can be paid for: a tier that does not trap there shows soon.
-  const std::uint64_t limit = gas + (shadow_trapped ? Execution::least_slice() : 0);
+  const std::uint64_t limit = gas + (shadow_trapped ? Execution::kLeastSlice : 0);
   bool interrupted = false;
   for (;;) {
     const std::uint64_t used = hart.gas_used() - blocks_.gas_before;

@@ -4,7 +4,6 @@
 #include <new>
 #include <utility>
 
-#include "gas/gas_schedule.h"
 
 namespace caisson::runtime {
 
@@ -37,8 +36,6 @@ Result<std::unique_ptr<Execution>> Execution::create(memory::AddressSpace& memor
   return execution;
 }
 
-std::uint64_t Execution::least_slice() { return gas::dearest_block(); }
-
 interp::Interpreter& Execution::interpreter() {
   if (interpreter_ == nullptr) {
     auto made = interp::Interpreter::create(memory_, options_.cache_mode, options_.time, options_.context);
@@ -69,7 +66,7 @@ bool Execution::was_seen(std::uint64_t pc) {
 }
 
 void Execution::run(HartState& hart, std::uint64_t slice) {
-  run_tiers(hart, std::clamp(slice, least_slice(), interp::kLongestSlice), Slices::kAsTiersLike);
+  run_tiers(hart, std::clamp(slice, kLeastSlice, interp::kLongestSlice), Slices::kAsTiersLike);
 }
 
 void Execution::run_exactly(HartState& hart, std::uint64_t slice) {

@@ -12,6 +12,7 @@
 #include "baseline/baseline.h"
 #include "caisson/instance.h"
 #include "caisson/result.h"
+#include "gas/gas_schedule.h"
 #include "interp/interpreter.h"
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
@@ -45,7 +46,7 @@ class Execution {
   void run_exactly(riscv::HartState& hart, std::uint64_t slice);
 
   // Slices are no shorter, whoever says so: every block can be paid from one.
-  static std::uint64_t least_slice();
+  static constexpr std::uint64_t kLeastSlice = gas::dearest_block();
 
   // See Baseline::adopt().
   void adopt(baseline::SharedCode& shared, std::uint32_t base, std::uint32_t size);

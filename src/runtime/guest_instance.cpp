@@ -205,7 +205,7 @@ std::uint64_t GuestInstance::answer_ecall(void* context, riscv::HartState& hart)
   instance.execution_->add_ecall_gas(hart.gas_used() - used_before);
   const std::uint64_t slice_used = hart.gas_used() - instance.slice_start_;
   if (instance.finished_ || slice_used >= kSliceGas || hart.interrupt.load(std::memory_order_relaxed) != 0) return 0;
-  return std::max(kSliceGas - slice_used, Execution::least_slice());
+  return std::max(kSliceGas - slice_used, Execution::kLeastSlice);
 }
 
 void GuestInstance::handle_ecall() {
