@@ -88,8 +88,7 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, bool mixed, N
   std::unique_ptr<Page>& page = pages_[bytes.address / kGuestPage];
   if (page == nullptr) {
     page = std::make_unique<Page>(*this, bytes.address);
-    // Its slots are all about to be touched.
-    memory_.populate_table(&slot(bytes.address), std::size_t{kGuestPage} * 4);
+    populate_slots(bytes.address);
   }
   const bool beside_others = !mixed && !page->units.empty();
   if (beside_others) page->index();
@@ -126,6 +125,16 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, bool mixed, N
     slot(bytes.address + made.half_word * std::uint32_t{2})
         .store(space.execute + made.native, std::memory_order_release);
   return true;
+}
+
+// The slots of a page are about to be touched, and those of its neighbours soon: pages of tables are committed together.
+void CodeRegion::populate_slots(std::uint32_t page_address) {
+  constexpr std::uint32_t kTogether = 8 * kGuestPage;
+  const std::uint32_t offset = (page_address - layout_.base) / kTogether * kTogether;
+  if (populated_.size() <= offset / kTogether) populated_.resize(offset / kTogether + 1);
+  if (populated_[offset / kTogether]) return;
+  populated_[offset / kTogether] = true;
+  memory_.populate_table(&slot(layout_.base + offset), std::size_t{std::min(kTogether, layout_.size - offset)} * 4);
 }
 
 // A piece for each function that the unit's code runs through, in the order of the code.

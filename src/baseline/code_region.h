@@ -98,6 +98,7 @@ class CodeRegion {
     return static_cast<std::atomic<const void*>*>(layout_.table)[(pc - layout_.base) / 2];
   }
   bool reserve(std::size_t bytes);
+  void populate_slots(std::uint32_t page_address);
   void list(const Unit& unit, const std::uint8_t* code, NameSource names, void* names_context) const;
 
   const std::shared_ptr<const Thunks> thunks_;
@@ -112,6 +113,7 @@ class CodeRegion {
   std::atomic<std::size_t> code_size_{0};
   std::map<const std::uint8_t*, Unit> units_;  // by the begin of their code
   std::map<std::uint32_t, std::unique_ptr<Page>> pages_;  // by number
+  std::vector<bool> populated_;  // groups of pages whose slots are committed
   CompileStats stats_;
 };
 
