@@ -69,7 +69,8 @@ CodeRegion::~CodeRegion() {
 
 bool CodeRegion::reserve(std::size_t bytes) {
   if (!blocks_.empty() && blocks_.back().size - used_ >= bytes) return true;
-  const std::size_t size = std::max(bytes, std::min(kFirstBlock << std::min<std::size_t>(blocks_.size(), 8), kLargestBlock));
+  const std::size_t size =
+      std::max(bytes, std::min(kFirstBlock << std::min<std::size_t>(blocks_.size(), 8), kLargestBlock));
   if (code_size_ + size > kCodeLimit) {
     code_size_ = kCodeLimit;  // full
     return false;

@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+#include "baseline/baseline.h"
+#include "baseline/executable_memory.h"
 #include "command_line.h"
 #include "exit_status.h"
 #include "memory/address_space.h"
@@ -167,6 +169,15 @@ std::optional<std::string> find_in_path(std::string_view name) {
   return std::nullopt;
 }
 
+Finding baseline_tier() {
+  const char* missing = nullptr;
+  if (!baseline::Baseline::is_supported(&missing))
+    return {"tiers", "baseline", false, fmt::format("the processor lacks {} (x86-64-v3 is needed)", missing)};
+  if (const auto memory = baseline::ExecutableMemory::process(); !memory)
+    return {"tiers", "baseline", false, memory.error().to_string()};
+  return {"tiers", "baseline", true, "compiles what runs"};
+}
+
 std::vector<Finding> examine() {
   constexpr std::string_view kNotBuilt = "not in this build";
   constexpr rlim_t kUsualDescriptors = 1024;  // what a guest may open by default
@@ -175,7 +186,7 @@ std::vector<Finding> examine() {
       {"isolation", "process", false, std::string(kNotBuilt)},
       {"isolation", "kvm", false, std::string(kNotBuilt)},
       {"tiers", "interp", true, "the reference", true},
-      {"tiers", "baseline", false, std::string(kNotBuilt)},
+      baseline_tier(),
       {"tiers", "optimized", false, std::string(kNotBuilt)},
       kvm_device(),
       openat2_call(),
