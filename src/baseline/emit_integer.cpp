@@ -76,7 +76,7 @@ void UnitEmitter::immediate(const Decoded& decoded) {
   }
   if (!from.is(to)) copy(to, from);
   if (operation == Alu::kXor && decoded.imm == -1) {
-    code().not_(Width::k64, to);
+    code().invert(Width::k64, to);
   } else if (operation == Alu::kAnd && decoded.imm >= 0) {
     code().alu_immediate(operation, Width::k32, to, decoded.imm);  // clears the upper half, too
   } else {
@@ -275,7 +275,7 @@ void UnitEmitter::or_not(const Decoded& decoded) {
   const Place inverted = operand(decoded.rs2), other = operand(decoded.rs1);
   const Gp to = scratch();
   copy(to, inverted);
-  code().not_(Width::k64, to);
+  code().invert(Width::k64, to);
   code().alu(Alu::kOr, Width::k64, to, other);
   finish(decoded.rd, to);
 }
@@ -286,7 +286,7 @@ void UnitEmitter::xor_not(const Decoded& decoded) {
   const Gp to = scratch();
   copy(to, first);
   code().alu(Alu::kXor, Width::k64, to, second);
-  code().not_(Width::k64, to);
+  code().invert(Width::k64, to);
   finish(decoded.rd, to);
 }
 

@@ -1,5 +1,6 @@
 #include "baseline/thunks.h"
 
+#include <bit>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -233,7 +234,7 @@ void Thunks::emit() {
   code.call(Gp::rax);
   code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
   leave(ExitKind::kTrampoline);
-  std::memcpy(&enter_, &enter, sizeof enter);
+  enter_ = std::bit_cast<Enter>(enter);
 }
 
 }  // namespace caisson::baseline

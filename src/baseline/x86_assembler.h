@@ -14,6 +14,7 @@
 
 namespace caisson::baseline {
 
+// NOLINTBEGIN(readability-identifier-naming): the processor's names
 enum class Gp : std::uint8_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
 enum class Xmm : std::uint8_t {
   xmm0,
@@ -33,6 +34,7 @@ enum class Xmm : std::uint8_t {
   xmm14,
   xmm15
 };
+// NOLINTEND(readability-identifier-naming)
 
 constexpr unsigned number(Gp reg) { return static_cast<unsigned>(reg); }
 constexpr unsigned number(Xmm reg) { return static_cast<unsigned>(reg); }
@@ -207,7 +209,7 @@ class X86Assembler {
     put8(value);
   }
   void imul(Width width, Gp to, const Place& from) { op(0xAF, width, number(to), from, 0, Map::k0F); }
-  void not_(Width width, Gp reg) { op(0xF7, width, 2, reg); }
+  void invert(Width width, Gp reg) { op(0xF7, width, 2, reg); }
   void neg(Width width, Gp reg) { op(0xF7, width, 3, reg); }
   void imul_wide(Width width, const Place& by) { op(0xF7, width, 5, by); }  // rdx:rax = rax × by, signed
   void div(Width width, const Place& by) { op(0xF7, width, 6, by); }  // rax, rdx = rdx:rax / by, unsigned

@@ -311,7 +311,7 @@ TEST_F(X86AssemblerTest, TestsMultipliesAndDivides) {
         add(fmt::format("test {}, {}", name(gp(a), width), name(gp(b), width)),
             [&](X86Assembler& to) { to.test(width, gp(a), gp(b)); });
       }
-      add(fmt::format("not {}", name(gp(a), width)), [&](X86Assembler& to) { to.not_(width, gp(a)); });
+      add(fmt::format("not {}", name(gp(a), width)), [&](X86Assembler& to) { to.invert(width, gp(a)); });
       add(fmt::format("neg {}", name(gp(a), width)), [&](X86Assembler& to) { to.neg(width, gp(a)); });
     }
     for (const Place& place : places()) {
