@@ -55,7 +55,8 @@ std::string_view ModuleState::function_at(std::uint64_t address) const {
   std::call_once(addresses_once_, [&] {
     functions_by_address_.resize(elf.functions.size());
     std::iota(functions_by_address_.begin(), functions_by_address_.end(), 0U);
-    std::ranges::sort(functions_by_address_, {}, [&](std::uint32_t index) { return std::pair(address_of(index), index); });
+    std::ranges::sort(functions_by_address_, {},
+                      [&](std::uint32_t index) { return std::pair(address_of(index), index); });
   });
   const auto behind = std::ranges::upper_bound(functions_by_address_, address, {}, address_of);
   if (behind == functions_by_address_.begin()) return {};
