@@ -1,97 +1,93 @@
 #include "isa/riscv/decoder.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 
 #include "isa/riscv/form_layout.h"
+#include "isa/riscv/operand_tables.h"
+#include "isa/riscv/row_index.h"
 
 namespace caisson::riscv {
 namespace {
 
-// Finds the row of an encoding. A key of the bits that tell most encodings apart leads to the first row that may match;
-// `next` leads on to later ones. A chain may hold rows of other keys, which do no harm since a row is compared in full.
-// Rows stay in the table's order, which is what "the row that stands first" means.
-class RowIndex {
- public:
-  constexpr RowIndex() {
-    for (const InstructionInfo& row : kInstructions) {
-      if (row.op != Op::kIllegal) add(row);
-    }
-  }
-
-  // kIllegal where there is none.
-  Op find(std::uint32_t bits) const {
-    Op op = first_[key(bits)];
-    while (op != Op::kIllegal && !info(op).matches(bits)) op = next_[static_cast<std::size_t>(op)];
-    return op;
-  }
-
- private:
-  // Words: bits 6:2 (opcode), 14:12 (funct3) and 31:25 (funct7). What immediates fill is lowest, to stay within few
-  // cache lines.
-  static constexpr std::size_t kWordKeys = 1 << 15;
-  static constexpr std::uint32_t word_key(std::uint32_t bits) {
-    return (bits >> 2 & 0x1F) << 10 | (bits >> 12 & 7) << 7 | bits >> 25;
-  }
-
-  // Compressed encodings: bits 1:0 (quadrant) and 15:10 (funct3, and what quadrants 1 and 2 add to it).
-  static constexpr std::size_t kCompressedKeys = 1 << 8;
-  static constexpr std::uint32_t compressed_key(std::uint32_t bits) { return (bits & 3) | (bits >> 8 & 0xFC); }
-
-  // Both are computed, for choosing between two values is cheaper than a jump that real code makes unpredictable.
-  static constexpr std::size_t key(std::uint32_t bits) {
-    const std::size_t word = word_key(bits), compressed = kWordKeys + compressed_key(bits);
-    return (bits & 3) == 3 ? word : compressed;
-  }
-
-  constexpr void add(const InstructionInfo& row) {
-    const bool is_compressed = row.has(traits::kCompressed);
-    const std::uint32_t all = is_compressed ? kCompressedKeys - 1 : kWordKeys - 1;
-    const std::uint32_t free = all & ~(is_compressed ? compressed_key(row.mask) : word_key(row.mask));
-    const std::size_t fixed = key(row.match);
-    std::uint32_t subset = 0;  // runs through every subset of the free bits and back to 0
-    do {
-      Op* link = &first_[fixed + subset];
-      while (*link != Op::kIllegal && *link != row.op) link = &next_[static_cast<std::size_t>(*link)];
-      *link = row.op;
-      subset = (subset - free) & free;
-    } while (subset != 0);
-  }
-
-  std::array<Op, kWordKeys + kCompressedKeys> first_{};
-  std::array<Op, kOpCount> next_{};
+// A Decoded is made as two words, `low` from the registers of Operands, `high` from their immediate.
+struct DecodedWords {
+  std::uint64_t low, high;
 };
+static_assert(std::endian::native == std::endian::little && sizeof(Decoded) == sizeof(DecodedWords) &&
+              offsetof(Decoded, row) == 2 && offsetof(Decoded, length) == 4 && offsetof(Decoded, rd) == 5 &&
+              offsetof(Decoded, rs1) == 6 && offsetof(Decoded, rs2) == 7 && offsetof(Decoded, rm) == 9 &&
+              offsetof(Decoded, imm) == 12);
+constexpr std::uint64_t kRegisters = ~std::uint64_t{0} << 32;
+constexpr std::uint32_t kRoundingMode = 7 << 8;
 
-constexpr RowIndex kRows;
+// What decoding takes of a row of the table, in one cache line.
+struct alignas(64) DecodeRow {
+  // op, row, length, and registers that the form implies.
+  std::uint64_t constant = 0;
+  OperandSource operands{};
+  // As InstructionInfo::matches: (bits & mask) == match and (bits & nonzero) >= least.
+  std::uint32_t mask = 0, match = 0, nonzero = 0;
+  std::uint32_t rounding_mode = 0;  // kRoundingMode where there is one
+  std::uint8_t least = 0;
+  RowNumber next = 0;
+  bool is_incomplete = false;  // for complete()
 
-// What the pattern of a row cannot say.
-bool is_legal(const Decoded& decoded, const InstructionInfo& row) {
-  // "frm": modes 5 and 6 are reserved; 7 takes the mode from fcsr at run time.
-  if (decoded.rm == 5 || decoded.rm == 6) return false;
-  if (row.gas_class != GasClass::kCsr) return true;
-  const bool always_writes = row.op == Op::kCsrrw || row.op == Op::kCsrrwi;
-  return is_legal_csr_access(static_cast<std::uint32_t>(decoded.imm), always_writes || decoded.rs1 != 0);
+  constexpr bool matches(std::uint32_t bits) const { return (bits & mask) == match && (bits & nonzero) >= least; }
+};
+static_assert(sizeof(DecodeRow) == 64);
+
+constexpr DecodeRow make_row(const InstructionInfo& row) {
+  const auto number = static_cast<std::uint16_t>(row.op);
+  const FormLayout& layout = layout_of(row.form);
+  return {
+      .constant = static_cast<std::uint64_t>(row.base) | std::uint64_t{number} << 16 |
+                  std::uint64_t{row.has(traits::kCompressed) ? 2U : 4U} << 32 | (fixed_operands(row.form) & kRegisters),
+      .operands = operand_source(row.form),
+      .mask = row.mask,
+      .match = row.match,
+      .nonzero = row.nonzero,
+      .rounding_mode = row.has(traits::kRoundingMode) ? kRoundingMode : 0,
+      .least = row.nonzero != 0,
+      .next = kRowIndex.next(static_cast<RowNumber>(number)),
+      .is_incomplete = layout.rs3.mask != 0 || layout.ordering.mask != 0 || row.gas_class == GasClass::kCsr,
+  };
+}
+
+constexpr std::array<DecodeRow, kRowCount> make_rows() {
+  std::array<DecodeRow, kRowCount> rows{};
+  for (const InstructionInfo& row : kInstructions) rows[static_cast<std::size_t>(row.op)] = make_row(row);
+  rows[kIllegalWord] = {.constant = std::uint64_t{4} << 32};
+  rows[kIllegalCompressed] = {.constant = std::uint64_t{2} << 32};
+  return rows;
+}
+constexpr std::array<DecodeRow, kRowCount> kRows = make_rows();
+
+// The operands that few instructions have, and what the pattern of a row cannot say.
+Decoded complete(Decoded decoded, std::uint32_t bits) {
+  const InstructionInfo& row = info(decoded.row);
+  const FormLayout& layout = layout_of(row.form);
+  decoded.rs3 = layout.rs3.of(bits);
+  decoded.ordering = layout.ordering.of(bits);
+  if (row.gas_class != GasClass::kCsr) return decoded;
+  const bool writes = row.op == Op::kCsrrw || row.op == Op::kCsrrwi || decoded.rs1 != 0;
+  return is_legal_csr_access(static_cast<std::uint32_t>(decoded.imm), writes) ? decoded : Decoded{};
 }
 
 }  // namespace
 
 Decoded decode(std::uint32_t bits) {
-  const InstructionInfo& row = info(kRows.find(bits));
-  const FormLayout& layout = layout_of(row.form);
-  const std::uint32_t rounding_mask = row.has(traits::kRoundingMode) ? 7 : 0;
-  const Decoded decoded = {
-      .op = row.base,
-      .row = row.op,
-      .length = instruction_length(static_cast<std::uint16_t>(bits)),
-      .rd = layout.rd.of(bits),
-      .rs1 = layout.rs1.of(bits),
-      .rs2 = layout.rs2.of(bits),
-      .rs3 = layout.rs3.of(bits),
-      .rm = static_cast<std::uint8_t>(bits >> 12 & rounding_mask),
-      .ordering = layout.ordering.of(bits),
-      .imm = layout.immediate.of(bits),
-  };
-  return is_legal(decoded, row) ? decoded : Decoded{.length = decoded.length};
+  const DecodeRow* row = &kRows[kRowIndex.first(bits)];
+  while (!row->matches(bits)) [[unlikely]]
+    row = &kRows[row->next];
+  const Operands operands = row->operands.of(bits);
+  const auto decoded = std::bit_cast<Decoded>(DecodedWords{.low = row->constant | (operands & kRegisters),
+                                                           .high = operands << 32 | (bits >> 4 & row->rounding_mode)});
+  if (row->is_incomplete) [[unlikely]]
+    return complete(decoded, bits);
+  return decoded;
 }
 
 }  // namespace caisson::riscv

@@ -1,4 +1,4 @@
-// Where the operands of each form stand in an encoding, as data that the decoder applies without a branch.
+// Where the operands of each form stand in an encoding, as data from which the decoder makes its tables.
 //
 // Private to the decoder. A register is a field of the encoding or fixed by the form; an immediate is put together from
 // pieces ("RISC-V Instruction Set Listings" and "RVC Instruction Set Listings" have the same numbers as bit[11:7] and
