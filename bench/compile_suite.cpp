@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "baseline/baseline.h"
+#include "bench/clock.h"
 #include "bench/kernels.h"
 #include "bench/suites.h"
 #include "image/elf_image.h"
@@ -39,7 +39,7 @@ Result<Fresh> make_fresh(const std::shared_ptr<memory::WindowPool>& windows, std
       (*memory)->protect(begin, length, memory::kRead | memory::kExecute) != memory::MapStatus::kOk) {
     return fail(ErrorCode::kOutOfMemory, "cannot map the code");
   }
-  auto tier = baseline::Baseline::create(**memory, {});
+  auto tier = baseline::Baseline::create(**memory, {.whole_pages = true});
   if (!tier) return std::unexpected(tier.error());
   return Fresh{*std::move(memory), *std::move(tier)};
 }
@@ -51,13 +51,11 @@ struct Compiled {
 
 // Compiles from every one of the addresses that has no code yet.
 Compiled compile_all(baseline::Baseline& tier, const std::vector<std::uint32_t>& addresses) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = thread_nanoseconds();
   for (const std::uint32_t address : addresses) {
     if (!tier.has_code(address)) tier.compile(address);
   }
-  const auto end = std::chrono::steady_clock::now();
-  return {static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(end - begin).count()),
-          tier.stats().compiled};
+  return {thread_nanoseconds() - begin, tier.stats().compiled};
 }
 
 // A static C program: every function of its C library.

@@ -1,24 +1,16 @@
 #include "bench/compute_engines.h"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <cstring>
 #include <utility>
 
 #include "bench/child_process.h"
+#include "bench/clock.h"
 #include "caisson/engine.h"
 
 namespace caisson::bench {
 namespace {
-
-// Processor time of this thread: a kernel computes on one thread, and what others do on a shared machine is not its time.
-// (Wall time would favour the engine that is done within one turn of the scheduler.)
-double thread_nanoseconds() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-}
 
 class NativeEngine : public ComputeEngine {
  public:

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -149,10 +150,11 @@ struct Baseline::Impl {
     read_page(page, bytes);
     // A block may end in an instruction that reaches into the next page.
     const bool mixed = memory.is_mixed(page) || (page + 1 < kPages && memory.is_mixed(page + 1));
+    const Reach reach = mixed ? Reach::kMixedBlock : options.whole_pages ? Reach::kPage : Reach::kReached;
     for (int attempt = 0; attempt < 2; ++attempt) {
       if (directory[page] == 0 && !make_region(page)) return false;
       const std::size_t index = directory[page];
-      if (regions[index]->compile(bytes, pc, mixed, options.names, options.names_context)) return true;
+      if (regions[index]->compile(bytes, pc, reach, options.names, options.names_context)) return true;
       // Its budget, or the process's, is used up: most of it may be code of pages that are gone.
       const bool was_shared = index == shared_index;
       counted.regions_replaced += 1;
@@ -195,7 +197,12 @@ struct Baseline::Impl {
     return cost;
   }
 
-  void sample(std::uint32_t cost) {
+  // What runs at slice ends tells which registers are used. A sample costs about as much as a compilation, so once there is a first
+  // choice few slices give one.
+  void sample(std::uint32_t pc) {
+    constexpr std::uint32_t kSlicesPerSample = 8;
+    if (!chooser.wants_samples() && ++slices % kSlicesPerSample != 0) return;
+    const std::uint32_t cost = price_block(pc);
     if (cost == 0) return;
     chooser.sample(block, cost);
     const std::optional<RegisterMap> better = chooser.choose(thunks->map());
@@ -295,18 +302,26 @@ struct Baseline::Impl {
     }
   }
 
-  void explain_fault(HartState& hart) {
-    std::optional<CodeRegion::FoundPlace> place;
+  // The first answer of a region, be it one that was removed while its code ran.
+  template <class Find>
+  std::invoke_result_t<Find, const CodeRegion&> find_in_regions(const Find& find) const {
     for (const auto& list : {&regions, &left}) {
       for (const std::shared_ptr<CodeRegion>& region : *list) {
-        if (!place && region != nullptr) place = region->find(context.scope.fault_host_pc);
+        if (region == nullptr) continue;
+        if (auto found = find(*region)) return found;
       }
     }
-    if (!place) {
-      std::fputs("caisson: compiled code faulted where it has no guest instruction\n", stderr);
-      std::abort();
-    }
+    std::fputs("caisson: compiled code left from where it has no guest instruction\n", stderr);
+    std::abort();
+  }
+
+  void explain_fault(HartState& hart) {
+    const auto place =
+        find_in_regions([this](const CodeRegion& region) { return region.find(context.scope.fault_host_pc); });
     hart.pc = place->pc;
+    for (std::size_t i = 0; i < place->integers.size(); ++i) {
+      if (place->integers[i] != 0) hart.x[place->integers[i]] = context.fault_integers[i];
+    }
     settle_nans(hart, place->unsettled);
     const bool is_store = context.scope.fault_is_write || place->faults_as_store;
     hart.trap = {.kind = place->is_entry_check ? TrapKind::kFetchFault
@@ -342,6 +357,7 @@ struct Baseline::Impl {
   std::size_t shared_index = 0;  // of its region, 0 where it is not attached
 
   riscv::RegisterChooser<RegisterMap> chooser;
+  std::uint32_t slices = 0;  // that ended, since samples became rare
   std::vector<riscv::Decoded> block;  // the priced one, kept for its capacity
   BaselineStats counted;
 };
@@ -435,14 +451,16 @@ Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
       context.slice_gas += held;
       switch (context.exit_kind) {
         case ExitKind::kSliceEnd: {
-          const std::uint32_t cost = impl.price_block(static_cast<std::uint32_t>(hart.pc));
-          context.slice_gas += cost;
+          const auto unpaid = *impl.find_in_regions(
+              [&context](const CodeRegion& region) { return region.find_slice_end(context.left_from); });
+          hart.pc = unpaid.pc;
+          context.slice_gas += unpaid.cost;
           if (held != 0) continue;
-          if (hart.gas + static_cast<std::uint64_t>(context.slice_gas) < cost) {
+          if (hart.gas + static_cast<std::uint64_t>(context.slice_gas) < unpaid.cost) {
             hart.trap.kind = TrapKind::kOutOfGas;
             return End::kTrap;
           }
-          impl.sample(cost);
+          impl.sample(unpaid.pc);
           return End::kSliceEnd;
         }
         case ExitKind::kMissing:

@@ -37,6 +37,8 @@ struct BaselineOptions {
   void* ecall_context = nullptr;
   NameSource names = nullptr;  // of guest functions, for listings
   void* names_context = nullptr;
+  // A compilation covers its page, not only what is reached: for code that is compiled before it runs.
+  bool whole_pages = false;
 };
 
 class Baseline final : public memory::CodeObserver {
@@ -61,7 +63,7 @@ class Baseline final : public memory::CodeObserver {
   // Runs until a trap or until the next block does not fit into what is left of *slice gas (at most 2^62), which is updated.
   End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
 
-  // Compiles the block at `pc` and what is reached from there in its page. False where pc cannot be fetched or no memory is left.
+  // Compiles the block at `pc`, and more of its page. False where pc cannot be fetched or no memory is left.
   bool compile(std::uint32_t pc);
   bool has_code(std::uint64_t pc) const;
 

@@ -44,17 +44,22 @@ struct CodeRegion::Page final : CompiledPage {
   std::vector<Middle> middles;
 };
 
-CodeRegion::CodeRegion(std::shared_ptr<const Thunks> thunks, ExecutableMemory& memory, const RegionLayout& layout)
-    : thunks_(std::move(thunks)), memory_(memory), layout_(layout), emitter_(*thunks_, layout) {}
+CodeRegion::CodeRegion(std::shared_ptr<const Thunks> thunks, ExecutableMemory& memory, TableBlock table,
+                       const RegionLayout& layout)
+    : thunks_(std::move(thunks)),
+      memory_(memory),
+      layout_(layout),
+      emitter_(*thunks_, layout),
+      table_(std::move(table)) {}
 
 Result<std::shared_ptr<CodeRegion>> CodeRegion::create(std::shared_ptr<const Thunks> thunks, std::uint32_t base,
                                                        std::uint32_t size) {
   const Result<ExecutableMemory*> memory = ExecutableMemory::process();
   if (!memory) return std::unexpected(memory.error());
-  void* const table = (*memory)->allocate_table(std::size_t{size} * 4);
-  if (table == nullptr) return fail(ErrorCode::kOutOfMemory, "no memory is left for tables of compiled code");
-  return std::shared_ptr<CodeRegion>(
-      new CodeRegion(std::move(thunks), **memory, {.base = base, .size = size, .table = table}));
+  std::optional<TableBlock> table = (*memory)->allocate_table(std::size_t{size} / 2 * sizeof(EntrySlot));
+  if (!table) return fail(ErrorCode::kOutOfMemory, "no memory is left for tables of compiled code");
+  const RegionLayout layout{.base = base, .size = size, .table = table->memory};
+  return std::shared_ptr<CodeRegion>(new CodeRegion(std::move(thunks), **memory, *std::move(table), layout));
 }
 
 CodeRegion::~CodeRegion() {
@@ -64,7 +69,7 @@ CodeRegion::~CodeRegion() {
     }
   }
   for (const CodeBlock& block : blocks_) memory_.free_code(block);
-  memory_.free_table(layout_.table, std::size_t{layout_.size} * 4);
+  memory_.free_table(std::move(table_));
 }
 
 bool CodeRegion::reserve(std::size_t bytes) {
@@ -83,18 +88,21 @@ bool CodeRegion::reserve(std::size_t bytes) {
   return true;
 }
 
-bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, bool mixed, NameSource names, void* names_context) {
+bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, NameSource names, void* names_context) {
+  const bool mixed = reach == Reach::kMixedBlock;
   const std::scoped_lock lock(mutex_);
   if (!mixed && entry(pc) != nullptr) return true;  // by another thread meanwhile
   std::unique_ptr<Page>& page = pages_[bytes.address / kGuestPage];
   if (page == nullptr) {
     page = std::make_unique<Page>(*this, bytes.address);
-    populate_slots(bytes.address);
+    memory_.commit(table_, (bytes.address - layout_.base) / 2 * sizeof(EntrySlot));
   }
   const bool beside_others = !mixed && !page->units.empty();
   if (beside_others) page->index();
+  // The first compilation has seen the whole page.
+  if (beside_others && reach == Reach::kPage) reach = Reach::kReached;
   PageScan& scan = scan_of_thread();
-  scan.scan(bytes, pc % kGuestPage / 2, !mixed, beside_others ? page.get() : nullptr);
+  scan.scan(bytes, pc % kGuestPage / 2, reach, beside_others ? page.get() : nullptr);
 
   std::size_t estimate = std::size_t{scan.instruction_count()} * 48 + 1024;
   CodeBlock space;
@@ -112,7 +120,9 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, bool mixed, N
           .size = emitter_.size(),
           .entry_pc = pc,
           .places = emitter_.places(),
-          .unsettled = emitter_.unsettled()};
+          .unsettled = emitter_.unsettled(),
+          .slice_ends = emitter_.slice_ends(),
+          .host_changes = emitter_.host_changes()};
   page->units.push_back(space.execute);
   page->straddles |= scan.straddles();
   ++stats_.units;
@@ -122,20 +132,10 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, bool mixed, N
   });
   if (CodeListing::process().is_enabled()) list(unit, space.execute, names, names_context);
   // Only now can anyone run it.
+  const auto distance = static_cast<EntrySlot>(space.execute - memory_.code_begin());
   for (const UnitEntry& made : emitter_.entries())
-    slot(bytes.address + made.half_word * std::uint32_t{2})
-        .store(space.execute + made.native, std::memory_order_release);
+    slot(bytes.address + made.half_word * std::uint32_t{2}).store(distance + made.native, std::memory_order_release);
   return true;
-}
-
-// The slots of a page are about to be touched, and those of its neighbours soon: pages of tables are committed together.
-void CodeRegion::populate_slots(std::uint32_t page_address) {
-  constexpr std::uint32_t kTogether = 8 * kGuestPage;
-  const std::uint32_t offset = (page_address - layout_.base) / kTogether * kTogether;
-  if (populated_.size() <= offset / kTogether) populated_.resize(offset / kTogether + 1);
-  if (populated_[offset / kTogether]) return;
-  populated_[offset / kTogether] = true;
-  memory_.populate_table(&slot(layout_.base + offset), std::size_t{std::min(kTogether, layout_.size - offset)} * 4);
 }
 
 // A piece for each function that the unit's code runs through, in the order of the code.
@@ -163,7 +163,7 @@ std::size_t CodeRegion::drop_pages(std::uint32_t first, std::uint32_t end) {
   const auto dropped = static_cast<std::size_t>(std::distance(begin, behind));
   for (auto page = begin; page != behind; ++page) {
     for (std::uint32_t half_word = 0; half_word < kHalfWords; ++half_word)
-      slot(page->second->address + half_word * 2).store(nullptr, std::memory_order_release);
+      slot(page->second->address + half_word * 2).store(0, std::memory_order_release);
   }
   pages_.erase(begin, behind);
   stats_.pages_dropped += dropped;
@@ -176,23 +176,51 @@ bool CodeRegion::straddles(std::uint32_t page) const {
   return found != pages_.end() && found->second->straddles;
 }
 
-std::optional<CodeRegion::FoundPlace> CodeRegion::find(const void* host_pc) const {
+const CodeRegion::Unit* CodeRegion::unit_of(const void* host_pc, std::uint32_t* offset) const {
   const auto* const at = static_cast<const std::uint8_t*>(host_pc);
-  const std::scoped_lock lock(mutex_);
   auto unit = units_.upper_bound(at);
-  if (unit == units_.begin()) return std::nullopt;
+  if (unit == units_.begin()) return nullptr;
   --unit;
   const auto& [code, found] = *unit;
-  if (at - code >= found.size) return std::nullopt;
-  const auto offset = static_cast<std::uint32_t>(at - code);
-  auto place = std::ranges::upper_bound(found.places, offset, {}, &InstructionPlace::native);
-  if (place == found.places.begin()) return FoundPlace{.pc = found.entry_pc, .is_entry_check = true};
+  *offset = static_cast<std::uint32_t>(at - code);
+  return *offset < found.size ? &found : nullptr;
+}
+
+std::optional<CodeRegion::FoundPlace> CodeRegion::find(const void* host_pc) const {
+  const std::scoped_lock lock(mutex_);
+  std::uint32_t offset = 0;
+  const Unit* const found = unit_of(host_pc, &offset);
+  if (found == nullptr) return std::nullopt;
+  auto place = std::ranges::upper_bound(found->places, offset, {}, &InstructionPlace::native);
+  FoundPlace result{.pc = found->entry_pc, .integers = thunks_->map().integers};
+  if (place == found->places.begin()) {
+    result.is_entry_check = true;
+    return result;
+  }
   --place;
-  FoundPlace result{.pc = found.page_address + place->half_word() * 2,
-                    .faults_as_store = place->has(InstructionPlace::kFaultsAsStore)};
-  const auto unsettled = std::ranges::lower_bound(found.unsettled, place->native, {}, &UnsettledFloats::native);
-  if (unsettled != found.unsettled.end() && unsettled->native == place->native) result.unsettled = *unsettled;
+  result.pc = found->page_address + place->half_word() * 2;
+  result.faults_as_store = place->has(InstructionPlace::kFaultsAsStore);
+  for (const HostChange& change : found->host_changes) {
+    if (change.native > offset) break;
+    result.integers[change.host] = change.guest;
+  }
+  const auto unsettled = std::ranges::lower_bound(found->unsettled, place->native, {}, &UnsettledFloats::native);
+  if (unsettled != found->unsettled.end() && unsettled->native == place->native) result.unsettled = *unsettled;
   return result;
+}
+
+std::optional<CodeRegion::UnpaidBlock> CodeRegion::find_slice_end(const void* left_from) const {
+  const std::scoped_lock lock(mutex_);
+  std::uint32_t call = 0;  // the offset of its last byte
+  const Unit* const found = unit_of(static_cast<const std::uint8_t*>(left_from) - 1, &call);
+  if (found == nullptr) return std::nullopt;
+  const std::uint32_t offset = call + 1;
+  if (const auto block = found->slice_ends.of(offset))
+    return UnpaidBlock{found->page_address + block->half_word * std::uint32_t{2}, block->cost};
+  // The call stands before the block's entry.
+  const auto place = std::ranges::lower_bound(found->places, offset, {}, &InstructionPlace::native);
+  if (place == found->places.end()) return std::nullopt;
+  return UnpaidBlock{found->page_address + place->half_word() * 2, place->cost};
 }
 
 CompileStats CodeRegion::stats() const {

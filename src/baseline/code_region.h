@@ -1,6 +1,6 @@
 // Compiled code of one contiguous range of guest pages, and the entry table through which code finds code.
 //
-// The table has a slot for each half-word of the range: 0, or the code of the block that begins there. Compiled code reads
+// The table has a slot for each half-word of the range: 0, or where the code of the block is that begins there. Compiled code reads
 // slots without a lock; they are published when the code behind them is complete. Dropping a page clears its slots; the code stays until
 // the region goes, so that whoever is inside it can leave.
 //
@@ -8,6 +8,7 @@
 // Thread-safe: one compilation at a time, any number of threads executing.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -56,14 +57,17 @@ class CodeRegion {
   const Thunks& thunks() const { return *thunks_; }
 
   // The code of the block at `pc`, which lies in the region; null where there is none.
-  const void* entry(std::uint32_t pc) const { return slot(pc).load(std::memory_order_acquire); }
+  const void* entry(std::uint32_t pc) const {
+    const EntrySlot distance = slot(pc).load(std::memory_order_acquire);
+    return distance == 0 ? nullptr : memory_.code_begin() + distance;
+  }
   RegionTable table() const {
-    return {reinterpret_cast<std::uint64_t>(layout_.table) - std::uint64_t{layout_.base} * 4};
+    return {reinterpret_cast<std::uint64_t>(layout_.table) - std::uint64_t{layout_.base} / 2 * sizeof(EntrySlot)};
   }
 
-  // Compiles what is reached from `pc` within its page, whose bytes are given, or of a mixed page the one block. False where there is no
+  // Compiles code of the page whose bytes are given, the block at `pc` in any case; of a mixed page only that. False where there is no
   // memory for code.
-  bool compile(const PageBytes& bytes, std::uint32_t pc, bool mixed, NameSource names, void* names_context);
+  bool compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, NameSource names, void* names_context);
 
   // Forgets the code of pages, given by number; returns how many had any.
   std::size_t drop_pages(std::uint32_t first, std::uint32_t end);
@@ -76,8 +80,16 @@ class CodeRegion {
     bool faults_as_store = false;
     bool is_entry_check = false;  // the bytes of the block at pc were being compared
     UnsettledFloats unsettled;
+    // The guest register in each host register of kIntegerHosts; 0: none.
+    std::array<std::uint8_t, kIntegerHosts.size()> integers;
   };
   std::optional<FoundPlace> find(const void* host_pc) const;
+  // The block that could not be paid, from Context::left_from.
+  struct UnpaidBlock {
+    std::uint32_t pc = 0;
+    std::uint32_t cost = 0;  // what it has charged
+  };
+  std::optional<UnpaidBlock> find_slice_end(const void* left_from) const;
 
   CompileStats stats() const;
   bool is_full() const { return code_size_ >= kCodeLimit; }
@@ -89,16 +101,19 @@ class CodeRegion {
     std::uint32_t entry_pc = 0;
     std::vector<InstructionPlace> places;  // by native offset
     std::vector<UnsettledFloats> unsettled;  // the same
+    SliceEnds slice_ends;
+    std::vector<HostChange> host_changes;  // by native offset
   };
   struct Page;
 
-  CodeRegion(std::shared_ptr<const Thunks> thunks, ExecutableMemory& memory, const RegionLayout& layout);
+  CodeRegion(std::shared_ptr<const Thunks> thunks, ExecutableMemory& memory, TableBlock table,
+             const RegionLayout& layout);
 
-  std::atomic<const void*>& slot(std::uint32_t pc) const {
-    return static_cast<std::atomic<const void*>*>(layout_.table)[(pc - layout_.base) / 2];
+  std::atomic<EntrySlot>& slot(std::uint32_t pc) const {
+    return static_cast<std::atomic<EntrySlot>*>(layout_.table)[(pc - layout_.base) / 2];
   }
+  const Unit* unit_of(const void* host_pc, std::uint32_t* offset) const;
   bool reserve(std::size_t bytes);
-  void populate_slots(std::uint32_t page_address);
   void list(const Unit& unit, const std::uint8_t* code, NameSource names, void* names_context) const;
 
   const std::shared_ptr<const Thunks> thunks_;
@@ -113,7 +128,7 @@ class CodeRegion {
   std::atomic<std::size_t> code_size_{0};
   std::map<const std::uint8_t*, Unit> units_;  // by the begin of their code
   std::map<std::uint32_t, std::unique_ptr<Page>> pages_;  // by number
-  std::vector<bool> populated_;  // groups of pages whose slots are committed
+  TableBlock table_;
   CompileStats stats_;
 };
 

@@ -1,16 +1,18 @@
 // What compiled code reaches through HartState::tier_context, and how it leaves.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
+#include "baseline/register_map.h"
 #include "isa/riscv/hart_state.h"
 #include "memory/fault_recovery.h"
 
 namespace caisson::baseline {
 
-// Why compiled code returned to Baseline::run(). hart.pc is set but for kFault.
+// Why compiled code returned to Baseline::run(). hart.pc is set but for kFault and kSliceEnd.
 enum class ExitKind : std::uint32_t {
-  kSliceEnd,  // the block at pc was charged to the gas register and cannot be paid from the slice
+  kSliceEnd,  // a block was charged to the gas register and cannot be paid from the slice; Context::left_from says which
   kMissing,  // pc has no code
   kStale,  // the bytes of the block at pc are no longer those that were compiled; nothing charged
   kFault,  // a load or store; the scope describes it
@@ -24,7 +26,11 @@ enum class ExitKind : std::uint32_t {
   kReenter,  // go on at pc, which is uncharged
 };
 
-// The entry table of a region as the lookup thunk reads it: the entry of guest address A is at biased_table + 4 × A.
+// What an entry table has for a half-word of guest code: the distance of the block's code from the origin of all code. 0 where there is
+// no code; what lies at the origin leaves with kMissing, so that nobody has to ask.
+using EntrySlot = std::uint32_t;
+
+// The entry table of a region as the lookup thunk reads it: the slot of guest address A is at biased_table + 2 × A.
 struct RegionTable {
   std::uint64_t biased_table = 0;
 };
@@ -34,6 +40,8 @@ struct Context {
   std::int64_t slice_gas = 0;  // left when compiled code returned or called out
   std::int64_t held_gas = 0;  // of the slice, kept back so that the next block entry leaves
   ExitKind exit_kind = ExitKind::kTrap;
+  std::array<std::uint64_t, kIntegerHosts.size()> fault_integers{};  // at kFault: the host registers of kIntegerHosts
+  const void* left_from = nullptr;  // at kSliceEnd: the host code that left (CodeRegion::find_slice_end)
   std::uint32_t guest_mxcsr = 0;  // rounding mode of hart.frm, no flag raised
   std::uint32_t host_mxcsr = 0;  // what to restore, while floats are live
   std::uint32_t left_mxcsr = 0;  // the guest's as compiled code left it

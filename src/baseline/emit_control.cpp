@@ -8,7 +8,8 @@ using riscv::Op;
 bool UnitEmitter::is_in_unit(std::uint64_t target) const { return !mixed_ && target - bytes_->address < kGuestPage; }
 
 Place UnitEmitter::table_slot(std::uint32_t target) const {
-  return Place::absolute(static_cast<const std::uint8_t*>(region_.table) + std::uint64_t{target - region_.base} * 4);
+  return Place::absolute(static_cast<const std::uint8_t*>(region_.table) +
+                         std::uint64_t{target - region_.base} / 2 * sizeof(EntrySlot));
 }
 
 // Within the page code goes straight to code, since a page is dropped as a whole; elsewhere it asks the table, so that dropping a page
@@ -30,15 +31,19 @@ void UnitEmitter::transfer_to(std::uint32_t target) {
 
 void UnitEmitter::jump_through_table(std::uint64_t target) {
   if (target >> 32 == 0 && is_in_region(target)) {
-    const auto pc = static_cast<std::uint32_t>(target);
-    code().mov(Width::k64, Gp::rcx, table_slot(pc));
-    code().test(Width::k64, Gp::rcx, Gp::rcx);
-    add_stub(Stub::Kind::kMissing, code().jcc_forward(Condition::kEqual)).pc = pc;
+    code().load_immediate(Gp::rax, target);
+    load_slot(table_slot(static_cast<std::uint32_t>(target)));
     code().jmp(Gp::rcx);
   } else {
     code().load_immediate(Gp::rax, target);
     code().jmp(thunks_.lookup());
   }
+}
+
+// rax holds the guest address: where there is no code for it, what stands at the origin takes it from there.
+void UnitEmitter::load_slot(const Place& slot) {
+  code().mov(Width::k32, Gp::rcx, slot);
+  code().alu(Alu::kAdd, Width::k64, Gp::rcx, kCodeOrigin);
 }
 
 void UnitEmitter::transfer_outside(std::uint64_t target) {
@@ -109,7 +114,9 @@ void UnitEmitter::link(unsigned rd, std::uint32_t return_pc) {
 // Makes room on the return stack.
 void UnitEmitter::remember_call(unsigned rd, std::uint32_t return_pc) {
   code().alu(Alu::kCmp, Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackLimit));
-  add_stub(Stub::Kind::kForgetCalls, code().jcc_forward(Condition::kBelow));
+  const std::uint32_t has_room = code().jcc_short_forward(Condition::kAboveEqual);
+  code().mov(Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackBase));
+  code().bind_short(has_room);
   link(rd, return_pc);
 }
 
@@ -129,10 +136,8 @@ void UnitEmitter::call_direct(std::uint64_t target) {
 
 void UnitEmitter::call_through_table(std::uint64_t target) {
   if (target >> 32 == 0 && is_in_region(target)) {
-    code().mov(Width::k64, Gp::rcx, table_slot(static_cast<std::uint32_t>(target)));
-    code().test(Width::k64, Gp::rcx, Gp::rcx);
-    Stub& stub = add_stub(Stub::Kind::kLookupKnown, code().jcc_forward(Condition::kEqual));
-    stub.pc = static_cast<std::uint32_t>(target);
+    code().load_immediate(Gp::rax, target);
+    load_slot(table_slot(static_cast<std::uint32_t>(target)));
     code().call(Gp::rcx);
   } else {
     code().load_immediate(Gp::rax, target);
@@ -142,7 +147,7 @@ void UnitEmitter::call_through_table(std::uint64_t target) {
 }
 
 // The guest's, which was pushed beside the host's.
-void UnitEmitter::drop_return_address() { code().alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 8); }
+void UnitEmitter::drop_return_address() { code().pop(Gp::rcx); }
 
 void UnitEmitter::jump(const Decoded& decoded) {
   const auto target = std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
@@ -162,21 +167,17 @@ void UnitEmitter::find_entry() {
   code().alu_immediate(Alu::kCmp, Width::k64, Gp::rcx, static_cast<std::int32_t>(region_.size));
   const std::uint32_t outside = code().jcc_forward(Condition::kAboveEqual);
   code().lea(Width::k64, Gp::rdx, Place::absolute(region_.table));
-  code().mov(Width::k64, Gp::rcx, Place::indexed(Gp::rdx, Gp::rcx, 2));
-  code().test(Width::k64, Gp::rcx, Gp::rcx);
-  const std::uint32_t missing = code().jcc_forward(Condition::kEqual);
+  load_slot(Place::indexed(Gp::rdx, Gp::rcx, 1));
   add_stub(Stub::Kind::kLookup, outside);
-  add_stub(Stub::Kind::kLookup, missing);
 }
 
 void UnitEmitter::jump_register(const Decoded& decoded) {
   const bool is_return =
       decoded.rd == 0 && decoded.imm == 0 && (decoded.rs1 == riscv::kRa || decoded.rs1 == riscv::kT0);
   if (is_return) {
-    const Gp address = use(decoded.rs1);
-    code().alu(Alu::kCmp, Width::k64, address, Place::at(Gp::rsp, 8));
-    add_stub(Stub::Kind::kReturnMissed, code().jcc_forward(Condition::kNotEqual)).reg =
-        static_cast<std::uint8_t>(number(address));
+    copy(Gp::rax, operand(decoded.rs1));
+    code().alu(Alu::kCmp, Width::k64, Gp::rax, Place::at(Gp::rsp, 8));
+    code().jcc(Condition::kNotEqual, thunks_.return_missed());
     code().ret();
     return;
   }

@@ -2,16 +2,26 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace caisson::baseline {
 namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t round_up(std::size_t size) { return (size + kPage - 1) & ~(kPage - 1); }
+
+constexpr int kTrapInstruction = 0xCC;  // int3: what free code holds
+constexpr std::size_t kMostKeptTables = 64;
+
+std::size_t committed_size(const TableBlock& table) {
+  return static_cast<std::size_t>(std::ranges::count(table.committed, true)) * ExecutableMemory::kTablePart;
+}
 
 std::unexpected<Error> host_refuses(const char* what, int error) {
   return fail(error == EACCES || error == EPERM ? ErrorCode::kUnsupported : ErrorCode::kOutOfMemory,
@@ -86,7 +96,12 @@ Result<ExecutableMemory*> ExecutableMemory::create() {
   ::madvise(write, kCodeCapacity, MADV_DONTFORK);
   ::madvise(reserve, kCodeCapacity + kTableCapacity, MADV_DONTFORK);
   ::madvise(tables, kTableCapacity, MADV_NOHUGEPAGE);  // mostly untouched
-  return new ExecutableMemory(static_cast<std::uint8_t*>(write), execute, tables);
+  auto made =
+      std::unique_ptr<ExecutableMemory>(new ExecutableMemory(static_cast<std::uint8_t*>(write), execute, tables));
+  const std::optional<CodeBlock> origin = made->allocate_code(kPage);
+  if (!origin) return host_refuses("commit memory", ENOMEM);
+  made->origin_ = *origin;
+  return made.release();
 }
 
 std::optional<CodeBlock> ExecutableMemory::allocate_code(std::size_t size) {
@@ -94,13 +109,27 @@ std::optional<CodeBlock> ExecutableMemory::allocate_code(std::size_t size) {
   std::optional<std::size_t> offset;
   {
     const std::scoped_lock lock(mutex_);
+    const auto kept = std::ranges::find(kept_code_, size, &CodeBlock::size);
+    if (kept != kept_code_.end()) {
+      const CodeBlock block = *kept;
+      kept_code_.erase(kept);
+      kept_code_size_ -= size;
+      return block;
+    }
     offset = code_ranges_.take(size);
+    if (!offset) {
+      // What is kept may be what is missing.
+      for (const CodeBlock& block : std::exchange(kept_code_, {})) return_to_host(block);
+      kept_code_size_ = 0;
+      offset = code_ranges_.take(size);
+    }
   }
   if (!offset) return std::nullopt;
   const CodeBlock block{write_ + *offset, execute_ + *offset, size};
   // One call instead of a fault a page, in either view. A host without the advice faults; one without memory says so here.
   if (::madvise(block.write, size, MADV_POPULATE_WRITE) != 0 && errno != EINVAL) {
-    free_code(block);
+    const std::scoped_lock lock(mutex_);
+    return_to_host(block);
     return std::nullopt;
   }
   ::madvise(const_cast<std::uint8_t*>(block.execute), size, MADV_POPULATE_READ);
@@ -108,30 +137,72 @@ std::optional<CodeBlock> ExecutableMemory::allocate_code(std::size_t size) {
 }
 
 void ExecutableMemory::free_code(const CodeBlock& block) {
-  const auto offset = static_cast<std::size_t>(block.write - write_);
-  if (::madvise(block.write, block.size, MADV_REMOVE) != 0) std::memset(block.write, 0, block.size);
   const std::scoped_lock lock(mutex_);
-  code_ranges_.give_back(offset, block.size);
+  if (kept_code_size_ + block.size > kMostKept) return return_to_host(block);
+  std::memset(block.write, kTrapInstruction, block.size);
+  kept_code_.push_back(block);
+  kept_code_size_ += block.size;
 }
 
-void* ExecutableMemory::allocate_table(std::size_t size) {
-  const std::scoped_lock lock(mutex_);
-  const std::optional<std::size_t> offset = table_ranges_.take(round_up(size));
-  return offset ? tables_ + *offset : nullptr;
+void ExecutableMemory::return_to_host(const CodeBlock& block) {
+  if (::madvise(block.write, block.size, MADV_REMOVE) != 0) std::memset(block.write, kTrapInstruction, block.size);
+  code_ranges_.give_back(static_cast<std::size_t>(block.write - write_), block.size);
 }
 
-void ExecutableMemory::free_table(void* table, std::size_t size) {
+std::optional<TableBlock> ExecutableMemory::allocate_table(std::size_t size) {
   size = round_up(size);
-  if (::madvise(table, size, MADV_DONTNEED) != 0) std::memset(table, 0, size);
   const std::scoped_lock lock(mutex_);
-  table_ranges_.give_back(static_cast<std::size_t>(static_cast<std::uint8_t*>(table) - tables_), size);
+  const auto kept = std::ranges::find(kept_tables_, size, &TableBlock::size);
+  if (kept != kept_tables_.end()) {
+    TableBlock table = std::move(*kept);
+    kept_tables_.erase(kept);
+    kept_table_size_ -= committed_size(table);
+    return table;
+  }
+  std::optional<std::size_t> offset = table_ranges_.take(size);
+  if (!offset) {
+    for (const TableBlock& table : std::exchange(kept_tables_, {})) return_to_host(table);
+    kept_table_size_ = 0;
+    offset = table_ranges_.take(size);
+  }
+  if (!offset) return std::nullopt;
+  return TableBlock{tables_ + *offset, size, std::vector<bool>((size + kTablePart - 1) / kTablePart)};
 }
 
-void ExecutableMemory::populate_table(void* part, std::size_t size) { ::madvise(part, size, MADV_POPULATE_WRITE); }
+void ExecutableMemory::free_table(TableBlock&& table) {
+  const std::size_t committed = committed_size(table);
+  const std::scoped_lock lock(mutex_);
+  if (kept_table_size_ + committed > kMostKept || kept_tables_.size() == kMostKeptTables) return return_to_host(table);
+  for (std::size_t part = 0; part < table.committed.size(); ++part) {
+    if (!table.committed[part]) continue;
+    const std::size_t begin = part * kTablePart;
+    std::memset(static_cast<std::uint8_t*>(table.memory) + begin, 0, std::min(kTablePart, table.size - begin));
+  }
+  kept_tables_.push_back(std::move(table));
+  kept_table_size_ += committed;
+}
+
+void ExecutableMemory::return_to_host(const TableBlock& table) {
+  if (::madvise(table.memory, table.size, MADV_DONTNEED) != 0) std::memset(table.memory, 0, table.size);
+  table_ranges_.give_back(static_cast<std::size_t>(static_cast<std::uint8_t*>(table.memory) - tables_), table.size);
+}
+
+void ExecutableMemory::commit(TableBlock& table, std::size_t offset) {
+  const std::size_t part = offset / kTablePart, begin = part * kTablePart;
+  if (table.committed[part]) return;
+  table.committed[part] = true;
+  ::madvise(static_cast<std::uint8_t*>(table.memory) + begin, std::min(kTablePart, table.size - begin),
+            MADV_POPULATE_WRITE);
+}
 
 std::size_t ExecutableMemory::code_in_use() const {
   const std::scoped_lock lock(mutex_);
-  return code_ranges_.in_use();
+  return code_ranges_.in_use() - kept_code_size_;
+}
+
+std::size_t ExecutableMemory::kept() const {
+  const std::scoped_lock lock(mutex_);
+  return kept_code_size_ + kept_table_size_;
 }
 
 }  // namespace caisson::baseline

@@ -3,7 +3,8 @@
 //
 // W^X: code is mapped twice, for writing and for executing, and neither view can do the other's. Entry tables are data, mapped once.
 // A forked child of the host has none of it (the two processes would write the same code): do not run guests in one.
-// What is given back reads as zero again and costs no memory. Thread-safe.
+// The first touch of a page costs more than compiling a page of guest code, so some of what is given back is kept for the next taker
+// (kMostKept); the rest costs no memory any more. Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "caisson/result.h"
 
@@ -22,30 +24,45 @@ struct CodeBlock {
   std::size_t size = 0;
 };
 
+// The entry table of a region: zeroed memory, of which parts are committed before they are touched.
+struct TableBlock {
+  void* memory = nullptr;
+  std::size_t size = 0;
+  std::vector<bool> committed;  // by part of kTablePart bytes
+};
+
 class ExecutableMemory {
  public:
-  // Code of all guests together, and 8 bytes of table for each half-word of the guest code that it came from.
+  // Code of all guests together, and 4 bytes of table for each half-word of the guest code that it came from.
   static constexpr std::size_t kCodeCapacity = std::size_t{512} << 20;
-  static constexpr std::size_t kTableCapacity = std::size_t{1} << 30;
+  static constexpr std::size_t kTableCapacity = std::size_t{512} << 20;
+  // Bytes of code and of tables that stay committed while nobody has them.
+  static constexpr std::size_t kMostKept = std::size_t{8} << 20;
+  static constexpr std::size_t kTablePart = std::size_t{32} << 10;
 
   // The process's one. Errors: kOutOfMemory (address space), kUnsupported (the host forbids executable mappings).
   static Result<ExecutableMemory*> process();
 
-  // Rounded up to pages, committed at once. Nothing where the capacity is used up or the host has no memory.
+  // Rounded up to pages, committed at once, of any content. Nothing where the capacity is used up or the host has no memory.
   std::optional<CodeBlock> allocate_code(std::size_t size);
+  // Nothing may run it any more.
   void free_code(const CodeBlock& block);
 
-  // Zeroed, committed where it is touched. nullptr as above. `size` is in bytes.
-  void* allocate_table(std::size_t size);
-  void free_table(void* table, std::size_t size);
-  // Commits a part of a table that is about to be used whole, in one call instead of a fault a page.
-  void populate_table(void* part, std::size_t size);
+  // Nothing as above. `size` is in bytes.
+  std::optional<TableBlock> allocate_table(std::size_t size);
+  void free_table(TableBlock&& table);
+  // Commits the part of a table that `offset` lies in, in one call instead of a fault a page.
+  static void commit(TableBlock& table, std::size_t offset);
 
   const std::uint8_t* code_begin() const { return execute_; }
+  // The first bytes of code, which nobody else gets: where a slot of an entry table leads that holds 0.
+  const CodeBlock& origin() const { return origin_; }
   const std::uint8_t* code_end() const { return execute_ + kCodeCapacity; }
 
   // Bytes that are handed out now.
   std::size_t code_in_use() const;
+  // Bytes that are committed and not handed out.
+  std::size_t kept() const;
 
  private:
   // First fit over the free ranges of an area.
@@ -64,12 +81,19 @@ class ExecutableMemory {
   ExecutableMemory(std::uint8_t* write, std::uint8_t* execute, std::uint8_t* tables)
       : write_(write), execute_(execute), tables_(tables) {}
   static Result<ExecutableMemory*> create();
+  void return_to_host(const CodeBlock& block);
+  void return_to_host(const TableBlock& table);
 
   std::uint8_t* const write_;
   std::uint8_t* const execute_;
   std::uint8_t* const tables_;
+  CodeBlock origin_;
   mutable std::mutex mutex_;
-  Ranges code_ranges_{kCodeCapacity}, table_ranges_{kTableCapacity};  // guarded by mutex_
+  // All below is guarded by mutex_. What is kept is taken from the ranges.
+  Ranges code_ranges_{kCodeCapacity}, table_ranges_{kTableCapacity};
+  std::vector<CodeBlock> kept_code_;
+  std::vector<TableBlock> kept_tables_;
+  std::size_t kept_code_size_ = 0, kept_table_size_ = 0;
 };
 
 }  // namespace caisson::baseline

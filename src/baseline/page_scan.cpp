@@ -1,38 +1,54 @@
 #include "baseline/page_scan.h"
 
+#include "baseline/op_facts.h"
 #include "gas/gas_schedule.h"
 
 namespace caisson::baseline {
 
 using riscv::Decoded;
-using riscv::Form;
 using riscv::Op;
 
-namespace {
-
-bool uses_floats(Op op) {
-  using namespace riscv::traits;
-  const riscv::InstructionInfo& row = riscv::info(op);
-  return (row.traits & (kFloatRd | kFloatRs1 | kFloatRs2)) != 0 || row.gas_class == riscv::GasClass::kCsr;
-}
-
-}  // namespace
-
-void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, bool whole_page, const CompiledPage* earlier) {
+void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, const CompiledPage* earlier) {
   flags_.fill(0);
   visited_.fill(0);
   entries_.clear();
   bytes_ = &bytes;
   earlier_ = earlier;
-  whole_page_ = whole_page;
+  reach_ = reach;
   straddles_ = false;
   instruction_count_ = 0;
   flags_[entry] = kEntry;
   entries_.push_back(static_cast<std::uint16_t>(entry));
+  walk_entries();
+  if (reach == Reach::kPage) sweep();
+}
+
+void PageScan::walk_entries() {
   while (!entries_.empty()) {
     const std::uint32_t next = entries_.back();
     entries_.pop_back();
     if ((flags_[next] & kVisited) == 0) walk(next);
+  }
+}
+
+// What lies between the code that was reached is mostly functions that are called from other pages. Where it is data, some code is made
+// in vain.
+void PageScan::sweep() {
+  std::uint32_t half_word = 0;
+  while (half_word < bytes_->count && half_word < kHalfWords) {
+    if ((flags_[half_word] & kVisited) == 0) {
+      const std::uint16_t low = bytes_->half_words[half_word];
+      const bool is_long = riscv::instruction_length(low) == 4;
+      const bool is_cut_off = is_long && half_word + 1 >= bytes_->count;
+      const std::uint32_t high = is_long && !is_cut_off ? bytes_->half_words[half_word + 1] : 0;
+      // Padding and data have most zeros.
+      if (low != 0 && !is_cut_off && riscv::decode(high << 16 | low).op != Op::kIllegal) {
+        add_entry(half_word);
+        walk_entries();
+      }
+    }
+    const bool is_decoded = (flags_[half_word] & (kVisited | kCutOff | kMiddleElsewhere)) == kVisited;
+    half_word += is_decoded ? decoded_[half_word].length / 2 : 1;
   }
 }
 
@@ -55,17 +71,17 @@ void PageScan::add_entry(std::uint32_t half_word) {
 
 // Adds the entries that a terminator leads to.
 void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
-  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  const bool branches = has_fact(decoded.op, kBranches);
   const std::uint32_t next = half_word + decoded.length / 2;
-  if (row.form == Form::kB || row.form == Form::kJ) {
+  if (branches || decoded.op == Op::kJal) {
     const std::int64_t target = std::int64_t{half_word} * 2 + decoded.imm;
     if (target >= 0 && target < kGuestPage) {
       add_entry(static_cast<std::uint32_t>(target) / 2);
       if (decoded.imm <= 0) flags_[target / 2] |= kLoopHeader;
     }
   }
-  const bool goes_on = row.form == Form::kB || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
-                       ((row.form == Form::kJ || row.form == Form::kJalr) && decoded.rd != 0);
+  const bool goes_on = branches || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
+                       (has_fact(decoded.op, kJumps) && decoded.rd != 0);
   if (goes_on && next < kHalfWords) add_entry(next);
 }
 
@@ -102,8 +118,8 @@ void PageScan::walk(std::uint32_t half_word) {
     bits_[half_word] = high << 16 | low;
     const Decoded decoded = riscv::decode(bits_[half_word]);
     decoded_[half_word] = decoded;
-    if (decoded.op == Op::kIllegal || riscv::info(decoded.op).has(riscv::traits::kTerminator)) {
-      if (whole_page_) follow(decoded, half_word);
+    if (has_fact(decoded.op, kEnds)) {
+      if (reach_ != Reach::kMixedBlock) follow(decoded, half_word);
       break;
     }
     half_word += decoded.length / 2;
@@ -113,7 +129,7 @@ void PageScan::walk(std::uint32_t half_word) {
     const std::uint32_t at = path_[index];
     if ((flags_[at] & kCutOff) == 0) {
       cost += gas::weight(decoded_[at].op);
-      if (uses_floats(decoded_[at].op)) floats = kFloats;
+      if (has_fact(decoded_[at].op, kUsesFloats)) floats = kFloats;
     }
     cost_[at] = static_cast<std::uint16_t>(cost);
     flags_[at] |= floats;

@@ -1,4 +1,4 @@
-// The instructions of one page that a compilation covers: those that are reached from an entry without leaving the page.
+// The instructions of one page that a compilation covers.
 //
 // Finds block entries, what each costs (the sum of weights to its terminator), and where straight-line paths meet, so that
 // the emitter can go through the page once in the order of addresses. Reused from compilation to compilation, since it is large.
@@ -41,6 +41,12 @@ class CompiledPage {
   ~CompiledPage() = default;
 };
 
+enum class Reach : std::uint8_t {
+  kMixedBlock,  // the block at the entry alone, since the page's bytes may change
+  kReached,  // what is reached from the entry without leaving the page
+  kPage,  // that, and what else looks like code, so that one compilation serves the page
+};
+
 class PageScan {
  public:
   enum Flag : std::uint8_t {
@@ -54,8 +60,8 @@ class PageScan {
     kLoopHeader = 128,  // the target of a jump from further down in the page
   };
 
-  // From `entry` (a half-word) on. `whole_page`: all that is reached; else the one block. `earlier` may be null.
-  void scan(const PageBytes& bytes, std::uint32_t entry, bool whole_page, const CompiledPage* earlier);
+  // From `entry` (a half-word) on. `earlier` may be null.
+  void scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, const CompiledPage* earlier);
 
   // Calls function(half_word) for each instruction, in the order of addresses.
   template <class Function>
@@ -69,7 +75,7 @@ class PageScan {
   const riscv::Decoded& decoded(std::uint32_t half_word) const { return decoded_[half_word]; }
   std::uint32_t bits(std::uint32_t half_word) const { return bits_[half_word]; }
   std::uint8_t flags(std::uint32_t half_word) const { return flags_[half_word]; }
-  bool has(std::uint32_t half_word, Flag flag) const { return (flags_[half_word] & flag) != 0; }
+  bool has(std::uint32_t half_word, std::uint8_t flag) const { return (flags_[half_word] & flag) != 0; }
   // Gas from the instruction to its block's terminator, inclusive.
   std::uint32_t cost(std::uint32_t half_word) const { return cost_[half_word]; }
   const void* entry_elsewhere(std::uint32_t half_word) const { return entry_elsewhere_[half_word]; }
@@ -78,6 +84,8 @@ class PageScan {
   bool straddles() const { return straddles_; }
 
  private:
+  void walk_entries();
+  void sweep();
   void walk(std::uint32_t half_word);
   void visit(std::uint32_t half_word, std::uint8_t flags);
   void add_entry(std::uint32_t half_word);
@@ -85,7 +93,7 @@ class PageScan {
 
   const PageBytes* bytes_ = nullptr;
   const CompiledPage* earlier_ = nullptr;
-  bool whole_page_ = true;
+  Reach reach_ = Reach::kReached;
   bool straddles_ = false;
   std::uint32_t instruction_count_ = 0;
   std::array<std::uint64_t, kHalfWords / 64> visited_;

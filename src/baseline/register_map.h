@@ -42,8 +42,8 @@ inline constexpr RegisterMap kFirstMap = {
     .floats = {10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 8},
 };
 
-// rbp points here, so that the integer registers are reached by 8-bit displacements.
-inline constexpr std::ptrdiff_t kHartBias = 128;
+// rbp points here, so that x1 … x31, and the word behind them, are reached by 8-bit displacements.
+inline constexpr std::ptrdiff_t kHartBias = 136;
 
 constexpr Place hart_field(std::size_t offset) {
   return Place::at(kHartRegister, static_cast<std::int32_t>(static_cast<std::ptrdiff_t>(offset) - kHartBias));
@@ -56,9 +56,12 @@ enum class TierWord : std::uint8_t {
   kReturnStackLimit,  // below it no call is remembered
   kReturnStackBase,
   kFloatsLive,  // not 0: the host's float registers and MXCSR are the guest's
+  kMissing,  // Thunks::missing()
 };
 constexpr Place tier_word(TierWord word) {
   return hart_field(offsetof(riscv::HartState, tier_words) + static_cast<std::size_t>(word) * 8);
 }
+// What slots of entry tables count from (EntrySlot): where other tiers drop what is written to x0, since that is near.
+inline constexpr Place kCodeOrigin = hart_field(offsetof(riscv::HartState, x) + std::size_t{32} * 8);
 
 }  // namespace caisson::baseline

@@ -33,6 +33,7 @@ Place context_field(Gp context, std::size_t offset) { return Place::at(context, 
 constexpr Place kPc = hart_field(offsetof(HartState, pc));
 constexpr Place kTierContext = hart_field(offsetof(HartState, tier_context));
 constexpr Place kFloatsLive = tier_word(TierWord::kFloatsLive);
+static_assert(sizeof(EntrySlot) == 4);
 
 constexpr std::array kSavedByCallee = {Gp::rbx, Gp::rbp, Gp::r12, Gp::r13, Gp::r14, Gp::r15};
 
@@ -99,6 +100,11 @@ Result<std::shared_ptr<const Thunks>> Thunks::of(const RegisterMap& map) {
   if (!memory) return std::unexpected(memory.error());
   const std::optional<CodeBlock> code = (*memory)->allocate_code(kThunkBytes);
   if (!code) return fail(ErrorCode::kOutOfMemory, "no memory is left for compiled code");
+  static std::once_flag origin_is_written;
+  std::call_once(origin_is_written, [&] {
+    const CodeBlock& origin = (*memory)->origin();
+    X86Assembler(origin.write, origin.execute - origin.write, origin.size).jmp(tier_word(TierWord::kMissing));
+  });
   std::shared_ptr<const Thunks> thunks(new Thunks(map, **memory, *code));
   known.push_back(thunks);
   return thunks;
@@ -149,19 +155,32 @@ void Thunks::emit() {
     leave(kind);
     return thunk;
   };
-  slice_end_ = exit(ExitKind::kSliceEnd);
+  slice_end_ = begin();
+  code.pop(Gp::rax);
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.store(Width::k64, context_field(Gp::rdx, offsetof(Context, left_from)), Gp::rax);
+  code.load_immediate(Gp::rcx, static_cast<std::uint64_t>(ExitKind::kSliceEnd));
+  writer.spill_integers();
+  code.jmp(leave_spilled);
   missing_ = exit(ExitKind::kMissing);
   stale_ = exit(ExitKind::kStale);
   ebreak_ = exit(ExitKind::kEbreak);
   illegal_ = exit(ExitKind::kIllegal);
   fetch_fault_ = exit(ExitKind::kFetchFault);
-  fault_landing_ = exit(ExitKind::kFault);
+  // Host registers may be lent out here: what they hold is for C++ to tell (CodeRegion::find).
+  fault_landing_ = begin();
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  for (std::size_t i = 0; i < kIntegerHosts.size(); ++i)
+    code.store(Width::k64, context_field(Gp::rdx, offsetof(Context, fault_integers) + i * 8), kIntegerHosts[i]);
+  code.load_immediate(Gp::rcx, static_cast<std::uint64_t>(ExitKind::kFault));
+  code.jmp(leave_spilled);
   misaligned_atomic_ = begin();
   code.store(Width::k64, hart_field(offsetof(HartState, trap) + offsetof(riscv::Trap, address)), Gp::rdx);
   leave(ExitKind::kMisalignedAtomic);
 
   return_missed_ = begin();
   code.mov(Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackBase));
+  code.alu_immediate(Alu::kAnd, Width::k64, Gp::rax, -2);
   lookup_ = code.here();
   code.mov(Width::k64, Gp::rcx, Gp::rax);
   code.shift_immediate(Shift::kShr, Width::k64, Gp::rcx, 32);
@@ -175,9 +194,8 @@ void Thunks::emit() {
   code.jcc(Condition::kEqual, missing_);
   code.mov(Width::k64, Gp::rdx, context_field(Gp::rdx, offsetof(Context, regions)));
   code.mov(Width::k64, Gp::rcx, Place::indexed(Gp::rdx, Gp::rcx, 3));
-  code.mov(Width::k64, Gp::rcx, Place::indexed(Gp::rcx, Gp::rax, 2));
-  code.test(Width::k64, Gp::rcx, Gp::rcx);
-  code.jcc(Condition::kEqual, missing_);
+  code.mov(Width::k32, Gp::rcx, Place::indexed(Gp::rcx, Gp::rax, 1));
+  code.alu(Alu::kAdd, Width::k64, Gp::rcx, kCodeOrigin);
   code.jmp(Gp::rcx);
   static_assert(sizeof(RegionTable) == 8);
 
@@ -226,6 +244,10 @@ void Thunks::emit() {
   code.store(Width::k64, tier_word(TierWord::kReturnStackBase), Gp::rax);
   code.alu_immediate(Alu::kSub, Width::k64, Gp::rax, kReturnStackBytes);
   code.store(Width::k64, tier_word(TierWord::kReturnStackLimit), Gp::rax);
+  code.lea(Width::k64, Gp::rax, Place::absolute(memory_.origin().execute));
+  code.store(Width::k64, kCodeOrigin, Gp::rax);
+  code.lea(Width::k64, Gp::rax, Place::absolute(missing_));
+  code.store(Width::k64, tier_word(TierWord::kMissing), Gp::rax);
   code.mov(Width::k64, kGasRegister, Gp::rcx);
   code.mov(Width::k64, kWindowRegister, Gp::r8);
   code.mov(Width::k64, Gp::rax, Gp::rdx);

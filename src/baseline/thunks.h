@@ -45,8 +45,9 @@ class Thunks {
     enter_(reinterpret_cast<std::uint8_t*>(&hart) + kHartBias, &context, entry, gas, window);
   }
 
-  // Ways out, each taken by a jump with rax = pc.
+  // Called from where a block cannot be paid; the return address tells which one.
   const void* slice_end() const { return slice_end_; }
+  // Ways out, each taken by a jump with rax = pc.
   const void* missing() const { return missing_; }
   const void* stale() const { return stale_; }
   const void* ebreak() const { return ebreak_; }

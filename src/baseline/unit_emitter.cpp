@@ -3,6 +3,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "baseline/op_facts.h"
+
 namespace caisson::baseline {
 
 using riscv::Op;
@@ -39,7 +41,11 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   places_.clear();
   entries_.clear();
   stubs_.clear();
+  slice_ends_.blocks.clear();
+  slice_end_jumps_.clear();
   unsettled_.clear();
+  host_changes_.clear();
+  use_map();
   entry_jumps_.clear();
   entry_native_.fill(kNotEmitted);
   middle_native_.fill(kNotEmitted);
@@ -56,7 +62,9 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
 // Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there.
 void UnitEmitter::emit_run(std::uint32_t half_word) {
   forget_everything();
-  for (bool falls_in = false;;) {
+  stretch_measured_to_ = 0;
+  for (FallsIn falls_in = FallsIn::kNever;;) {
+    if (in_stretch_ && half_word == stretch_.end()) end_stretch();
     if (half_word >= kHalfWords) {
       settle(pending_);
       return fall_off_page(half_word);
@@ -66,10 +74,7 @@ void UnitEmitter::emit_run(std::uint32_t half_word) {
       code().jmp_back(middle_native_[half_word]);
       return;
     }
-    if (code().remaining() < kLongestSequence + (stubs_.size() + 8) * kLongestStub) {
-      ended_ = true;
-      return;
-    }
+    if (is_out_of_space()) return;
     const std::uint8_t flags = scan_->flags(half_word);
     half_word_ = half_word;
     pc_ = bytes_->address + half_word * 2;
@@ -81,6 +86,7 @@ void UnitEmitter::emit_run(std::uint32_t half_word) {
       forget_everything();
     }
     if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
+    if (!in_stretch_ && half_word >= stretch_measured_to_) begin_stretch(half_word);
     middle_native_[half_word] = code().offset();
     if ((flags & PageScan::kMiddleElsewhere) != 0) {
       code().jmp(scan_->middle_elsewhere(half_word));
@@ -89,12 +95,12 @@ void UnitEmitter::emit_run(std::uint32_t half_word) {
     emit_instruction(half_word);
     if ((flags & PageScan::kCutOff) != 0) return;
     const Decoded& decoded = scan_->decoded(half_word);
-    const riscv::InstructionInfo& row = riscv::info(decoded.op);
     half_word += decoded.length / 2;
-    falls_in = decoded.op != Op::kIllegal && !row.has(riscv::traits::kTerminator);
-    if (falls_in) continue;
+    const bool is_paid = !has_fact(decoded.op, kEnds);
+    falls_in = is_paid ? FallsIn::kPaid : FallsIn::kUnpaid;
+    if (is_paid) continue;
 
-    const bool is_jump = row.form == riscv::Form::kJ || row.form == riscv::Form::kJalr;
+    const bool is_jump = has_fact(decoded.op, kJumps);
     if (decoded.op == Op::kIllegal || decoded.op == Op::kEbreak || (is_jump && decoded.rd == 0)) return;
     if (half_word >= kHalfWords) return fall_off_page(half_word);
     if (mixed_ || scan_->has(half_word, PageScan::kEntryElsewhere)) return transfer_to(bytes_->address + half_word * 2);
@@ -106,8 +112,8 @@ void UnitEmitter::emit_run(std::uint32_t half_word) {
 }
 
 void UnitEmitter::emit_instruction(std::uint32_t half_word) {
-  const bool self_contained =
-      !mixed_ && known_ == 0 && boxed_ == 0 && pending_ == 0 && cached_ == std::array<std::uint8_t, 3>{};
+  const bool self_contained = !mixed_ && (!in_stretch_ || stretch_.is_at_begin()) && known_ == 0 && boxed_ == 0 &&
+                              pending_ == 0 && cached_ == std::array<std::uint8_t, 3>{};
   const std::uint32_t native = code().offset();
   faults_as_store_ = false;
   if (scan_->has(half_word, PageScan::kCutOff)) {
@@ -116,13 +122,12 @@ void UnitEmitter::emit_instruction(std::uint32_t half_word) {
     const Decoded& decoded = scan_->decoded(half_word);
     next_pc_ = pc_ + decoded.length;
     busy_ = 0;
-    const riscv::InstructionInfo& row = riscv::info(decoded.op);
     // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
-    if (decoded.op == Op::kIllegal || row.has(riscv::traits::kTerminator) || row.has(riscv::traits::kAtomic))
-      settle(pending_);
-    if (pending_ != 0 && (row.traits & (riscv::traits::kLoad | riscv::traits::kStore)) != 0)
-      unsettled_.push_back({native, pending_, pending_singles_});
+    if (pending_ != 0 && has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
+    if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
+    if (in_stretch_) bring_operands(decoded);
     (this->*emitter_of(decoded.op))(decoded);
+    if (in_stretch_) step_stretch(decoded);
   }
   const auto flags =
       static_cast<std::uint16_t>((self_contained ? InstructionPlace::kSelfContained : 0) |
@@ -132,22 +137,41 @@ void UnitEmitter::emit_instruction(std::uint32_t half_word) {
       {native, static_cast<std::uint16_t>(half_word | flags), static_cast<std::uint16_t>(scan_->cost(half_word))});
 }
 
-// The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
-void UnitEmitter::emit_entry(std::uint32_t half_word, bool falls_in) {
+// The block's price. Execution that runs into an entry in mid-block has paid already and passes by. The call for who cannot pay stands
+// before the entry where nothing runs into it, else behind the unit's code.
+void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
   if (entry_native_[half_word] != kNotEmitted) return;
-  const std::uint32_t pass = falls_in ? code().jmp_short_forward() : 0;
+  const bool is_paid = falls_in == FallsIn::kPaid;
+  const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
+  const std::uint32_t cost = scan_->cost(half_word);
+  // CodeRegion::find_slice_end() takes the block from the instruction's place, which there must be.
+  const bool stands_before =
+      cost != 0 && falls_in != FallsIn::kUnpaid && !mixed_ && !scan_->has(half_word, PageScan::kMiddleElsewhere);
+  const std::uint32_t before = code().offset();
+  if (stands_before) code().call(thunks_.slice_end());
   entry_native_[half_word] = code().offset();
   entries_.push_back({static_cast<std::uint16_t>(half_word), code().offset()});
   if (mixed_) emit_byte_check(half_word);
-  if (const std::uint32_t cost = scan_->cost(half_word); cost != 0) {
+  if (cost != 0) {
     code().alu_immediate(Alu::kSub, Width::k64, kGasRegister, static_cast<std::int32_t>(cost));
-    add_stub(Stub::Kind::kSliceEnd, code().jcc_forward(Condition::kLess)).pc = pc_;
+    if (stands_before) {
+      code().jcc_back(Condition::kLess, before);
+    } else {
+      slice_ends_.blocks.push_back({static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
+      slice_end_jumps_.push_back(code().jcc_forward(Condition::kLess));
+    }
   }
   if (scan_->has(half_word, PageScan::kFloats)) {
     code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
     add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
   }
-  if (falls_in) code().bind_short(pass);
+  if (is_paid) code().bind_short(pass);
+}
+
+bool UnitEmitter::is_out_of_space() {
+  const std::size_t stubs = (stubs_.size() + 8) * kLongestStub + slice_end_jumps_.size() * SliceEnds::kCallBytes;
+  if (code().remaining() < kLongestSequence + stubs) ended_ = true;
+  return ended_;
 }
 
 // A block of a mixed page: enters only if the bytes are still what was compiled.
@@ -175,10 +199,7 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
       done += 2;
     }
     add_stub(Stub::Kind::kStale, code().jcc_forward(Condition::kNotEqual)).pc = pc_;
-    if (code().remaining() < kLongestSequence + (stubs_.size() + 8) * kLongestStub) {
-      ended_ = true;
-      return;
-    }
+    if (is_out_of_space()) return;
   }
 }
 
@@ -191,6 +212,11 @@ UnitEmitter::Stub& UnitEmitter::add_stub(Stub::Kind kind, std::uint32_t jump) {
 }
 
 void UnitEmitter::emit_stubs() {
+  slice_ends_.begin = code().offset();
+  for (const std::uint32_t jump : slice_end_jumps_) {
+    code().bind(jump);
+    code().call(thunks_.slice_end());
+  }
   for (const Stub& stub : stubs_) {
     code().bind(stub.jump);
     emit_stub(stub);
@@ -200,14 +226,6 @@ void UnitEmitter::emit_stubs() {
 void UnitEmitter::emit_stub(const Stub& stub) {
   const auto reg = static_cast<Gp>(stub.reg);
   switch (stub.kind) {
-    case Stub::Kind::kSliceEnd:
-      code().load_immediate(Gp::rax, stub.pc);
-      code().jmp(thunks_.slice_end());
-      return;
-    case Stub::Kind::kMissing:
-      code().load_immediate(Gp::rax, stub.pc);
-      code().jmp(thunks_.missing());
-      return;
     case Stub::Kind::kStale:
       code().load_immediate(Gp::rax, stub.pc);
       code().jmp(thunks_.stale());
@@ -218,25 +236,12 @@ void UnitEmitter::emit_stub(const Stub& stub) {
         code().jmp(thunks_.lookup());
         return;
       }
-      code().mov(Width::k64, Gp::rcx, table_slot(stub.pc));
-      code().test(Width::k64, Gp::rcx, Gp::rcx);
-      code().jcc(Condition::kEqual, thunks_.missing());
+      load_slot(table_slot(stub.pc));
       code().jmp(Gp::rcx);
       return;
     }
-    case Stub::Kind::kReturnMissed:
-      copy(Gp::rax, reg);
-      code().alu_immediate(Alu::kAnd, Width::k64, Gp::rax, -2);
-      code().jmp(thunks_.return_missed());
-      return;
-    case Stub::Kind::kLookupKnown:
-      code().load_immediate(Gp::rax, stub.pc);
-      [[fallthrough]];
     case Stub::Kind::kLookup:
       code().lea(Width::k64, Gp::rcx, Place::absolute(thunks_.lookup()));
-      break;
-    case Stub::Kind::kForgetCalls:
-      code().mov(Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackBase));
       break;
     case Stub::Kind::kLoadFloats:
       code().call(thunks_.load_floats());

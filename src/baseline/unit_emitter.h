@@ -3,9 +3,11 @@
 // Every guest register has one home, a host register or its place in HartState, and holds its value there between any two guest
 // instructions: a fault, an exit or a jump into the middle finds exact state. Within straight-line code the scratch registers
 // keep copies of what was last read or written in memory, and values that are known are folded; both are forgotten wherever paths
-// meet. What is rare stands behind the unit's hot code (Stub).
+// meet. Long stretches of it lend host registers out (local_registers.h), which only faults can see. What is rare stands behind the
+// unit's hot code (Stub).
 //
-// The parts: unit_emitter.cpp (the pass, operands, stubs), emit_integer.cpp, emit_memory.cpp, emit_control.cpp, emit_float.cpp.
+// The parts: unit_emitter.cpp (the pass, operands, stubs), emit_local.cpp, emit_integer.cpp, emit_memory.cpp, emit_control.cpp,
+// emit_float.cpp.
 #pragma once
 
 #include <array>
@@ -14,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "baseline/local_registers.h"
 #include "baseline/page_scan.h"
 #include "baseline/thunks.h"
 #include "baseline/x86_assembler.h"
@@ -46,19 +49,34 @@ struct UnitEntry {
   std::uint32_t native = 0;
 };
 
+// The calls of Thunks::slice_end() that stand behind the unit's code, each for one block. Others stand right before the entry of theirs.
+struct SliceEnds {
+  static constexpr std::uint32_t kCallBytes = 5;
+  struct Block {
+    std::uint16_t half_word = 0;
+    std::uint16_t cost = 0;
+  };
+  std::uint32_t begin = 0;  // offset in the unit
+  std::vector<Block> blocks;
+
+  // The block of the call that returns to `offset`.
+  std::optional<Block> of(std::uint32_t offset) const {
+    const std::uint32_t index = (offset - begin) / kCallBytes - 1;
+    if (offset <= begin || index >= blocks.size()) return std::nullopt;
+    return blocks[index];
+  }
+};
+
 // The region that the unit is part of.
 struct RegionLayout {
   std::uint32_t base = 0, size = 0;  // guest addresses, whole pages
-  void* table = nullptr;  // an entry (8 bytes) for each half-word; 0: no code
+  void* table = nullptr;  // an EntrySlot for each half-word
 };
 
 class UnitEmitter {
  public:
   UnitEmitter(const Thunks& thunks, const RegionLayout& region) : thunks_(thunks), map_(thunks.map()), region_(region) {
-    hosts_.fill(kNoHost);
     float_hosts_.fill(kNoHost);
-    for (std::size_t i = 0; i < kIntegerHosts.size(); ++i)
-      hosts_[map_.integers[i]] = static_cast<std::uint8_t>(number(kIntegerHosts[i]));
     for (std::size_t i = 0; i < kFloatHosts.size(); ++i)
       float_hosts_[map_.floats[i]] = static_cast<std::uint8_t>(number(kFloatHosts[i]));
   }
@@ -72,12 +90,14 @@ class UnitEmitter {
   const std::vector<InstructionPlace>& places() const { return places_; }
   const std::vector<UnsettledFloats>& unsettled() const { return unsettled_; }
   const std::vector<UnitEntry>& entries() const { return entries_; }
+  const SliceEnds& slice_ends() const { return slice_ends_; }
+  const std::vector<HostChange>& host_changes() const { return host_changes_; }
 
   // True where there is an emitter for `op`; a test asks for all.
   static bool has_emitter(riscv::Op op);
 
   // No guest instruction needs more bytes inline, or in its stubs.
-  static constexpr std::size_t kLongestSequence = 256;
+  static constexpr std::size_t kLongestSequence = 512;
   static constexpr std::size_t kLongestStub = 64;
 
  private:
@@ -96,13 +116,8 @@ class UnitEmitter {
   // Code that stands out of the way. `jump` is the jump to it, `back` where it goes on.
   struct Stub {
     enum class Kind : std::uint8_t {
-      kSliceEnd,
-      kMissing,
       kFarTransfer,
-      kReturnMissed,
       kLookup,
-      kLookupKnown,
-      kForgetCalls,
       kLoadFloats,
       kLoadConstant,
       kCanonicalPair,
@@ -128,13 +143,25 @@ class UnitEmitter {
 
   // --- unit_emitter.cpp: the pass ---
   void emit_run(std::uint32_t half_word);
-  void emit_entry(std::uint32_t half_word, bool falls_in);
+  // How execution comes to an instruction from the one before in memory.
+  enum class FallsIn : std::uint8_t { kNever, kPaid, kUnpaid };
+  void emit_entry(std::uint32_t half_word, FallsIn falls_in);
   void emit_byte_check(std::uint32_t half_word);
   void emit_instruction(std::uint32_t half_word);
+  bool is_out_of_space();
   void emit_stubs();
   void emit_stub(const Stub& stub);
   void bind_jumps();
   Stub& add_stub(Stub::Kind kind, std::uint32_t jump);
+
+  // --- emit_local.cpp ---
+  void use_map();
+  void begin_stretch(std::uint32_t half_word);
+  void bring_operands(const Decoded& decoded);
+  void step_stretch(const Decoded& decoded);
+  void end_stretch();
+  std::optional<unsigned> vacate(std::uint32_t needed_in, std::uint32_t operands);
+  void assign_host(unsigned index, unsigned guest);
 
   // --- operands ---
   void forget_everything();
@@ -255,6 +282,7 @@ class UnitEmitter {
   void call_direct(std::uint64_t target);
   void call_through_table(std::uint64_t target);
   void drop_return_address();
+  void load_slot(const Place& slot);  // rcx = the code that it leads to
   void find_entry();  // rcx = code of the guest address rax, or the look-up
   void remember_call(unsigned rd, std::uint32_t return_pc);
   void link(unsigned rd, std::uint32_t return_pc);
@@ -311,7 +339,7 @@ class UnitEmitter {
   const Thunks& thunks_;
   const RegisterMap& map_;
   const RegionLayout region_;
-  std::array<std::uint8_t, 33> hosts_;
+  std::array<std::uint8_t, 33> hosts_;  // by guest register, as the map says but for stretches
   std::array<std::uint8_t, 32> float_hosts_;
 
   // Of the unit.
@@ -324,7 +352,10 @@ class UnitEmitter {
   std::vector<InstructionPlace> places_;
   std::vector<UnsettledFloats> unsettled_;
   std::vector<UnitEntry> entries_;
+  SliceEnds slice_ends_;
+  std::vector<std::uint32_t> slice_end_jumps_;  // to each of these
   std::vector<Stub> stubs_;
+  std::vector<HostChange> host_changes_;
   std::vector<std::uint32_t> performs_;  // stubs of this instruction that go on behind it
   struct EntryJump {
     std::uint32_t jump;
@@ -342,6 +373,14 @@ class UnitEmitter {
   unsigned busy_ = 0;  // scratch registers in use, by index
   bool faults_as_store_ = false;
   bool rounding_unknown_ = false;  // behind a CSR instruction of a mixed block
+
+  // Of a stretch that lends host registers out.
+  bool in_stretch_ = false;
+  LocalStretch stretch_;
+  std::uint32_t stretch_measured_to_ = 0;  // the half-word from which on the next one may begin
+  std::array<std::uint8_t, kIntegerHosts.size()> guests_{};  // in each host register, 0: none
+  std::uint32_t stale_homes_ = 0;  // guest registers whose home in memory is older than their host register
+  unsigned arriving_ = 0;  // the host register, by index + 1, that this instruction gives to its result
 
   // Of straight-line code.
   // The guest register whose value, or whose zero-extended low half (| kLowHalf), each scratch register has; 0: none.

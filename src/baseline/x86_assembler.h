@@ -292,7 +292,7 @@ class X86Assembler {
     put8(static_cast<std::uint8_t>(0x80 | static_cast<unsigned>(condition)));
     put_relative(target);
   }
-  void jmp(Gp target) { op(0xFF, Width::k32, 4, target); }
+  void jmp(const Place& target) { op(0xFF, Width::k32, 4, target); }
   void call(Gp target) { op(0xFF, Width::k32, 2, target); }
   void call(const Place& memory) { op(0xFF, Width::k32, 2, memory); }
   void ret() { put8(0xC3); }
@@ -402,70 +402,76 @@ class X86Assembler {
     put32(static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(target) - (here() + 4)));
   }
 
-  void rex(bool w, unsigned reg, unsigned index, unsigned base, bool always = false) {
+  void rex(bool w, unsigned reg, unsigned index, unsigned base) { cursor_ = with_rex(cursor_, w, reg, index, base); }
+
+  // What follows writes through a pointer of its own, since any store of a byte might change *this for all that a compiler knows.
+  static std::uint8_t* with8(std::uint8_t* at, unsigned value) {
+    *at = static_cast<std::uint8_t>(value);
+    return at + 1;
+  }
+  static std::uint8_t* with32(std::uint8_t* at, std::uint32_t value) {
+    std::memcpy(at, &value, sizeof value);
+    return at + sizeof value;
+  }
+  static std::uint8_t* with_rex(std::uint8_t* at, bool w, unsigned reg, unsigned index, unsigned base,
+                                bool always = false) {
     const unsigned bits = (w ? 8u : 0u) | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1);
-    if (bits != 0 || always) put8(static_cast<std::uint8_t>(0x40 | bits));
+    // Written in any case, which is cheaper than a branch.
+    with8(at, 0x40 | bits);
+    return at + (bits != 0 || always ? 1 : 0);
   }
 
   // ModRM and what follows it; `immediate_bytes` come behind.
-  void operand(unsigned reg, const Place& place, unsigned immediate_bytes) {
-    const auto modrm = [this](unsigned mod, unsigned reg_field, unsigned rm) {
-      put8(static_cast<std::uint8_t>(mod << 6 | (reg_field & 7) << 3 | (rm & 7)));
-    };
-    switch (place.kind) {
-      case Place::Kind::kRegister:
-        modrm(3, reg, place.base);
-        return;
-      case Place::Kind::kAbsolute:
-        modrm(0, reg, 5);
-        put32(static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(place.address) -
-                                         (here() + 4 + immediate_bytes)));
-        return;
-      case Place::Kind::kBase:
-      case Place::Kind::kIndexed:
-        break;
-    }
-    const bool needs_sib = place.kind == Place::Kind::kIndexed || (place.base & 7) == 4;
+  std::uint8_t* with_operand(std::uint8_t* at, unsigned reg, const Place& place, unsigned immediate_bytes) const {
+    const unsigned base = place.base & 7u, modrm = (reg & 7) << 3;
+    if (place.kind == Place::Kind::kRegister) return with8(at, 0xC0 | modrm | base);
     const std::int32_t displacement = place.displacement;
+    if (place.kind == Place::Kind::kAbsolute) {
+      at = with8(at, modrm | 5);
+      return with32(at, static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(place.address) -
+                                                   (at + delta_ + 4 + immediate_bytes)));
+    }
     // A base of rbp or r13 has no form without displacement.
-    const unsigned mod = displacement == 0 && (place.base & 7) != 5               ? 0
+    const unsigned mod = displacement == 0 && base != 5                           ? 0
                          : displacement == static_cast<std::int8_t>(displacement) ? 1
                                                                                   : 2;
-    modrm(mod, reg, needs_sib ? 4 : place.base);
-    if (needs_sib) {
-      const unsigned index = place.kind == Place::Kind::kIndexed ? place.index & 7 : 4;
-      put8(static_cast<std::uint8_t>(place.scale << 6 | index << 3 | (place.base & 7)));
+    if (place.kind == Place::Kind::kIndexed) {
+      at = with8(at, mod << 6 | modrm | 4);
+      at = with8(at, static_cast<unsigned>(place.scale) << 6 | (place.index & 7u) << 3 | base);
+    } else {
+      at = with8(at, mod << 6 | modrm | base);
+      if (base == 4) at = with8(at, 0x24);
     }
-    if (mod == 1) put8(static_cast<std::uint8_t>(displacement));
-    if (mod == 2) put32(static_cast<std::uint32_t>(displacement));
+    with32(at, static_cast<std::uint32_t>(displacement));
+    return at + (mod == 2 ? 4 : mod);
   }
 
-  void escape(Map map) {
-    if (map != Map::kOneByte) put8(0x0F);
-    if (map == Map::k0F38) put8(0x38);
+  static std::uint8_t* with_escape(std::uint8_t* at, Map map) {
+    if (map != Map::kOneByte) at = with8(at, 0x0F);
+    if (map == Map::k0F38) at = with8(at, 0x38);
+    return at;
   }
   static unsigned index_of(const Place& place) { return place.kind == Place::Kind::kIndexed ? place.index : 0; }
   static unsigned base_of(const Place& place) { return place.kind == Place::Kind::kAbsolute ? 0 : place.base; }
 
   void op(std::uint8_t opcode, Width width, unsigned reg, const Place& place, unsigned immediate_bytes = 0,
           Map map = Map::kOneByte) {
-    rex(width == Width::k64, reg, index_of(place), base_of(place));
-    escape(map);
-    put8(opcode);
-    operand(reg, place, immediate_bytes);
+    std::uint8_t* at = with_rex(cursor_, width == Width::k64, reg, index_of(place), base_of(place));
+    at = with8(with_escape(at, map), opcode);
+    cursor_ = with_operand(at, reg, place, immediate_bytes);
   }
   // A byte register as operand: spl … dil need a REX prefix, whichever of the two they are.
   void op_byte(std::uint8_t opcode, unsigned reg, const Place& place, Map map = Map::kOneByte) {
-    rex(false, reg, index_of(place), base_of(place), reg >= 4 || (place.is_register() && place.base >= 4));
-    escape(map);
-    put8(opcode);
-    operand(reg, place, opcode == 0xF6 ? 1 : 0);
+    std::uint8_t* at = with_rex(cursor_, false, reg, index_of(place), base_of(place),
+                                reg >= 4 || (place.is_register() && place.base >= 4));
+    at = with8(with_escape(at, map), opcode);
+    cursor_ = with_operand(at, reg, place, opcode == 0xF6 ? 1 : 0);
   }
   void op_byte_source(std::uint8_t opcode, Width width, unsigned reg, const Place& place) {
-    rex(width == Width::k64, reg, index_of(place), base_of(place), place.is_register() && place.base >= 4);
-    escape(Map::k0F);
-    put8(opcode);
-    operand(reg, place, 0);
+    std::uint8_t* at = with_rex(cursor_, width == Width::k64, reg, index_of(place), base_of(place),
+                                place.is_register() && place.base >= 4);
+    at = with8(with_escape(at, Map::k0F), opcode);
+    cursor_ = with_operand(at, reg, place, 0);
   }
   void counted(std::uint8_t opcode, Width width, Gp to, const Place& from) {
     put8(0xF3);
@@ -476,17 +482,18 @@ class X86Assembler {
            unsigned immediate_bytes = 0) {
     const unsigned index = index_of(place), base = base_of(place);
     const unsigned low = (~second & 15) << 3 | static_cast<unsigned>(prefix);
+    std::uint8_t* at = cursor_;
     if (map == Map::k0F && !w && index < 8 && base < 8) {
-      put8(0xC5);
-      put8(static_cast<std::uint8_t>((reg < 8 ? 0x80u : 0u) | low));
+      at = with8(at, 0xC5);
+      at = with8(at, (reg < 8 ? 0x80u : 0u) | low);
     } else {
-      put8(0xC4);
-      put8(static_cast<std::uint8_t>((reg < 8 ? 0x80u : 0u) | (index < 8 ? 0x40u : 0u) | (base < 8 ? 0x20u : 0u) |
-                                     static_cast<unsigned>(map)));
-      put8(static_cast<std::uint8_t>((w ? 0x80u : 0u) | low));
+      at = with8(at, 0xC4);
+      at = with8(
+          at, (reg < 8 ? 0x80u : 0u) | (index < 8 ? 0x40u : 0u) | (base < 8 ? 0x20u : 0u) | static_cast<unsigned>(map));
+      at = with8(at, (w ? 0x80u : 0u) | low);
     }
-    put8(opcode);
-    operand(reg, place, immediate_bytes);
+    at = with8(at, opcode);
+    cursor_ = with_operand(at, reg, place, immediate_bytes);
   }
 
   std::uint8_t* const begin_;

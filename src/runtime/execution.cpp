@@ -20,7 +20,8 @@ Result<std::unique_ptr<Execution>> Execution::create(memory::AddressSpace& memor
                                             .ecall = options.ecall,
                                             .ecall_context = options.context,
                                             .names = options.names,
-                                            .names_context = options.context});
+                                            .names_context = options.context,
+                                            .whole_pages = options.tier == Tier::kBaseline});
     if (made) {
       execution->baseline_ = *std::move(made);
     } else if (options.tier == Tier::kBaseline) {

@@ -80,8 +80,9 @@ std::optional<std::string> name_of(const Thunks& thunks, const RegionLayout& reg
   }
   const auto* const table = static_cast<const std::uint8_t*>(region.table);
   if (address == table) return "table";
-  if (address > table && address < table + std::size_t{region.size} * 4)
-    return fmt::format("table of {:#x}", region.base + static_cast<std::uint32_t>(address - table) / 4);
+  if (address > table && address < table + std::size_t{region.size} / 2 * sizeof(EntrySlot))
+    return fmt::format("table of {:#x}",
+                       region.base + static_cast<std::uint32_t>(address - table) / sizeof(EntrySlot) * 2);
   const auto* const constants = reinterpret_cast<const std::uint8_t*>(thunks.constants());
   if (address < constants || address >= constants + sizeof(FloatConstants)) return std::nullopt;
   const auto offset = static_cast<std::size_t>(address - constants);
@@ -185,8 +186,8 @@ std::string listing(const Case& shown) {
   ExecutableMemory& memory = *ExecutableMemory::process().value();
   const auto thunks = Thunks::of(kFirstMap).value();
   const CodeBlock code = memory.allocate_code(kCodeSize).value();
-  const RegionLayout region{
-      .base = kPageAddress, .size = kRegionSize, .table = memory.allocate_table(std::size_t{kRegionSize} * 4)};
+  TableBlock table = memory.allocate_table(kRegionSize / 2 * sizeof(EntrySlot)).value();
+  const RegionLayout region{.base = kPageAddress, .size = kRegionSize, .table = table.memory};
   auto bytes = std::make_unique<PageBytes>();
   bytes->address = kPageAddress;
   bytes->count = kHalfWords + 1;
@@ -199,7 +200,7 @@ std::string listing(const Case& shown) {
     }
   }
   auto scan = std::make_unique<PageScan>();
-  scan->scan(*bytes, shown.offset / 2, true, nullptr);
+  scan->scan(*bytes, shown.offset / 2, Reach::kReached, nullptr);
   auto emitter = std::make_unique<UnitEmitter>(*thunks, region);
   if (!emitter->emit(*scan, *bytes, false, code)) throw std::runtime_error("the code does not fit");
 
@@ -224,7 +225,7 @@ std::string listing(const Case& shown) {
     text += fmt::format("    {}\n", guest_text(emitter->places()[place].half_word()));
   text += fmt::format("host {} instructions, {} bytes\n", host.size(), emitter->size());
   memory.free_code(code);
-  memory.free_table(region.table, std::size_t{region.size} * 4);
+  memory.free_table(std::move(table));
   return text;
 }
 
