@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "baseline/code_region.h"
 #include "baseline/shared_code.h"
@@ -61,6 +62,9 @@ class Baseline final : public memory::CodeObserver {
   // Runs until a trap or until the next block does not fit into what is left of *slice gas (at most 2^62), which is updated.
   End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
 
+  // Whether float registers or fcsr of the guest may have been changed within run() since this was last asked.
+  bool take_floats_changed() { return std::exchange(floats_changed_, false); }
+
   // Compiles the block at `pc` and what is reached from there in its page. False where pc cannot be fetched or no memory is left.
   bool compile(std::uint32_t pc);
   bool has_code(std::uint64_t pc) const;
@@ -78,6 +82,7 @@ class Baseline final : public memory::CodeObserver {
  private:
   explicit Baseline(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
+  bool floats_changed_ = false;
 };
 
 }  // namespace caisson::baseline

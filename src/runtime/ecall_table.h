@@ -19,7 +19,8 @@ class EcallTable {
     const bool is_engine_number = number >= kKernelBase;
     const std::vector<EcallEntry>& entries = entries_[is_engine_number];
     const std::uint64_t index = is_engine_number ? number - kKernelBase : number;
-    if (index >= entries.size() || entries[index].handler == nullptr) return unknown_;
+    if (index >= entries.size() || entries[index].handler == nullptr) [[unlikely]]
+      return unknown_;
     return entries[index];
   }
 
