@@ -100,6 +100,7 @@ PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t addres
   const runtime::RunningMark mark(guest.running_);
   if (!mark) [[unlikely]]
     return outcome(guest.call_differently(address, arguments));
+  runtime::Execution& execution = *guest.execution_;  // read early: what is found through it is waited for
   if (guest.pending_call_) [[unlikely]]
     guest.pending_call_.reset();
   guest.resumable_ = false;
@@ -107,14 +108,14 @@ PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t addres
   guest.enter_call(address, arguments);
   guest.begin_run();
   try {
-    guest.execution_->run(hart, runtime::GuestInstance::kSliceGas);
+    execution.run(hart, runtime::GuestInstance::kSliceGas);
   } catch (const std::bad_alloc&) {
     guest.call_error_ = runtime::out_of_memory();
     return outcome(false);
   }
   if (hart.trap.kind != riscv::TrapKind::kTrampoline) [[unlikely]]
     return outcome(guest.go_on_with_call());
-  guest.floats_are_zero_ = !guest.execution_->take_floats_changed() && arguments.floats.empty();
+  guest.floats_are_zero_ = !execution.take_floats_changed() && arguments.floats.empty();
   return outcome(true);
 }
 
