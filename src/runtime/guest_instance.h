@@ -3,7 +3,8 @@
 // A GuestInstance is one live guest: memory, one hart (later several), the ecall table and the personality. run() drives a
 // tier until the guest ends, and turns traps and ecalls into results. It must not know Linux: the personality does.
 // Start reading at run() in guest_instance.cpp, then invocation.cpp (start, calls, resumption), prepared_call.cpp (calls that
-// return at once), answer_ecall.cpp, host_call.cpp (host functions) and map_segments.cpp; docs/one-call.md follows one call. The public face is include/caisson/instance.h.
+// return at once), answer_ecall.cpp, host_call.cpp (host functions) and map_segments.cpp; docs/one-call.md follows one call. The
+// public face is include/caisson/instance.h.
 #pragma once
 
 #include <array>
