@@ -169,12 +169,15 @@ struct ArgumentRegisters {
   std::uint64_t floats[kFloats + 1];
 };
 
-// Calls the function at `address` of the module with InstanceOptions::call_gas and writes a0 and fa0.
-struct ReturnedRegisters {
-  std::uint64_t integer = 0, floating = 0;
+// Calls the function at `address` of the module with InstanceOptions::call_gas. Where it does not return, take_call_error() says why.
+enum class ReturnRegister : bool { kInteger, kFloat };  // a0, fa0
+struct PreparedResult {
+  bool returned = false;
+  std::uint64_t value = 0;  // of the return register
 };
-Result<ReturnedRegisters> call_prepared(runtime::GuestInstance& guest, std::uint64_t address,
-                                        const CallArguments& arguments);
+PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t address, const CallArguments& arguments,
+                             ReturnRegister return_register);
+Error take_call_error(runtime::GuestInstance& guest);
 
 }  // namespace detail
 
@@ -184,12 +187,15 @@ class PreparedCall<ReturnType(Arguments...)> {
   // Errors as Instance::call() but kNotFound.
   Result<ReturnType> operator()(Arguments... arguments) const {
     const detail::ArgumentRegisters<Arguments...> registers(arguments...);
-    const Result<detail::ReturnedRegisters> returned = detail::call_prepared(*guest_, address_, registers.as_call());
-    if (!returned) return std::unexpected(returned.error());
+    constexpr auto kReturnRegister =
+        detail::FloatValue<ReturnType> ? detail::ReturnRegister::kFloat : detail::ReturnRegister::kInteger;
+    const auto [returned, value] = detail::call_prepared(*guest_, address_, registers.as_call(), kReturnRegister);
+    if (!returned) [[unlikely]]
+      return failure(*guest_);
     if constexpr (detail::FloatValue<ReturnType>) {
-      return detail::from_float_register<ReturnType>(returned->floating);
+      return detail::from_float_register<ReturnType>(value);
     } else if constexpr (!std::is_void_v<ReturnType>) {
-      return detail::from_register<ReturnType>(returned->integer);
+      return detail::from_register<ReturnType>(value);
     } else {
       return {};
     }
@@ -198,6 +204,10 @@ class PreparedCall<ReturnType(Arguments...)> {
  private:
   friend class Instance;
   PreparedCall(runtime::GuestInstance& guest, std::uint64_t address) : guest_(&guest), address_(address) {}
+  // Apart, so that a call is small enough to be inlined.
+  [[gnu::noinline]] static Result<ReturnType> failure(runtime::GuestInstance& guest) {
+    return std::unexpected(detail::take_call_error(guest));
+  }
 
   runtime::GuestInstance* guest_;
   std::uint64_t address_;

@@ -43,7 +43,11 @@ constexpr bool is_software_mode(const HartState& hart) { return hart.frm > 3; }
 }  // namespace
 
 struct Baseline::Impl {
-  Impl(memory::AddressSpace& address_space, const BaselineOptions& given) : memory(address_space), options(given) {}
+  using End = Baseline::End;
+  using Cold = Baseline::Cold;
+
+  Impl(memory::AddressSpace& address_space, const BaselineOptions& given, const ExecutableMemory& executable)
+      : memory(address_space), options(given), code_origin(executable.code_begin()) {}
   ~Impl() {
     if (directory != nullptr) ::munmap(directory, kPages);
   }
@@ -52,13 +56,11 @@ struct Baseline::Impl {
 
   // --- regions ---
 
-  CodeRegion* region_of(std::uint32_t pc) const { return regions[directory[page_of(pc)]].get(); }
-
   const void* find_entry(std::uint64_t pc) const {
     if (pc >= memory::kWindowSize) return nullptr;
     const auto address = static_cast<std::uint32_t>(pc);
-    const CodeRegion* const region = region_of(address);
-    return region == nullptr ? nullptr : region->entry(address);
+    const EntrySlot slot = tables[directory[page_of(address)]].slot(address);
+    return slot == 0 ? nullptr : code_origin + slot;
   }
 
   void set_directory(const CodeRegion& region, std::uint8_t index) {
@@ -72,7 +74,12 @@ struct Baseline::Impl {
     left.push_back(std::move(regions[index]));
     regions[index] = nullptr;
     if (index == shared_index) shared_index = 0;
+    note_dropped_code();
+  }
+
+  void note_dropped_code() {
     ++generation;
+    known = {};
   }
 
   void remove_all_regions() {
@@ -146,6 +153,7 @@ struct Baseline::Impl {
   bool compile(std::uint32_t pc) {
     const std::uint32_t page = page_of(pc);
     PageBytes bytes;
+    known = {};  // a block of a mixed page may get other code
     if (!is_executable(page)) return false;
     read_page(page, bytes);
     // A block may end in an instruction that reaches into the next page.
@@ -217,8 +225,10 @@ struct Baseline::Impl {
   // The floats are spilled and the host has its MXCSR again, or they were not live.
   void collect_floats(HartState& hart) {
     std::uint64_t& live = hart.tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)];
-    if (live == 0) return;
+    if (live == 0) [[likely]]
+      return;
     live = 0;
+    *floats_changed = true;
     riscv::collect_flags(hart, context.left_mxcsr);
   }
   // The floats are live.
@@ -228,14 +238,30 @@ struct Baseline::Impl {
     collect_floats(hart);
   }
 
-  bool answer_ecall(HartState& hart) {
+  // Moves so much gas, or what there is, from the hart to compiled code, and the rounding mode as compiled code will load it.
+  void grant_slice(HartState& hart, std::uint64_t slice) {
+    slice = std::min(slice, hart.gas);
+    hart.gas -= slice;
+    context.slice_gas = static_cast<std::int64_t>(slice);
+    set_guest_mxcsr(hart);
+  }
+  void set_guest_mxcsr(const HartState& hart) {
+    context.guest_mxcsr = riscv::kMxcsrAllMasked;
+    if (hart.frm != 0) [[unlikely]]
+      context.guest_mxcsr = riscv::mxcsr_of(hart);
+  }
+
+  EcallAnswer answer_ecall(HartState& hart) {
     collect_floats(hart);
-    if (options.ecall == nullptr) {
+    if (options.ecall == nullptr) [[unlikely]] {
       context.exit_kind = ExitKind::kEcall;
-      return false;
+      return EcallAnswer::kLeave;
     }
-    hart.gas += static_cast<std::uint64_t>(context.slice_gas + std::exchange(context.held_gas, 0));
-    context.slice_gas = 0;
+    *floats_changed = true;  // whoever answers may write any register
+    const std::uint64_t rest = hart.gas;
+    const auto slice = static_cast<std::uint64_t>(context.slice_gas);
+    const std::uint64_t gas = rest + slice + static_cast<std::uint64_t>(context.held_gas);
+    hart.gas = gas;
     const std::uint64_t behind = hart.pc + 4;
     const std::uint64_t generation_before = generation;
     std::uint64_t next = 0;
@@ -245,20 +271,28 @@ struct Baseline::Impl {
     } catch (...) {
       thrown = std::current_exception();
     }
+    const bool stays = hart.pc == behind && generation == generation_before &&
+                       is_software_mode(hart) == thunks->map().software_rounding;
+    // Nothing was charged and the slice goes on: one ecall does not wait for what another one left in memory.
+    if (hart.gas == gas && context.held_gas == 0 && std::min(next, gas) == slice && next != 0 && stays) [[likely]] {
+      hart.gas = rest;
+      set_guest_mxcsr(hart);
+      return EcallAnswer::kGoOn;
+    }
+    context.held_gas = 0;
+    context.slice_gas = 0;
     if (next == 0) {
       context.exit_kind = ExitKind::kTrap;
       hart.trap = {.kind = TrapKind::kEcallAnswered};
-      return false;
+      return EcallAnswer::kLeave;
     }
-    next = std::min(next, hart.gas);
-    hart.gas -= next;
-    context.slice_gas = static_cast<std::int64_t>(next);
-    context.guest_mxcsr = riscv::mxcsr_of(hart);
-    if (hart.pc == behind && generation == generation_before &&
-        is_software_mode(hart) == thunks->map().software_rounding)
-      return true;
+    grant_slice(hart, next);
+    if (stays) {
+      return static_cast<EcallAnswer>(std::to_underlying(EcallAnswer::kGoOn) |
+                                      std::to_underlying(EcallAnswer::kGasChanged));
+    }
     context.exit_kind = ExitKind::kReenter;
-    return false;
+    return EcallAnswer::kLeave;
   }
 
   bool perform(HartState& hart, std::uint32_t pc, std::uint32_t bits, bool stays_in_block) {
@@ -331,6 +365,110 @@ struct Baseline::Impl {
                  .address = context.scope.fault_address};
   }
 
+  // --- the run ---
+
+  // What a call that returns takes is here; all else is for the functions below.
+  [[gnu::always_inline]] End run(HartState& hart, Cold cold) {
+    for (;;) {
+      // The same function is called again and again; to look its code up takes four loads, each waiting for the one before.
+      const void* entry = known.entry;
+      if (hart.pc != known.pc || hart.frm != 0 || entry == nullptr) [[unlikely]] {
+        const Found found = make_entry(hart, cold);
+        if (found.entry == nullptr) return found.end;
+        entry = found.entry;
+      }
+      const std::int64_t granted = context.slice_gas;
+      running = true;
+      memory::enter_guest(context.scope);
+      // What a call waits for stays in registers: a detour through memory costs as much as a small function.
+      const std::int64_t gas = thunks->enter(hart, context, entry, granted, context.scope.window_base);
+      memory::leave_guest(context.scope);
+      running = false;
+      collect_floats(hart);
+      const std::int64_t held = context.held_gas;
+      if (held != 0) [[unlikely]]
+        context.held_gas = 0;
+      context.slice_gas = gas + held;
+      if (context.exit_kind == ExitKind::kTrampoline) [[likely]] {
+        hart.trap.kind = TrapKind::kTrampoline;
+        return End::kTrap;
+      }
+      if (const std::optional<End> end = handle_exit(hart, held != 0)) return *end;
+    }
+  }
+
+  // The code of hart.pc that suits the hart, made where there is none; or how the run ends.
+  struct Found {
+    const void* entry;
+    End end;
+  };
+  [[gnu::noinline]] Found make_entry(HartState& hart, Cold cold) {
+    for (;;) {
+      left.clear();
+      if (is_software_mode(hart) != thunks->map().software_rounding) {
+        RegisterMap map = thunks->map();
+        map.software_rounding = is_software_mode(hart);
+        if (!set_map(map)) return {nullptr, End::kNoMemory};
+      }
+      if (const void* const entry = find_entry(hart.pc); entry != nullptr) {
+        if (hart.frm == 0) known = {hart.pc, entry};
+        return {entry, End::kTrap};
+      }
+      if (!check_fetch(hart)) return {nullptr, End::kTrap};
+      if (cold == Cold::kReturn) return {nullptr, End::kCold};
+      if (!compile(static_cast<std::uint32_t>(hart.pc))) return {nullptr, End::kNoMemory};
+    }
+  }
+
+  // What follows an exit of compiled code: how the run ends, or nothing where it goes on at hart.pc. `gas_was_held`: context.held_gas
+  // was not 0.
+  [[gnu::noinline]] std::optional<End> handle_exit(HartState& hart, bool gas_was_held) {
+    switch (context.exit_kind) {
+      case ExitKind::kSliceEnd: {
+        const auto unpaid =
+            *find_in_regions([this](const CodeRegion& region) { return region.find_slice_end(context.left_from); });
+        hart.pc = unpaid.pc;
+        context.slice_gas += unpaid.cost;
+        if (gas_was_held) return std::nullopt;
+        if (hart.gas + static_cast<std::uint64_t>(context.slice_gas) < unpaid.cost) {
+          hart.trap.kind = TrapKind::kOutOfGas;
+          return End::kTrap;
+        }
+        sample(unpaid.pc);
+        return End::kSliceEnd;
+      }
+      case ExitKind::kMissing:
+      case ExitKind::kReenter:
+        return std::nullopt;
+      case ExitKind::kStale:
+        ++counted.stale_blocks;
+        if (!compile(static_cast<std::uint32_t>(hart.pc))) return End::kNoMemory;
+        return std::nullopt;
+      case ExitKind::kFault:
+        explain_fault(hart);
+        return End::kTrap;
+      case ExitKind::kEcall:
+        hart.trap.kind = TrapKind::kEcall;
+        return End::kTrap;
+      case ExitKind::kEbreak:
+        hart.trap.kind = TrapKind::kEbreak;
+        return End::kTrap;
+      case ExitKind::kIllegal:
+        hart.trap.kind = TrapKind::kIllegal;
+        return End::kTrap;
+      case ExitKind::kFetchFault:
+        hart.trap = {.kind = TrapKind::kFetchFault, .address = hart.pc + 2};
+        return End::kTrap;
+      case ExitKind::kMisalignedAtomic:
+        hart.trap.kind = TrapKind::kMisalignedAtomic;
+        return End::kTrap;
+      case ExitKind::kTrampoline:  // run() has set the trap
+      case ExitKind::kTrap:
+        return End::kTrap;
+    }
+    return End::kTrap;
+  }
+
   // Adds what a region that goes has compiled.
   void forget(const CodeRegion& region) { add_stats(counted.compiled, region.stats()); }
   static void add_stats(CompileStats& sum, const CompileStats& one) {
@@ -342,6 +480,7 @@ struct Baseline::Impl {
 
   memory::AddressSpace& memory;
   const BaselineOptions options;
+  const std::uint8_t* const code_origin;
   Context context;
   std::shared_ptr<const Thunks> thunks;
   std::uint8_t* directory = nullptr;  // kPages bytes, lazily committed
@@ -349,7 +488,13 @@ struct Baseline::Impl {
   std::array<RegionTable, kMostRegions + 1> tables{};
   std::vector<std::shared_ptr<CodeRegion>> left;  // removed while their code may be running
   std::uint64_t generation = 0;  // changes with every code that is dropped
+  // The code that was looked up last, for a hart that rounds as hosts do.
+  struct {
+    std::uint64_t pc = 0;
+    const void* entry = nullptr;  // null: nothing was
+  } known;
   bool running = false;
+  bool* floats_changed = nullptr;  // see Baseline::take_floats_changed()
   std::exception_ptr thrown;
 
   SharedCode* shared = nullptr;
@@ -391,7 +536,7 @@ Result<std::unique_ptr<Baseline>> Baseline::create(memory::AddressSpace& memory,
   if (!executable) return std::unexpected(executable.error());
   memory::register_tier((*executable)->code_begin(), (*executable)->code_end(), nullptr);
 
-  auto impl = std::make_unique<Impl>(memory, options);
+  auto impl = std::make_unique<Impl>(memory, options, **executable);
   void* const directory =
       ::mmap(nullptr, kPages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (directory == MAP_FAILED) return fail(ErrorCode::kOutOfMemory, "cannot reserve memory for compiled code");
@@ -409,98 +554,28 @@ Result<std::unique_ptr<Baseline>> Baseline::create(memory::AddressSpace& memory,
   return std::unique_ptr<Baseline>(new Baseline(std::move(impl)));
 }
 
-Baseline::Baseline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) { impl_->memory.add_code_observer(this); }
+Baseline::Baseline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+  impl_->floats_changed = &floats_changed_;
+  impl_->memory.add_code_observer(this);
+}
 Baseline::~Baseline() { impl_->memory.remove_code_observer(this); }
 
 Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
   Impl& impl = *impl_;
   Context& context = impl.context;
   hart.trap = {};
-  if (hart.interrupt.load(std::memory_order_relaxed) != 0) {
+  if (hart.interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]] {
     hart.trap.kind = TrapKind::kInterrupted;
     return End::kTrap;
   }
-  const std::uint64_t granted = std::min(*slice, hart.gas);
-  hart.gas -= granted;
-  context.slice_gas = static_cast<std::int64_t>(granted);
-  context.guest_mxcsr = riscv::mxcsr_of(hart);
+  impl.grant_slice(hart, *slice);
   hart.tier_context = &context;
-
-  const auto run_to_end = [&] {
-    for (;;) {
-      if (!impl.left.empty()) impl.left.clear();
-      if (is_software_mode(hart) != impl.thunks->map().software_rounding) [[unlikely]] {
-        RegisterMap map = impl.thunks->map();
-        map.software_rounding = is_software_mode(hart);
-        if (!impl.set_map(map)) return End::kNoMemory;
-      }
-      const void* const entry = impl.find_entry(hart.pc);
-      if (entry == nullptr) {
-        if (!impl.check_fetch(hart)) return End::kTrap;
-        if (cold == Cold::kReturn) return End::kCold;
-        if (!impl.compile(static_cast<std::uint32_t>(hart.pc))) return End::kNoMemory;
-        continue;
-      }
-      impl.running = true;
-      memory::enter_guest(context.scope);
-      impl.thunks->enter(hart, context, entry, context.slice_gas, impl.memory.base());
-      memory::leave_guest(context.scope);
-      impl.running = false;
-      impl.collect_floats(hart);
-      const std::int64_t held = std::exchange(context.held_gas, 0);
-      context.slice_gas += held;
-      switch (context.exit_kind) {
-        case ExitKind::kSliceEnd: {
-          const auto unpaid = *impl.find_in_regions(
-              [&context](const CodeRegion& region) { return region.find_slice_end(context.left_from); });
-          hart.pc = unpaid.pc;
-          context.slice_gas += unpaid.cost;
-          if (held != 0) continue;
-          if (hart.gas + static_cast<std::uint64_t>(context.slice_gas) < unpaid.cost) {
-            hart.trap.kind = TrapKind::kOutOfGas;
-            return End::kTrap;
-          }
-          impl.sample(unpaid.pc);
-          return End::kSliceEnd;
-        }
-        case ExitKind::kMissing:
-        case ExitKind::kReenter:
-          continue;
-        case ExitKind::kStale:
-          ++impl.counted.stale_blocks;
-          if (!impl.compile(static_cast<std::uint32_t>(hart.pc))) return End::kNoMemory;
-          continue;
-        case ExitKind::kFault:
-          impl.explain_fault(hart);
-          return End::kTrap;
-        case ExitKind::kTrampoline:
-          hart.trap.kind = TrapKind::kTrampoline;
-          return End::kTrap;
-        case ExitKind::kEcall:
-          hart.trap.kind = TrapKind::kEcall;
-          return End::kTrap;
-        case ExitKind::kEbreak:
-          hart.trap.kind = TrapKind::kEbreak;
-          return End::kTrap;
-        case ExitKind::kIllegal:
-          hart.trap.kind = TrapKind::kIllegal;
-          return End::kTrap;
-        case ExitKind::kFetchFault:
-          hart.trap = {.kind = TrapKind::kFetchFault, .address = hart.pc + 2};
-          return End::kTrap;
-        case ExitKind::kMisalignedAtomic:
-          hart.trap.kind = TrapKind::kMisalignedAtomic;
-          return End::kTrap;
-        case ExitKind::kTrap:
-          return End::kTrap;
-      }
-    }
-  };
-  const End end = run_to_end();
+  const End end = impl.run(hart, cold);
   *slice = static_cast<std::uint64_t>(context.slice_gas);
   hart.gas += static_cast<std::uint64_t>(context.slice_gas);
   hart.tier_context = nullptr;
-  if (impl.thrown != nullptr) std::rethrow_exception(std::exchange(impl.thrown, nullptr));
+  if (impl.thrown != nullptr) [[unlikely]]
+    std::rethrow_exception(std::exchange(impl.thrown, nullptr));
   return end;
 }
 
@@ -534,11 +609,11 @@ void Baseline::code_changed(std::uint32_t first_page, std::uint32_t page_count) 
       continue;
     }
     if (touches && region->drop_pages(std::max(first_page, region_first), std::min(end, region_end)) != 0)
-      ++impl_->generation;
+      impl_->note_dropped_code();
     // The last instruction of the page before may reach into the first one.
     if (first_page > region_first && first_page <= region_end && region->straddles(first_page - 1) &&
         region->drop_pages(first_page - 1, first_page) != 0)
-      ++impl_->generation;
+      impl_->note_dropped_code();
   }
 }
 

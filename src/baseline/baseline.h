@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "baseline/code_region.h"
 #include "baseline/shared_code.h"
@@ -63,6 +64,9 @@ class Baseline final : public memory::CodeObserver {
   // Runs until a trap or until the next block does not fit into what is left of *slice gas (at most 2^62), which is updated.
   End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
 
+  // Whether float registers or fcsr of the guest may have been changed within run() since this was last asked.
+  bool take_floats_changed() { return std::exchange(floats_changed_, false); }
+
   // Compiles the block at `pc`, and more of its page. False where pc cannot be fetched or no memory is left.
   bool compile(std::uint32_t pc);
   bool has_code(std::uint64_t pc) const;
@@ -80,6 +84,7 @@ class Baseline final : public memory::CodeObserver {
  private:
   explicit Baseline(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
+  bool floats_changed_ = false;
 };
 
 }  // namespace caisson::baseline

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 
 #include "baseline/register_map.h"
@@ -16,7 +17,7 @@ enum class ExitKind : std::uint32_t {
   kMissing,  // pc has no code
   kStale,  // the bytes of the block at pc are no longer those that were compiled; nothing charged
   kFault,  // a load or store; the scope describes it
-  kTrampoline,
+  kTrampoline,  // as enter() sets it, for the exit that should be quickest
   kEcall,
   kEbreak,
   kIllegal,
@@ -33,11 +34,25 @@ using EntrySlot = std::uint32_t;
 // The entry table of a region as the lookup thunk reads it: the slot of guest address A is at biased_table + 2 × A.
 struct RegionTable {
   std::uint64_t biased_table = 0;
+
+  // 0 where `pc`, which lies in the region, has no code, and in the table of no region.
+  EntrySlot slot(std::uint32_t pc) const {
+    if (biased_table == 0) return 0;
+    const std::uint64_t address = biased_table + std::uint64_t{pc & ~1U} * 2;
+    return reinterpret_cast<const std::atomic<EntrySlot>*>(address)->load(std::memory_order_acquire);
+  }
+};
+
+// What compiled code does behind an ecall; bits.
+enum class EcallAnswer : std::uint8_t {
+  kLeave = 0,  // the exit is set
+  kGoOn = 1,
+  kGasChanged = 2,  // with kGoOn: slice_gas is not what it was
 };
 
 struct Context {
   memory::GuestScope scope;
-  std::int64_t slice_gas = 0;  // left when compiled code returned or called out
+  std::int64_t slice_gas = 0;  // left when compiled code called out, or before it is entered
   std::int64_t held_gas = 0;  // of the slice, kept back so that the next block entry leaves
   ExitKind exit_kind = ExitKind::kTrap;
   std::array<std::uint64_t, kIntegerHosts.size()> fault_integers{};  // at kFault: the host registers of kIntegerHosts
@@ -47,8 +62,8 @@ struct Context {
   std::uint32_t left_mxcsr = 0;  // the guest's as compiled code left it
   const std::uint8_t* directory = nullptr;  // index of the region of each page; 0: none
   const RegionTable* regions = nullptr;
-  // An ecall at hart.pc, its block charged. True: go on behind it.
-  bool (*ecall)(Context* context, riscv::HartState* hart) = nullptr;
+  // An ecall at hart.pc, its block charged.
+  EcallAnswer (*ecall)(Context* context, riscv::HartState* hart) = nullptr;
   // Performs the instruction `bits` at `pc`, which compiled code has not inline. False: leave; the exit is set. `stays_in_block`: the
   // block goes on in compiled code whatever the rounding mode is now.
   bool (*perform)(Context* context, riscv::HartState* hart, std::uint32_t pc, std::uint32_t bits,

@@ -57,13 +57,21 @@ class ThunkWriter {
   }
 
   // Where floats are live, writes them to the hart and gives the host its MXCSR back; C++ collects the flags and clears the mark.
+  // That is done apart, by settle_floats_apart(): a branch that is taken costs what three instructions cost.
   void settle_floats(Gp context) {
     code_.alu_immediate(Alu::kCmp, Width::k32, kFloatsLive, 0);
-    const std::uint32_t skip = code_.jcc_forward(Condition::kEqual);
-    spill_floats();
-    code_.stmxcsr(context_field(context, offsetof(Context, left_mxcsr)));
-    code_.ldmxcsr(context_field(context, offsetof(Context, host_mxcsr)));
-    code_.bind(skip);
+    const std::uint32_t live = code_.jcc_forward(Condition::kNotEqual);
+    live_.push_back({context, live, code_.here()});
+  }
+  void settle_floats_apart() {
+    for (const LiveFloats& live : live_) {
+      code_.bind(live.jump);
+      spill_floats();
+      code_.stmxcsr(context_field(live.context, offsetof(Context, left_mxcsr)));
+      code_.ldmxcsr(context_field(live.context, offsetof(Context, host_mxcsr)));
+      code_.jmp(live.back);
+    }
+    live_.clear();
   }
 
   // Calls a function of the context with (context, hart, eax, edx, ecx) on an aligned stack; the integers are spilled.
@@ -81,8 +89,15 @@ class ThunkWriter {
   }
 
  private:
+  struct LiveFloats {
+    Gp context;
+    std::uint32_t jump;
+    const void* back;
+  };
+
   const RegisterMap& map_;
   X86Assembler& code_;
+  std::vector<LiveFloats> live_;
 };
 
 }  // namespace
@@ -127,22 +142,29 @@ void Thunks::emit() {
     return code.here();
   };
 
-  // The integers are spilled, hart.pc and (rdx = context) ecx = the exit's kind are to be set.
+  const auto return_to_host = [&] {
+    for (std::size_t i = kSavedByCallee.size(); i-- > 0;) code.pop(kSavedByCallee[i]);
+    code.ret();
+  };
+  // rdx = context, rax = gas; nothing is live any more.
+  const auto unwind = [&] {
+    code.mov(Width::k64, Gp::rsp,
+             context_field(Gp::rdx, offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack)));
+    code.alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 8);
+    return_to_host();
+  };
+  // The integers are spilled, hart.pc and (ecx) the exit's kind are to be set.
   const void* const leave_spilled = begin();
   code.mov(Width::k64, Gp::rdx, kTierContext);
-  code.store(Width::k64, context_field(Gp::rdx, offsetof(Context, slice_gas)), kGasRegister);
+  code.mov(Width::k64, Gp::rax, kGasRegister);
   code.store(Width::k32, context_field(Gp::rdx, offsetof(Context, exit_kind)), Gp::rcx);
   writer.settle_floats(Gp::rdx);
-  const std::uint32_t to_host = code.jmp_forward();
+  unwind();
   // C++ has set everything.
   const void* const leave_settled = begin();
   code.mov(Width::k64, Gp::rdx, kTierContext);
-  code.bind(to_host);
-  code.mov(Width::k64, Gp::rsp,
-           context_field(Gp::rdx, offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack)));
-  code.alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 8);
-  for (std::size_t i = kSavedByCallee.size(); i-- > 0;) code.pop(kSavedByCallee[i]);
-  code.ret();
+  code.mov(Width::k64, Gp::rax, context_field(Gp::rdx, offsetof(Context, slice_gas)));
+  unwind();
 
   const auto leave = [&](ExitKind kind) {
     code.store(Width::k64, kPc, Gp::rax);
@@ -213,10 +235,14 @@ void Thunks::emit() {
   code.mov(Width::k64, Gp::rdx, kTierContext);
   writer.settle_floats(Gp::rdx);
   writer.call_out(offsetof(Context, ecall));
-  code.test_immediate8(Gp::rax, 1);
+  code.test_immediate8(Gp::rax, static_cast<std::uint8_t>(EcallAnswer::kGoOn));
   code.jcc(Condition::kEqual, leave_settled);
+  // Most answers leave the gas alone: then the next block does not wait for what went through memory.
+  code.test_immediate8(Gp::rax, static_cast<std::uint8_t>(EcallAnswer::kGasChanged));
+  const std::uint32_t same_gas = code.jcc_forward(Condition::kEqual);
   code.mov(Width::k64, Gp::rdx, kTierContext);
   code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
+  code.bind(same_gas);
   writer.reload_integers();
   code.ret();
 
@@ -237,6 +263,8 @@ void Thunks::emit() {
   code.alu_immediate(Alu::kSub, Width::k64, Gp::rsp, 8);
   code.store(Width::k64, context_field(Gp::rsi, offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack)),
              Gp::rsp);
+  code.store_immediate(Width::k32, context_field(Gp::rsi, offsetof(Context, exit_kind)),
+                       static_cast<std::int32_t>(ExitKind::kTrampoline));
   code.mov(Width::k64, kHartRegister, Gp::rdi);
   code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
   code.push(Gp::rax);
@@ -255,8 +283,17 @@ void Thunks::emit() {
   // By a call, so that the guest's return to the trampoline is what the host's predictor expects.
   code.call(Gp::rax);
   code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
-  leave(ExitKind::kTrampoline);
+  // Here the host's stack is as it was at the call: nothing waits for what was kept in memory.
+  code.store(Width::k64, kPc, Gp::rax);
+  writer.spill_integers();
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.mov(Width::k64, Gp::rax, kGasRegister);
+  writer.settle_floats(Gp::rdx);
+  code.alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 16);
+  return_to_host();
   enter_ = std::bit_cast<Enter>(enter);
+
+  writer.settle_floats_apart();
 }
 
 }  // namespace caisson::baseline

@@ -39,10 +39,10 @@ class Thunks {
 
   const RegisterMap& map() const { return map_; }
 
-  // Runs compiled code from `entry` until it leaves.
-  void enter(riscv::HartState& hart, Context& context, const void* entry, std::int64_t gas,
-             std::uint8_t* window) const {
-    enter_(reinterpret_cast<std::uint8_t*>(&hart) + kHartBias, &context, entry, gas, window);
+  // Runs compiled code from `entry` until it leaves, and returns what is left of `gas`.
+  std::int64_t enter(riscv::HartState& hart, Context& context, const void* entry, std::int64_t gas,
+                     std::uint8_t* window) const {
+    return enter_(reinterpret_cast<std::uint8_t*>(&hart) + kHartBias, &context, entry, gas, window);
   }
 
   // Called from where a block cannot be paid; the return address tells which one.
@@ -80,8 +80,8 @@ class Thunks {
   const RegisterMap map_;
   ExecutableMemory& memory_;
   const CodeBlock code_;
-  using Enter = void (*)(std::uint8_t* hart, Context* context, const void* entry, std::int64_t gas,
-                         std::uint8_t* window);
+  using Enter = std::int64_t (*)(std::uint8_t* hart, Context* context, const void* entry, std::int64_t gas,
+                                 std::uint8_t* window);
   Enter enter_ = nullptr;
   const void* slice_end_ = nullptr;
   const void* missing_ = nullptr;

@@ -16,11 +16,8 @@ class EcallTable {
  public:
   // The entry of `number`, else the one for unknown numbers (whose handler is null by default).
   EcallEntry find(std::uint64_t number) const {
-    const bool is_engine_number = number >= kKernelBase;
-    const std::vector<EcallEntry>& entries = entries_[is_engine_number];
-    const std::uint64_t index = is_engine_number ? number - kKernelBase : number;
-    if (index >= entries.size() || entries[index].handler == nullptr) return unknown_;
-    return entries[index];
+    // A branch, which the host foresees, rather than an index, which it would wait for.
+    return number >= kKernelBase ? find_in(entries_[1], number - kKernelBase) : find_in(entries_[0], number);
   }
 
   // Grows to hold `number`, which the engine chooses, never a guest: its size is bounded by the largest import number.
@@ -40,6 +37,12 @@ class EcallTable {
   }
 
  private:
+  EcallEntry find_in(const std::vector<EcallEntry>& entries, std::uint64_t index) const {
+    if (index >= entries.size() || entries[index].handler == nullptr) [[unlikely]]
+      return unknown_;
+    return entries[index];
+  }
+
   std::array<std::vector<EcallEntry>, 2> entries_;
   EcallEntry unknown_;
 };

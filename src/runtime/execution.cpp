@@ -46,6 +46,7 @@ interp::Interpreter& Execution::interpreter() {
 }
 
 void Execution::run_interpreter(HartState& hart, std::uint64_t slice, bool one_block) {
+  interpreted_ = true;
   const std::uint64_t before = hart.gas_used();
   if (one_block) {
     interpreter().run_block(hart, slice);
@@ -65,12 +66,10 @@ bool Execution::was_seen(std::uint64_t pc) {
   return false;
 }
 
-void Execution::run(HartState& hart, std::uint64_t slice) {
-  run_tiers(hart, std::clamp(slice, kLeastSlice, interp::kLongestSlice), Slices::kAsTiersLike);
-}
-
 void Execution::run_exactly(HartState& hart, std::uint64_t slice) {
-  run_tiers(hart, std::min(slice, interp::kLongestSlice), Slices::kExact);
+  slice = std::min(slice, interp::kLongestSlice);
+  if (baseline_ == nullptr) return interpret(hart, slice, Slices::kExact);
+  go_on(run_baseline(hart, &slice), hart, slice, Slices::kExact);
 }
 
 void Execution::interpret(HartState& hart, std::uint64_t slice, Slices slices) {
@@ -84,16 +83,10 @@ void Execution::interpret(HartState& hart, std::uint64_t slice, Slices slices) {
   }
 }
 
-void Execution::run_tiers(HartState& hart, std::uint64_t slice, Slices slices) {
-  if (baseline_ == nullptr) return interpret(hart, slice, slices);
-  const auto cold =
-      options_.tier == Tier::kAuto ? baseline::Baseline::Cold::kReturn : baseline::Baseline::Cold::kCompile;
-  for (;;) {
-    const std::uint64_t before = hart.gas_used();
-    ecall_gas_ = 0;
-    const baseline::Baseline::End end = baseline_->run(hart, &slice, cold);
-    gas_.baseline += hart.gas_used() - before - ecall_gas_;
-    using End = baseline::Baseline::End;
+// Behind a run of the baseline tier that ended so.
+void Execution::go_on(baseline::Baseline::End end, HartState& hart, std::uint64_t slice, Slices slices) {
+  using End = baseline::Baseline::End;
+  for (;; end = run_baseline(hart, &slice)) {
     if (end == End::kTrap || end == End::kSliceEnd) return;
     if (end == End::kNoMemory) return interpret(hart, slice, slices);
     if (was_seen(hart.pc)) {

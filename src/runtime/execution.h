@@ -4,10 +4,12 @@
 // and compiles it the second time; Tier::kBaseline compiles before the first. Where no memory is left for code, the interpreter goes on.
 #pragma once
 
+#include <algorithm>
 #include <bitset>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "baseline/baseline.h"
 #include "caisson/instance.h"
@@ -40,13 +42,26 @@ class Execution {
   static Result<std::unique_ptr<Execution>> create(memory::AddressSpace& memory, const ExecutionOptions& options);
 
   // As Interpreter::run(), except that ecalls may be answered within the run (TrapKind::kEcallAnswered).
-  void run(riscv::HartState& hart, std::uint64_t slice);
+  void run(riscv::HartState& hart, std::uint64_t slice) {
+    slice = std::clamp(slice, kLeastSlice, interp::kLongestSlice);
+    if (baseline_ == nullptr) [[unlikely]]
+      return interpret(hart, slice, Slices::kAsTiersLike);
+    const baseline::Baseline::End end = run_baseline(hart, &slice);
+    if (end != baseline::Baseline::End::kTrap) [[unlikely]]
+      go_on(end, hart, slice, Slices::kAsTiersLike);
+  }
 
   // As run(), but the slice is neither lengthened nor shortened, whatever it holds: no block where none fits.
   void run_exactly(riscv::HartState& hart, std::uint64_t slice);
 
   // Slices are no shorter, whoever says so: every block can be paid from one.
   static constexpr std::uint64_t kLeastSlice = gas::dearest_block();
+
+  // Whether float registers or fcsr may have been changed within a run since this was last asked.
+  bool take_floats_changed() {
+    const bool interpreted = std::exchange(interpreted_, false);
+    return (baseline_ != nullptr && baseline_->take_floats_changed()) || interpreted;
+  }
 
   // See Baseline::adopt().
   void adopt(baseline::SharedCode& shared, std::uint32_t base, std::uint32_t size);
@@ -58,20 +73,32 @@ class Execution {
   baseline::BaselineStats baseline_stats() const;
 
  private:
-  Execution(memory::AddressSpace& memory, const ExecutionOptions& options) : memory_(memory), options_(options) {}
+  Execution(memory::AddressSpace& memory, const ExecutionOptions& options)
+      : memory_(memory),
+        options_(options),
+        cold_(options.tier == Tier::kAuto ? baseline::Baseline::Cold::kReturn : baseline::Baseline::Cold::kCompile) {}
   interp::Interpreter& interpreter();
   enum class Slices : std::uint8_t { kAsTiersLike, kExact };
-  void run_tiers(riscv::HartState& hart, std::uint64_t slice, Slices slices);
+  baseline::Baseline::End run_baseline(riscv::HartState& hart, std::uint64_t* slice) {
+    const std::uint64_t before = hart.gas_used();
+    ecall_gas_ = 0;
+    const baseline::Baseline::End end = baseline_->run(hart, slice, cold_);
+    gas_.baseline += hart.gas_used() - before - ecall_gas_;
+    return end;
+  }
+  void go_on(baseline::Baseline::End end, riscv::HartState& hart, std::uint64_t slice, Slices slices);
   void interpret(riscv::HartState& hart, std::uint64_t slice, Slices slices);
   void run_interpreter(riscv::HartState& hart, std::uint64_t slice, bool one_block);
   bool was_seen(std::uint64_t pc);
 
   memory::AddressSpace& memory_;
   const ExecutionOptions options_;
+  const baseline::Baseline::Cold cold_;
   std::unique_ptr<interp::Interpreter> interpreter_;  // made when first needed
   std::unique_ptr<baseline::Baseline> baseline_;  // null where everything is interpreted
   TierGas gas_;
   std::uint64_t ecall_gas_ = 0;  // charged while the baseline tier ran
+  bool interpreted_ = false;  // since take_floats_changed()
 
   // The half-words at which blocks were entered once, by page. Forgotten as a whole when it has grown large.
   static constexpr std::size_t kMostSeenPages = 4096;

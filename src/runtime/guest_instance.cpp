@@ -13,12 +13,6 @@ namespace {
 
 using riscv::TrapKind;
 
-// How often the personality is asked for signals and timers, and the deadline is looked at; well below a millisecond.
-constexpr std::uint64_t kSliceGas = 60'000;
-
-constexpr std::uint64_t kEcallLength = 4;
-constexpr std::uint64_t kEcallGas = gas::weight(riscv::Op::kEcall);
-
 // How a trap that nobody handles ends the run (design: guest-riscv, "Results and exits").
 struct DefaultExit {
   TrapKind trap;
@@ -118,9 +112,12 @@ GuestInstance::GuestInstance(std::shared_ptr<const ModuleState> module, const In
 GuestInstance::~GuestInstance() = default;
 
 InvocationResult GuestInstance::run() {
-  finished_.reset();
-  host_error_.clear();
-  slice_start_ = hart_.gas_used();
+  begin_run();
+  return run_to_end();
+}
+
+InvocationResult GuestInstance::run_to_end() {
+  floats_are_zero_ = false;
   while (!finished_) {
     const std::uint64_t slice_used = hart_.gas_used() - slice_start_;
     if (slice_used >= kSliceGas) {
@@ -130,12 +127,7 @@ InvocationResult GuestInstance::run() {
       continue;
     }
     if (!run_tier(kSliceGas - slice_used)) break;
-    if (hart_.trap.kind == TrapKind::kNone) {
-      end_slice();
-      slice_start_ = hart_.gas_used();
-    } else {
-      handle_trap();
-    }
+    handle_tier_end();
   }
   if (crosscheck_ != nullptr) crosscheck_->end_run(hart_);
   finished_->gas_remaining = hart_.gas;
@@ -152,6 +144,12 @@ bool GuestInstance::run_tier(std::uint64_t slice) {
   if (crosscheck_->difference().empty()) return true;
   finish(ExitReason::kAborted, hart_.pc, 0);
   return false;
+}
+
+void GuestInstance::handle_tier_end() {
+  if (hart_.trap.kind != TrapKind::kNone) return handle_trap();
+  end_slice();
+  slice_start_ = hart_.gas_used();
 }
 
 void GuestInstance::finish(ExitReason reason, std::uint64_t exit_arg, std::uint64_t return_value) {
@@ -196,53 +194,6 @@ void GuestInstance::handle_trap() {
   }
 }
 
-// What run() does for an ecall between two runs of the tier, for a tier that does not end its run for it.
-std::uint64_t GuestInstance::answer_ecall(void* context, riscv::HartState& hart) {
-  auto& instance = *static_cast<GuestInstance*>(context);
-  const std::uint64_t used_before = hart.gas_used();
-  hart.reservation_width = 0;
-  instance.handle_ecall();
-  instance.execution_->add_ecall_gas(hart.gas_used() - used_before);
-  const std::uint64_t slice_used = hart.gas_used() - instance.slice_start_;
-  if (instance.finished_ || slice_used >= kSliceGas || hart.interrupt.load(std::memory_order_relaxed) != 0) return 0;
-  return std::max(kSliceGas - slice_used, Execution::kLeastSlice);
-}
-
-void GuestInstance::handle_ecall() {
-  const std::uint64_t number = hart_.x[riscv::kA7];
-  const EcallEntry entry = ecalls_.find(number);
-  const std::uint64_t gas_before = hart_.gas;
-  const EcallOutcome outcome =
-      entry.handler == nullptr ? EcallOutcome::kUnclaimed : entry.handler(*this, hart_, entry.context);
-  switch (outcome) {
-    case EcallOutcome::kContinue:
-    case EcallOutcome::kExit:
-      hart_.pc += kEcallLength;
-      break;
-    case EcallOutcome::kJumped:
-      break;
-    case EcallOutcome::kOutOfGas:
-      undo_ecall(gas_before);
-      finish(ExitReason::kOutOfGas, hart_.pc, 0);
-      return;
-    case EcallOutcome::kRestart:
-      undo_ecall(gas_before);
-      break;
-    case EcallOutcome::kUnclaimed:
-      finish(ExitReason::kEcall, number, 0);
-      return;
-    case EcallOutcome::kFault:
-      handle_fault();
-      return;
-  }
-  // Calls may take long for little gas: a deadline does not wait until they have used up a slice.
-  const bool slice_requested = std::exchange(slice_requested_, false);
-  if ((slice_requested || deadline_passed()) && !finished_) end_slice();
-}
-
-// What the handler charged goes back, and the ecall's own weight: the ecall is the block that is entered next.
-void GuestInstance::undo_ecall(std::uint64_t gas_before) { hart_.gas = gas_before + kEcallGas; }
-
 void GuestInstance::handle_fault() {
   hart_.reservation_width = 0;
   const riscv::Trap trap = hart_.trap;
@@ -254,10 +205,6 @@ void GuestInstance::handle_fault() {
     return;
   }
   finish(exit->reason, exit->argument_is_address ? trap.address : hart_.pc, 0);
-}
-
-bool GuestInstance::deadline_passed() const {
-  return deadline_ != std::chrono::steady_clock::time_point::max() && std::chrono::steady_clock::now() >= deadline_;
 }
 
 bool GuestInstance::stop_requested() {

@@ -2,8 +2,9 @@
 //
 // A GuestInstance is one live guest: memory, one hart (later several), the ecall table and the personality. run() drives a
 // tier until the guest ends, and turns traps and ecalls into results. It must not know Linux: the personality does.
-// Start reading at run() in guest_instance.cpp, then invocation.cpp (start, calls, resumption), host_call.cpp (host
-// functions) and map_segments.cpp; docs/one-call.md follows one call. The public face is include/caisson/instance.h.
+// Start reading at run() in guest_instance.cpp, then invocation.cpp (start, calls, resumption), prepared_call.cpp (calls that
+// return at once), answer_ecall.cpp, host_call.cpp (host functions) and map_segments.cpp; docs/one-call.md follows one call. The
+// public face is include/caisson/instance.h.
 #pragma once
 
 #include <array>
@@ -15,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "caisson/instance.h"
@@ -58,6 +60,12 @@ class GuestInstance {
   Result<InvocationResult> invoke(std::string_view function, const CallArguments& arguments, std::uint64_t gas);
   // The same for a function that is known by its address, as linked.
   Result<InvocationResult> invoke_at(std::uint64_t address, const CallArguments& arguments, std::uint64_t gas);
+  // The same with options().call_gas, quickest where the call returns at once.
+  friend detail::PreparedResult detail::call_prepared(GuestInstance& guest, std::uint64_t address,
+                                                      const CallArguments& arguments,
+                                                      detail::ReturnRegister return_register);
+  // Why the last one did not return.
+  Error take_call_error() { return std::move(call_error_); }
   Result<InvocationResult> resume(std::uint64_t gas);
   void set_deadline(std::chrono::steady_clock::time_point deadline) { deadline_ = deadline; }
   std::string_view host_error() const { return host_error_; }
@@ -131,15 +139,25 @@ class GuestInstance {
   GuestInstance(std::shared_ptr<const ModuleState> module, const InstanceOptions& options,
                 std::unique_ptr<memory::AddressSpace> memory);
 
+  // How often the personality is asked for signals and timers, and the deadline is looked at; well below a millisecond.
+  static constexpr std::uint64_t kSliceGas = 60'000;
+
   // guest_instance.cpp: the run loop.
-  static std::uint64_t answer_ecall(void* instance, riscv::HartState& hart);
+  InvocationResult run_to_end();
   bool run_tier(std::uint64_t slice);
+  void handle_tier_end();
   void handle_trap();
-  void handle_ecall();
-  void undo_ecall(std::uint64_t gas_before);
   void handle_fault();
   void end_slice();
-  bool deadline_passed() const;
+  bool deadline_passed() const {
+    return deadline_ != std::chrono::steady_clock::time_point::max() && std::chrono::steady_clock::now() >= deadline_;
+  }
+
+  // answer_ecall.cpp.
+  static std::uint64_t answer_ecall(void* instance, riscv::HartState& hart);
+  void handle_ecall();
+  bool handle_outcome(EcallOutcome outcome, std::uint64_t number, std::uint64_t gas_before);
+  void undo_ecall(std::uint64_t gas_before);
 
   // invocation.cpp: the life of a guest.
   static EcallOutcome on_ready(GuestInstance& instance, riscv::HartState& hart, void* context);
@@ -148,12 +166,19 @@ class GuestInstance {
   Result<void> load();
   Result<void> load_without_personality();
   void unload(std::uint64_t gas_before);
+
+  // prepared_call.cpp: how calls and runs begin.
   void enter_call(std::uint64_t address, const CallArguments& arguments);
+  void begin_run();
+  template <class Run>
+  bool ends_by_return(Run&& run);
+  bool call_differently(std::uint64_t address, const CallArguments& arguments);
+  bool go_on_with_call();
 
   std::shared_ptr<const ModuleState> module_;
   InstanceOptions options_;
   std::unique_ptr<memory::AddressSpace> memory_;
-  riscv::HartState hart_;
+  alignas(64) riscv::HartState hart_;  // calls clear it by wide stores, which should not straddle cache lines
   std::unique_ptr<Execution> execution_;
   std::unique_ptr<Crosscheck> crosscheck_;
   std::uint64_t slice_start_ = 0;  // gas_used() when the current slice began
@@ -163,14 +188,16 @@ class GuestInstance {
   std::optional<InvocationResult> finished_;
   std::optional<PendingCall> pending_call_;
   std::string host_error_;
+  Error call_error_;  // of the last call_prepared() that did not return
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
   std::uint64_t load_bias_ = 0;
-  // What calls inherit of the program: its stack below what it uses itself, its global and thread pointers.
-  std::uint64_t call_sp_ = 0, call_gp_ = 0, call_tp_ = 0;
+  // What calls inherit of the program: its stack below what it uses itself, its global and thread pointers. Calls copy them by pairs.
+  std::array<std::uint64_t, 6> call_registers_{0, riscv::kTrampolineAddress};
   Phase phase_ = Phase::kNew;
   bool mapped_ = false;  // by load_without_personality()
   bool runs_program_ = false;  // the entry point comes first
   bool in_call_ = false;  // the trampoline ends the run
+  bool floats_are_zero_ = false;  // those of hart_, as a call begins with them
   bool resumable_ = false;
   bool gas_fell_short_ = false;  // in charge_pages()
   bool slice_requested_ = false;

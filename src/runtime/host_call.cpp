@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "caisson/detail/host_binding.h"
-#include "caisson/host.h"
 #include "runtime/guest_instance.h"
 
 namespace caisson {
@@ -104,14 +102,6 @@ bool Caller::give_bytes(std::uint64_t address, const void* from, std::size_t len
 }
 
 namespace runtime {
-
-EcallOutcome call_host_function(GuestInstance& instance, riscv::HartState& hart, void* context) {
-  const auto& function = *static_cast<const detail::HostFunction*>(context);
-  if (!hart.charge(function.gas)) return EcallOutcome::kOutOfGas;
-  Caller caller(instance, &hart.x[riscv::kA0], &hart.f[riscv::kA0]);  // fa0 is f10 as a0 is x10
-  function.invoke(caller, function.callable.get());
-  return caller.outcome();
-}
 
 void GuestInstance::bind_host_functions(std::vector<BoundHostFunction> functions) {
   host_functions_ = std::move(functions);

@@ -5,25 +5,19 @@
 #include <new>
 #include <string>
 
+#include "runtime/call_errors.h"
 #include "runtime/guest_instance.h"
 
 namespace caisson {
 namespace {
 
-// A run that meets the end of the host's memory in the engine's own code ends as an Error; the guest may be half changed.
 template <class Run>
 Result<InvocationResult> run_guest(Run&& run) {
   try {
     return run();
   } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kOutOfMemory, "the host has no memory left");
+    return std::unexpected(runtime::out_of_memory());
   }
-}
-
-std::string describe(const InvocationResult& result, std::string_view host_error) {
-  std::string text = fmt::format("the call ended with {} ({:#x})", to_string(result.exit_reason), result.exit_arg);
-  if (!host_error.empty()) text.append(": ").append(host_error);
-  return text;
 }
 
 }  // namespace
@@ -85,27 +79,11 @@ Result<std::uint64_t> Instance::find_function(std::string_view function) const {
   return found->address;
 }
 
-namespace detail {
-
-Result<ReturnedRegisters> call_prepared(runtime::GuestInstance& guest, std::uint64_t address,
-                                        const CallArguments& arguments) {
-  const Result<InvocationResult> result =
-      run_guest([&] { return guest.invoke_at(address, arguments, guest.options().call_gas); });
-  if (!result) return std::unexpected(result.error());
-  if (result->exit_reason == ExitReason::kHostCall && result->exit_arg == 0)
-    return ReturnedRegisters{guest.hart().x[riscv::kA0], guest.hart().f[riscv::kA0]};
-  const ErrorCode code = result->exit_reason == ExitReason::kOutOfGas ? ErrorCode::kLimit : ErrorCode::kGuestEnded;
-  return fail(code, describe(*result, guest.host_error()), guest.module().name);
-}
-
-}  // namespace detail
-
 Result<void> Instance::call_registers(std::string_view function, const CallArguments& arguments) {
   const Result<InvocationResult> result = invoke(function, arguments, guest_->options().call_gas);
   if (!result) return std::unexpected(result.error());
   if (result->exit_reason == ExitReason::kHostCall && result->exit_arg == 0) return {};
-  const ErrorCode code = result->exit_reason == ExitReason::kOutOfGas ? ErrorCode::kLimit : ErrorCode::kGuestEnded;
-  return fail(code, describe(*result, guest_->host_error()), std::string(function));
+  return std::unexpected(runtime::call_error(*guest_, *result, function));
 }
 
 }  // namespace caisson

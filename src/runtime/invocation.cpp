@@ -8,6 +8,7 @@
 #include "runtime/guest_instance.h"
 #include "runtime/guest_layout.h"
 #include "runtime/relative_relocations.h"
+#include "runtime/running_mark.h"
 
 namespace caisson::runtime {
 namespace {
@@ -20,26 +21,6 @@ constexpr std::size_t kMostIntegers = 6, kMostFloats = 8;
 
 // At a bare program's first stack pointer lie argc, argv, envp and the auxiliary vector, all empty: so many zero bytes.
 constexpr std::uint64_t kEmptyArguments = 64;
-
-// Marks an instance as running; false where it is already. One thread uses an instance at a time, so what the mark is for is a host
-// function that calls into the instance that called it: no exchange is needed.
-class RunningMark {
- public:
-  explicit RunningMark(std::atomic<bool>& running)
-      : running_(running), taken_(!running.load(std::memory_order_relaxed)) {
-    running.store(true, std::memory_order_relaxed);
-  }
-  ~RunningMark() {
-    if (taken_) running_.store(false, std::memory_order_relaxed);
-  }
-  RunningMark(const RunningMark&) = delete;
-  RunningMark& operator=(const RunningMark&) = delete;
-  explicit operator bool() const { return taken_; }
-
- private:
-  std::atomic<bool>& running_;
-  const bool taken_;
-};
 
 std::unexpected<Error> busy() { return fail(ErrorCode::kBusy, "the instance is already running"); }
 
@@ -203,8 +184,8 @@ Result<void> GuestInstance::load_without_personality() {
     }
   }
   // Where nothing runs before the first call, nobody else sets gp, and the linker may have relaxed code to rely on it.
-  if (module_->elf.global_pointer != 0) call_gp_ = module_->elf.global_pointer + bias;
-  call_sp_ = kStackTop;
+  if (module_->elf.global_pointer != 0) call_registers_[riscv::kGp] = module_->elf.global_pointer + bias;
+  call_registers_[riscv::kSp] = kStackTop;
   mapped_ = true;
   return {};
 }
@@ -218,30 +199,14 @@ void GuestInstance::unload(std::uint64_t gas_before) {
   hart_.gas = gas_before;
 }
 
-void GuestInstance::enter_call(std::uint64_t address, const CallArguments& arguments) {
-  hart_.x.fill(0);
-  hart_.f.fill(0);
-  hart_.frm = 0;
-  hart_.fflags = 0;
-  hart_.reservation_width = 0;
-  hart_.x[riscv::kRa] = riscv::kTrampolineAddress;
-  hart_.x[riscv::kSp] = call_sp_;
-  hart_.x[riscv::kGp] = call_gp_;
-  hart_.x[riscv::kTp] = call_tp_;
-  std::ranges::copy(arguments.integers, hart_.x.begin() + riscv::kA0);
-  std::ranges::copy(arguments.floats, hart_.f.begin() + riscv::kA0);  // fa0 is f10 as a0 is x10
-  hart_.pc = address + load_bias_;
-  in_call_ = true;
-}
-
 // caisson_ready(). What the program has on its stack stays, since pointers to it may live on; calls use what is below.
 EcallOutcome GuestInstance::on_ready(GuestInstance& instance, riscv::HartState& hart, void*) {
   hart.x[riscv::kA0] = 0;
   if (instance.phase_ != Phase::kStarting) return EcallOutcome::kContinue;
   instance.phase_ = Phase::kCallable;
-  instance.call_sp_ = hart.x[riscv::kSp] & ~(kStackAlignment - 1);
-  instance.call_gp_ = hart.x[riscv::kGp];
-  instance.call_tp_ = hart.x[riscv::kTp];
+  instance.call_registers_[riscv::kSp] = hart.x[riscv::kSp] & ~(kStackAlignment - 1);
+  instance.call_registers_[riscv::kGp] = hart.x[riscv::kGp];
+  instance.call_registers_[riscv::kTp] = hart.x[riscv::kTp];
   // What started the program will not run again; an idle instance should be small.
   instance.execution_->release_code();
   instance.finish(ExitReason::kHostCall, 0, 0);
