@@ -142,6 +142,11 @@ void Thunks::emit() {
     return code.here();
   };
 
+  // Anew behind all C++ that has executed instructions.
+  const auto set_code_origin = [&] {
+    code.lea(Width::k64, Gp::rax, Place::absolute(memory_.origin().execute));
+    code.store(Width::k64, kCodeOrigin, Gp::rax);
+  };
   const auto return_to_host = [&] {
     for (std::size_t i = kSavedByCallee.size(); i-- > 0;) code.pop(kSavedByCallee[i]);
     code.ret();
@@ -243,6 +248,7 @@ void Thunks::emit() {
   code.mov(Width::k64, Gp::rdx, kTierContext);
   code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
   code.bind(same_gas);
+  set_code_origin();
   writer.reload_integers();
   code.ret();
 
@@ -254,6 +260,7 @@ void Thunks::emit() {
   code.jcc(Condition::kEqual, leave_settled);
   code.mov(Width::k64, Gp::rdx, kTierContext);
   code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
+  set_code_origin();
   writer.reload_integers();
   writer.reload_floats();
   code.ret();
@@ -272,8 +279,7 @@ void Thunks::emit() {
   code.store(Width::k64, tier_word(TierWord::kReturnStackBase), Gp::rax);
   code.alu_immediate(Alu::kSub, Width::k64, Gp::rax, kReturnStackBytes);
   code.store(Width::k64, tier_word(TierWord::kReturnStackLimit), Gp::rax);
-  code.lea(Width::k64, Gp::rax, Place::absolute(memory_.origin().execute));
-  code.store(Width::k64, kCodeOrigin, Gp::rax);
+  set_code_origin();
   code.lea(Width::k64, Gp::rax, Place::absolute(missing_));
   code.store(Width::k64, tier_word(TierWord::kMissing), Gp::rax);
   code.mov(Width::k64, kGasRegister, Gp::rcx);
