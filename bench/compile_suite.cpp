@@ -39,6 +39,9 @@ Result<Fresh> make_fresh(const std::shared_ptr<memory::WindowPool>& windows, std
       (*memory)->protect(begin, length, memory::kRead | memory::kExecute) != memory::MapStatus::kOk) {
     return fail(ErrorCode::kOutOfMemory, "cannot map the code");
   }
+  // The first touch of a guest page costs the same whoever touches it; here it is to be no part of a compilation.
+  std::vector<std::uint8_t> touched(length);
+  (*memory)->read(begin, touched.data(), length);
   auto tier = baseline::Baseline::create(**memory, {.whole_pages = true});
   if (!tier) return std::unexpected(tier.error());
   return Fresh{*std::move(memory), *std::move(tier)};
