@@ -65,7 +65,7 @@ std::vector<std::string> distinct(const std::vector<const Row*>& rows, std::stri
 
 void print_table(const std::vector<const Row*>& rows, std::FILE* to) {
   const std::vector<std::string> cases = distinct(rows, &Row::case_name), engines = distinct(rows, &Row::engine);
-  constexpr int kCaseWidth = 22, kCellWidth = 36;
+  constexpr int kCaseWidth = 22, kCellWidth = 38;
   fmt::print(to, "\n{}: {} (median [minimum … maximum])\n{:{}}", rows.front()->suite, rows.front()->metric, "",
              kCaseWidth);
   for (const std::string& engine : engines) fmt::print(to, "{:>{}}", engine, kCellWidth);

@@ -9,6 +9,7 @@
 #include "bench/child_process.h"
 #include "bench/kernels.h"
 #include "bench/suites.h"
+#include "bench/tiers.h"
 
 namespace caisson::bench {
 namespace {
@@ -31,13 +32,16 @@ Result<std::vector<Contender>> contenders(const ProgramFolder& folder, Report& r
   const auto hello = folder.add("hello", hello_guest());
   if (!empty) return std::unexpected(empty.error());
   if (!hello) return std::unexpected(hello.error());
-  std::vector<Contender> list = {
-      {"native", {*empty}, ""},
-      {"interp", {"/proc/self/exe", "run", "--tier=interp", *hello}, kExpectedOutput},
-  };
   std::error_code error;
-  list[1].command[0] = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
   if (error) return fail(ErrorCode::kIo, "cannot be read: " + error.message(), "/proc/self/exe");
+  const auto tiers = available_tiers(report, kSuite);
+  if (!tiers) return std::unexpected(tiers.error());
+  std::vector<Contender> list = {{"native", {*empty}, ""}};
+  for (const NamedTier& tier : *tiers) {
+    list.push_back(
+        {std::string(tier.name), {self, "run", fmt::format("--tier={}", tier.name), *hello}, kExpectedOutput});
+  }
   if (const auto emulator = find_program("qemu-riscv64")) {
     list.push_back({"qemu-riscv64", {emulator->string(), *hello}, kExpectedOutput});
   } else {

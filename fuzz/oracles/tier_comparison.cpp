@@ -37,6 +37,8 @@ constexpr std::size_t kFilePages = 2;
 constexpr std::uint64_t kFileAddress = kDataAddress + kDataPages * kPageSize;
 // A trap is compared, answered and left behind this often; most of the bytes would never run otherwise.
 constexpr unsigned kMostTraps = 8;
+// The host changes code at so many of them: that takes system calls.
+constexpr unsigned kMostCodeChanges = 3;
 constexpr std::uint64_t kTime = 0x0123456789abcdef;
 // As in spec_runner: an embedder's MXCSR must not reach the guest, and must be back afterwards.
 constexpr std::uint32_t kForeignMxcsr = _MM_ROUND_UP | _MM_FLUSH_ZERO_ON | 0x0040 | _MM_MASK_MASK | _MM_EXCEPT_DENORM;
@@ -57,7 +59,7 @@ struct Header {
 
   bool chooses_rows() const { return (mode & 1) != 0; }
   bool tiles() const { return (mode & 2) != 0; }  // the code again and again, as far as the pages go
-  bool changes_code() const { return (mode & 4) != 0; }  // the host writes an instruction at each trap
+  bool changes_code() const { return (mode & 4) != 0; }  // the host writes an instruction at each of the first traps
   bool has_odd_rounding() const { return (mode & 8) != 0; }  // frm of 4 to 7
   bool points_at_code() const { return (mode & 16) != 0; }  // many registers do
   bool answers_traps() const { return (mode & 32) == 0; }
@@ -348,17 +350,33 @@ void map_pages(memory::AddressSpace& space) {
           "cannot map pages");
 }
 
+// Changes permissions as seldom as it can: that is a system call, and takes longer than most guests run.
+void fill_code(const Guest& guest, memory::AddressSpace& space) {
+  for (std::size_t begin = 0, end = 0; begin < kCodePages; begin = end) {
+    const memory::Permissions wanted = guest.permissions[begin];
+    while (end < kCodePages && guest.permissions[end] == wanted) ++end;
+    const std::uint64_t address = kCodeAddress + begin * kPageSize, length = (end - begin) * kPageSize;
+    const auto all_pages = [&](auto holds) {
+      for (std::uint64_t page = address / kPageSize; page < (address + length) / kPageSize; ++page) {
+        if (!holds(space.permissions(static_cast<std::uint32_t>(page)))) return false;
+      }
+      return true;
+    };
+    if (!all_pages([](memory::Permissions now) { return (now & memory::kWrite) != 0; })) {
+      require(space.protect(address, length, kReadWrite) == memory::MapStatus::kOk, "cannot make code writable");
+    }
+    require(space.write(address, guest.code.data() + begin * kPageSize, length) == length, "cannot fill code");
+    if (!all_pages([&](memory::Permissions now) { return now == wanted; })) {
+      require(space.protect(address, length, wanted) == memory::MapStatus::kOk, "cannot protect code");
+    }
+  }
+}
+
 void fill_pages(const Guest& guest, memory::AddressSpace& space) {
-  require(space.protect(kCodeAddress, kCodeBytes, kReadWrite) == memory::MapStatus::kOk &&
-              space.write(kCodeAddress, guest.code.data(), kCodeBytes) == kCodeBytes &&
-              space.write(kDataAddress, guest.data.data(), guest.data.size()) == guest.data.size() &&
+  fill_code(guest, space);
+  require(space.write(kDataAddress, guest.data.data(), guest.data.size()) == guest.data.size() &&
               space.write(kFileAddress, file_bytes().data(), kPageSize) == kPageSize,
           "cannot fill pages");
-  for (std::size_t page = 0; page < kCodePages; ++page) {
-    const memory::Permissions permissions = guest.permissions[page];
-    require(space.protect(kCodeAddress + page * kPageSize, kPageSize, permissions) == memory::MapStatus::kOk,
-            "cannot protect code");
-  }
 }
 
 // A tier and the memory it was made for.
@@ -426,15 +444,16 @@ bool answer_trap(const Guest& guest, memory::AddressSpace& space, HartState& har
     default:
       return false;
   }
-  if (guest.header.changes_code()) {
+  if (guest.header.changes_code() && traps <= kMostCodeChanges) {
     const std::uint64_t page = kCodeAddress + (guest.code_begin + traps * 6) / kPageSize % kCodePages * kPageSize;
     const std::uint64_t address = page + (guest.code_begin + traps * 6) % kPageSize;
     const std::uint16_t kInstructions[] = {0x0505, 0x9002, 0x0001,
                                            0x8d8d};  // c.addi a0,1; c.ebreak; c.nop; c.sub a1,a1
     const auto before = space.permissions(static_cast<std::uint32_t>(page / kPageSize));
-    space.protect(page, kPageSize, memory::kRead | memory::kWrite);
+    const bool is_writable = (before & memory::kWrite) != 0;
+    if (!is_writable) space.protect(page, kPageSize, kReadWrite);
     space.write_value(address, kInstructions[traps % std::size(kInstructions)]);
-    space.protect(page, kPageSize, before);
+    if (!is_writable) space.protect(page, kPageSize, before);
   }
   return true;
 }
@@ -527,7 +546,6 @@ Run run_guest(const Guest& guest, const tests::Tier& tier, Machines machines, st
   do {
     tests::run_to_trap(runner, hart, portion);
     run.traps.push_back(snapshot_of(hart));
-    // The interpreter's atomics cannot tell yet; see docs/testing.md, "Hostile code".
   } while (answer_trap(guest, space, hart, run.traps.size()));
   run.mxcsr = _mm_getcsr();
   _mm_setcsr(host_mxcsr);

@@ -29,7 +29,10 @@ class Bench(CommandLineTest):
             self.assertTrue(row["min"] <= row["median"] <= row["max"], row)
             self.assertEqual(row["runs"], 3)
         engines = {row["engine"] for row in report["rows"] if row["metric"] == "time_ns"}
-        self.assertLessEqual({"native", "interp"}, engines)
+        absent = {row["engine"] for row in report["absent"]}
+        self.assertEqual({"native", "interp", "auto", "baseline", "qemu-riscv64"}, engines | absent)
+        above = {row["engine"] for row in report["rows"] if row["case"] == "hello-above-native"}
+        self.assertEqual(engines - {"native"}, above)
 
     def test_refusals(self):
         for arguments, text in [

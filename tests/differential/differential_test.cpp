@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -107,6 +108,7 @@ TEST(Differential, GeneratedProgramsGiveWhatTheOracleGives) {
   }
   fmt::print("{} seeds from {:#x}, {} from {:#x}\n", kFixedBatches, kFixedSeed, seeds.size() - kFixedBatches,
              fresh_seed);
+  std::fflush(stdout);  // also for who reads what a run that was killed has left
   std::uint64_t instructions = 0;
   for (std::uint64_t seed : seeds) {
     instructions += compare_batch(seed);

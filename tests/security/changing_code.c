@@ -12,16 +12,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { kPages = 3, kBytes = kPages * 4096 };
+#include "random_numbers.h"
 
-static uint64_t state;
-static uint64_t next(void) {
-  state ^= state << 13;
-  state ^= state >> 7;
-  state ^= state << 17;
-  return state * 0x2545f4914f6cdd1du;
-}
-static uint32_t below(uint32_t limit) { return (uint32_t)(next() >> 32) % limit; }
+enum { kPages = 3, kBytes = kPages * 4096 };
 
 static uint8_t* code;   // where it runs
 static uint8_t* alias;  // the same pages, writable
@@ -87,7 +80,7 @@ static void run(uint32_t entry) {
 }
 
 int main(int count, char** words) {
-  state = (count > 1 ? strtoull(words[1], 0, 0) : 1) * 0x9e3779b97f4a7c15u + 1;
+  seed_random(count > 1 ? words[1] : NULL);
   const int rounds = count > 2 ? atoi(words[2]) : 300;
   const int file = memfd_create("code", 0);
   if (ftruncate(file, kBytes) != 0) return 1;

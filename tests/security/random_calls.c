@@ -12,14 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static uint64_t state;
-static uint64_t next(void) {
-  state ^= state << 13;
-  state ^= state >> 7;
-  state ^= state << 17;
-  return state * 0x2545f4914f6cdd1du;
-}
-static uint64_t below(uint64_t limit) { return (next() >> 16) % limit; }
+#include "random_numbers.h"
 
 static uint8_t* scratch;  // three pages: writable, read-only, none
 static char paths[24][64] = {"/",          ".",         "..",           "a",        "a/b",       "/proc/self/fd/3", "/proc/self/fd/4",  "/dev/zero",
@@ -71,8 +64,7 @@ static void fill_scratch(void) {
 }
 
 int main(int count, char** words) {
-  state = count > 1 ? strtoull(words[1], 0, 0) : 1;
-  state = state * 0x9e3779b97f4a7c15u + 1;
+  seed_random(count > 1 ? words[1] : NULL);
   const long calls = count > 2 ? atol(words[2]) : 1000;
   const struct { long interval[2], value[2]; } tick = {{0, 3000}, {0, 3000}};
   scratch = mmap((void*)0x50000000, 12288, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);

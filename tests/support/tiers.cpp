@@ -6,6 +6,7 @@
 
 #include "baseline/baseline.h"
 #include "gas/gas_schedule.h"
+#include "runtime/execution.h"
 
 namespace caisson::tests {
 namespace {
@@ -42,6 +43,22 @@ std::unique_ptr<TierRunner> make_baseline(memory::AddressSpace& memory, interp::
 
    private:
     std::unique_ptr<baseline::Baseline> baseline_;
+  };
+  return std::make_unique<Runner>(memory, time, time_context);
+}
+
+// What a program meets that asks for no tier: interpreted and compiled blocks in turns.
+std::unique_ptr<TierRunner> make_auto(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
+  class Runner final : public TierRunner {
+   public:
+    Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
+        : execution_(
+              runtime::Execution::create(memory, {.tier = caisson::Tier::kAuto, .context = time_context, .time = time})
+                  .value()) {}
+    void run(riscv::HartState& hart, std::uint64_t slice) override { execution_->run(hart, slice); }
+
+   private:
+    std::unique_ptr<runtime::Execution> execution_;
   };
   return std::make_unique<Runner>(memory, time, time_context);
 }

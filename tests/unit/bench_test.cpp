@@ -13,6 +13,7 @@
 #include "bench/compute_engines.h"
 #include "bench/kernels.h"
 #include "bench/suites.h"
+#include "bench/tiers.h"
 #include "support/guest_compiler.h"
 
 namespace caisson::bench {
@@ -125,11 +126,21 @@ TEST(BenchRun, MeasuresWhatTheFilterLeaves) {
 TEST(BenchRun, AnIdleInstanceHoldsMemory) {
   const auto report = run({"idle"}, {.runs = 1}, [](std::string_view, std::size_t, std::size_t) {});
   ASSERT_TRUE(report) << report.error().to_string();
-  ASSERT_EQ(report->rows.size(), 2u);
+  ASSERT_EQ(report->rows.size() + 4 * report->absent.size(), 12u);  // two metrics of two cases on three tiers
   for (const Row& row : report->rows) {
-    EXPECT_EQ(row.metric, "rss_bytes");
+    EXPECT_TRUE(row.metric == "rss_bytes" || row.metric == "first_rss_bytes") << row.metric;
     EXPECT_GT(row.summary.median, 4096) << row.case_name;  // at least a page of its stack
   }
+}
+
+TEST(BenchRun, TiersTheMachineLacksAreAbsent) {
+  Report report;
+  const auto tiers = available_tiers(report, "suite");
+  ASSERT_TRUE(tiers) << tiers.error().to_string();
+  ASSERT_GE(tiers->size(), 2u);
+  EXPECT_EQ(tiers->at(0).name, "interp");
+  EXPECT_EQ(tiers->at(1).name, "auto");
+  EXPECT_EQ(tiers->size() + report.absent.size(), 3u);
 }
 
 TEST(BenchRun, RefusesWhatItDoesNotHave) {

@@ -25,9 +25,12 @@
 #include <vector>
 
 #include "support/guest_compiler.h"
+#include "support/in_child.h"
 
 namespace caisson::baseline {
 namespace {
+
+using tests::in_child;
 
 constexpr std::array<std::uint8_t, 64> kCode = {0x90, 0x00, 0xC3};
 
@@ -38,16 +41,6 @@ std::string perf_map_path() { return fmt::format("/tmp/perf-{}.map", getpid()); 
 std::string text_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// Runs `body` in a child process, whose limits may be changed; its result is the exit status.
-template <class Body>
-int in_child(Body body) {
-  const pid_t child = fork();
-  if (child == 0) _exit(body());
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 struct PerfMapLine {

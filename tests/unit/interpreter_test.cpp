@@ -12,6 +12,7 @@
 #include "gas/gas_schedule.h"
 #include "interp/lowering.h"
 #include "memory/window_pool.h"
+#include "support/guest_words.h"
 
 namespace caisson::interp {
 namespace {
@@ -22,25 +23,13 @@ using memory::kRead;
 using memory::kWrite;
 using riscv::Op;
 using riscv::TrapKind;
+using tests::addi;
+using tests::bne;
+using tests::jal;
+using tests::kEbreakWord;
+using tests::no_time;
 
 constexpr std::uint32_t kCode = 0x100000;
-constexpr std::uint32_t kEbreakWord = 0x00100073;
-
-std::uint64_t no_time(void*) { return 0; }
-
-constexpr std::uint32_t addi(unsigned rd, unsigned rs1, std::int32_t imm) {
-  return static_cast<std::uint32_t>(imm) << 20 | rs1 << 15 | rd << 7 | 0x13;
-}
-constexpr std::uint32_t jal(unsigned rd, std::int32_t offset) {
-  const auto bits = static_cast<std::uint32_t>(offset);
-  return (bits >> 20 & 1) << 31 | (bits >> 1 & 0x3FF) << 21 | (bits >> 11 & 1) << 20 | (bits >> 12 & 0xFF) << 12 |
-         rd << 7 | 0x6F;
-}
-constexpr std::uint32_t bne(unsigned rs1, unsigned rs2, std::int32_t offset) {
-  const auto bits = static_cast<std::uint32_t>(offset);
-  return (bits >> 12 & 1) << 31 | (bits >> 5 & 0x3F) << 25 | rs2 << 20 | rs1 << 15 | 1 << 12 | (bits >> 1 & 0xF) << 8 |
-         (bits >> 11 & 1) << 7 | 0x63;
-}
 
 class InterpreterTest : public ::testing::Test {
  protected:
@@ -53,10 +42,7 @@ class InterpreterTest : public ::testing::Test {
 
   void map_code(std::uint64_t address, std::span<const std::uint32_t> words,
                 memory::Permissions permissions = kRead | kExecute) {
-    const std::uint64_t length = (words.size_bytes() + kPageSize - 1) / kPageSize * kPageSize;
-    ASSERT_EQ(memory_->map_anonymous(address, length, kRead | kWrite), memory::MapStatus::kOk);
-    ASSERT_EQ(memory_->write(address, words.data(), words.size_bytes()), words.size_bytes());
-    ASSERT_EQ(memory_->protect(address, length, permissions), memory::MapStatus::kOk);
+    tests::map_code(*memory_, address, words, permissions);
   }
 
   void run(std::uint64_t slice = kLongestSlice) {

@@ -15,6 +15,7 @@
 #include "baseline/baseline.h"
 #include "baseline/executable_memory.h"
 #include "memory/window_pool.h"
+#include "support/guest_words.h"
 
 namespace caisson::baseline {
 namespace {
@@ -26,23 +27,21 @@ using memory::kWrite;
 using memory::MapStatus;
 using riscv::HartState;
 using riscv::TrapKind;
+using tests::addi;
+using tests::bne;
+using tests::jalr;
+using tests::kEbreakWord;
+using tests::kReturnWord;
+using tests::map_code;
 
 constexpr std::uint32_t kCode = 0x100000, kPages = 16;
 constexpr std::uint32_t kFunctionsPerPage = 32, kFunctionSize = kPageSize / kFunctionsPerPage;
-constexpr std::uint32_t kEbreakWord = 0x00100073, kReturnWord = 0x00008067;
-
-constexpr std::uint32_t addi(unsigned rd, unsigned rs1, std::int32_t imm) {
-  return static_cast<std::uint32_t>(imm) << 20 | rs1 << 15 | rd << 7 | 0x13;
-}
-constexpr std::uint32_t jalr(unsigned rd, unsigned rs1) { return rs1 << 15 | rd << 7 | 0x67; }
-constexpr std::uint32_t kBranchBack = 0xFF5A1CE3;  // bne s4, s5, -8
-
 // Page 0 calls the functions of the others, one after the other, each of which adds one to a0 and to t3.
 std::vector<std::uint32_t> program() {
   std::vector<std::uint32_t> words(kPages * kPageSize / 4, 0);
-  words[0] = jalr(1, 20);
+  words[0] = jalr(1, 20, 0);
   words[1] = addi(20, 20, kFunctionSize);
-  words[2] = kBranchBack;
+  words[2] = bne(20, 21, -8);
   words[3] = kEbreakWord;
   for (std::uint32_t at = kPageSize; at < kPages * kPageSize; at += kFunctionSize) {
     words[at / 4] = addi(10, 10, 1);
@@ -57,9 +56,7 @@ struct Guest {
   explicit Guest(const std::shared_ptr<memory::WindowPool>& windows)
       : memory(memory::AddressSpace::create(windows, memory::kWindowSize).value()) {
     static const std::vector<std::uint32_t> kProgram = program();
-    EXPECT_EQ(memory->map_anonymous(kCode, kProgram.size() * 4, kRead | kWrite), MapStatus::kOk);
-    EXPECT_EQ(memory->write(kCode, kProgram.data(), kProgram.size() * 4), kProgram.size() * 4);
-    EXPECT_EQ(memory->protect(kCode, kProgram.size() * 4, kRead | kExecute), MapStatus::kOk);
+    map_code(*memory, kCode, kProgram);
     baseline = Baseline::create(*memory, {}).value();
   }
 

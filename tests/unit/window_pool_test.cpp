@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +15,12 @@
 
 #include "memory/address_space.h"
 #include "memory/fault_recovery.h"
+#include "support/in_child.h"
 
 namespace caisson::memory {
 namespace {
+
+using tests::in_child;
 
 bool is_readable(const std::uint8_t* address) {
   std::uint64_t value = 0;
@@ -29,16 +31,6 @@ class WindowPoolTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(install_fault_recovery()); }
 };
-
-// Runs `body` in a child process, whose limits may be changed; its result is the exit status.
-template <class Body>
-int in_child(Body body) {
-  const pid_t child = fork();
-  if (child == 0) _exit(body());
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 TEST_F(WindowPoolTest, AWindowAndItsGuardsAreInaccessible) {
   WindowPool pool;
