@@ -138,7 +138,13 @@ std::optional<CodeBlock> ExecutableMemory::allocate_code(std::size_t size) {
 
 void ExecutableMemory::free_code(const CodeBlock& block) {
   const std::scoped_lock lock(mutex_);
-  if (kept_code_size_ + block.size > kMostKept) return return_to_host(block);
+  if (block.size > kMostKept) return return_to_host(block);
+  // The oldest gives way, since what is wanted next is likely what was given back last.
+  while (kept_code_size_ + block.size > kMostKept) {
+    return_to_host(kept_code_.front());
+    kept_code_size_ -= kept_code_.front().size;
+    kept_code_.erase(kept_code_.begin());
+  }
   std::memset(block.write, kTrapInstruction, block.size);
   kept_code_.push_back(block);
   kept_code_size_ += block.size;
@@ -172,7 +178,12 @@ std::optional<TableBlock> ExecutableMemory::allocate_table(std::size_t size) {
 void ExecutableMemory::free_table(TableBlock&& table) {
   const std::size_t committed = committed_size(table);
   const std::scoped_lock lock(mutex_);
-  if (kept_table_size_ + committed > kMostKept || kept_tables_.size() == kMostKeptTables) return return_to_host(table);
+  if (committed > kMostKept) return return_to_host(table);
+  while (kept_table_size_ + committed > kMostKept || kept_tables_.size() == kMostKeptTables) {
+    return_to_host(kept_tables_.front());
+    kept_table_size_ -= committed_size(kept_tables_.front());
+    kept_tables_.erase(kept_tables_.begin());
+  }
   for (std::size_t part = 0; part < table.committed.size(); ++part) {
     if (!table.committed[part]) continue;
     const std::size_t begin = part * kTablePart;

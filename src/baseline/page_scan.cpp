@@ -1,5 +1,7 @@
 #include "baseline/page_scan.h"
 
+#include <algorithm>
+
 #include "baseline/op_facts.h"
 #include "gas/gas_schedule.h"
 
@@ -34,15 +36,18 @@ void PageScan::walk_entries() {
 // What lies between the code that was reached is mostly functions that are called from other pages. Where it is data, some code is made
 // in vain.
 void PageScan::sweep() {
-  std::uint32_t half_word = 0;
-  while (half_word < bytes_->count && half_word < kHalfWords) {
+  const std::uint32_t end = std::min(bytes_->count, kHalfWords);
+  for (std::uint32_t half_word = 0; half_word < end;) {
     if ((flags_[half_word] & kVisited) == 0) {
       const std::uint16_t low = bytes_->half_words[half_word];
       const bool is_long = riscv::instruction_length(low) == 4;
       const bool is_cut_off = is_long && half_word + 1 >= bytes_->count;
       const std::uint32_t high = is_long && !is_cut_off ? bytes_->half_words[half_word + 1] : 0;
-      // Padding and data have most zeros.
-      if (low != 0 && !is_cut_off && riscv::decode(high << 16 | low).op != Op::kIllegal) {
+      if (low == 0) {  // padding, and much data
+        ++half_word;
+        continue;
+      }
+      if (!is_cut_off && riscv::decode(high << 16 | low).op != Op::kIllegal) {
         add_entry(half_word);
         walk_entries();
       }

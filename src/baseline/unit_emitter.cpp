@@ -17,18 +17,18 @@ constexpr unsigned kLongestWithoutMeeting = 48;
 
 // --- the pass ---
 
-UnitEmitter::Emit UnitEmitter::emitter_of(Op op) {
-  static const auto kEmitters = [] {
-    std::array<Emit, riscv::kBaseOpCount> emitters{};
+const UnitEmitter::Emitters& UnitEmitter::all_emitters() {
+  static const Emitters kEmitters = [] {
+    Emitters emitters{};
     for (const std::span<const EmitterRow> rows : {integer_rows(), memory_rows(), control_rows(), float_rows()}) {
       for (const EmitterRow& row : rows) emitters[static_cast<std::size_t>(row.op)] = row.emit;
     }
     return emitters;
   }();
-  return kEmitters[static_cast<std::size_t>(op)];
+  return kEmitters;
 }
 
-bool UnitEmitter::has_emitter(Op op) { return emitter_of(op) != nullptr; }
+bool UnitEmitter::has_emitter(Op op) { return all_emitters()[static_cast<std::size_t>(op)] != nullptr; }
 
 bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space) {
   X86Assembler code(space.write, space.execute - space.write, space.size);
@@ -47,8 +47,8 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   host_changes_.clear();
   use_map();
   entry_jumps_.clear();
-  entry_native_.fill(kNotEmitted);
-  middle_native_.fill(kNotEmitted);
+  // Nobody asks about other half-words.
+  scan.for_each([this](std::uint32_t half_word) { entry_native_[half_word] = middle_native_[half_word] = kNotEmitted; });
   scan.for_each([this](std::uint32_t half_word) {
     if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
   });
@@ -126,7 +126,7 @@ void UnitEmitter::emit_instruction(std::uint32_t half_word) {
     if (pending_ != 0 && has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
     if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
     if (in_stretch_) bring_operands(decoded);
-    (this->*emitter_of(decoded.op))(decoded);
+    (this->*emitters_[static_cast<std::size_t>(decoded.op)])(decoded);
     if (in_stretch_) step_stretch(decoded);
   }
   const auto flags =

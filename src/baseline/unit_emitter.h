@@ -107,7 +107,8 @@ class UnitEmitter {
     riscv::Op op;
     Emit emit;
   };
-  static Emit emitter_of(riscv::Op op);
+  using Emitters = std::array<Emit, riscv::kBaseOpCount>;
+  static const Emitters& all_emitters();
   static std::span<const EmitterRow> integer_rows();
   static std::span<const EmitterRow> memory_rows();
   static std::span<const EmitterRow> control_rows();
@@ -336,6 +337,7 @@ class UnitEmitter {
   template <bool is_double>
   void float_store(const Decoded& decoded);
 
+  const Emitters& emitters_ = all_emitters();
   const Thunks& thunks_;
   const RegisterMap& map_;
   const RegionLayout region_;
