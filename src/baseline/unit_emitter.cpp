@@ -12,6 +12,7 @@ using riscv::Op;
 namespace {
 
 constexpr unsigned kLongestWithoutMeeting = 48;
+constexpr std::uint32_t kLoopAlignment = 32;
 
 }  // namespace
 
@@ -147,6 +148,9 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
   // CodeRegion::find_slice_end() takes the block from the instruction's place, which there must be.
   const bool stands_before =
       cost != 0 && falls_in != FallsIn::kUnpaid && !mixed_ && !scan_->has(half_word, PageScan::kMiddleElsewhere);
+  // Loops begin where the host fetches from; what fills up is never executed.
+  if (scan_->has(half_word, PageScan::kLoopHeader) && falls_in != FallsIn::kUnpaid && !mixed_)
+    code().align(kLoopAlignment, stands_before ? SliceEnds::kCallBytes : 0);
   const std::uint32_t before = code().offset();
   if (stands_before) code().call(thunks_.slice_end());
   entry_native_[half_word] = code().offset();

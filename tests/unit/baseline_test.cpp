@@ -196,6 +196,73 @@ TEST_F(BaselineTest, EntersAPageOfStraightLineCodeAnywhere) {
   }
 }
 
+// Whole pages: functions that nothing in the page calls are compiled with it, whatever data lies between them.
+TEST_F(BaselineTest, CompilesWhatLooksLikeCodeOfAPageAtOnce) {
+  BaselineOptions whole = options();
+  whole.whole_pages = true;
+  baseline_ = Baseline::create(*memory_, whole).value();
+  std::mt19937 random(3);
+  std::vector<std::uint32_t> words(kPageSize / 4);
+  for (std::uint32_t& word : words) word = static_cast<std::uint32_t>(random()) | 3;
+  const std::array<std::uint32_t, 4> functions = {0, 64, 300, 1000};
+  for (const std::uint32_t at : functions) {
+    words[at - (at == 0 ? 0 : 1)] = 0;  // no instruction, so what is swept before does not run into the function
+    words[at] = addi(10, 10, static_cast<std::int32_t>(at));
+    words[at + 1] = kEbreakWord;
+  }
+  map_both(kCode, words);
+  for (const std::uint32_t at : functions) {
+    set_pc(kCode + at * 4);
+    run_both();
+    EXPECT_EQ(hart_.trap.kind, TrapKind::kEbreak);
+  }
+  EXPECT_EQ(baseline_->stats().compiled.units, 1u);
+}
+
+// Long stretches lend host registers out: a fault at any instruction of one finds every register, and so does what follows it.
+TEST_F(BaselineTest, FaultsAnywhereInALongStretch) {
+  map_data();
+  for (std::uint32_t seed = 1; seed <= 24; ++seed) {
+    std::mt19937 random(seed);
+    const auto reg = [&] { return static_cast<unsigned>(random() % 26 + 6); };  // x1 … x5 keep their values
+    std::vector<std::uint32_t> words(96);
+    for (std::uint32_t& word : words) {
+      switch (random() % 5) {
+        case 0:
+          word = addi(reg(), reg(), static_cast<std::int32_t>(random() % 4096) - 2048);
+          break;
+        case 1:
+          word = reg() << 20 | reg() << 15 | 4 << 12 | reg() << 7 | 0x33;  // xor
+          break;
+        case 2:
+          word = 1u << 25 | reg() << 20 | reg() << 15 | reg() << 7 | 0x33;  // mul
+          break;
+        case 3:
+          word = ld(reg(), riscv::kSp, static_cast<std::int32_t>(random() % 256) * 8 - 1024);
+          break;
+        default:
+          word = sd(reg(), riscv::kSp, static_cast<std::int32_t>(random() % 256) * 8 - 1024);
+          break;
+      }
+    }
+    words.push_back(kEbreakWord);
+    const std::uint32_t at = random() % 96;
+    // The last round runs to the end.
+    for (const bool faults : {true, false}) {
+      const std::uint32_t kept = words[at];
+      if (faults) words[at] = random() % 2 == 0 ? ld(reg(), 0, 8) : sd(reg(), 0, 16);
+      map_both(kCode, words);
+      words[at] = kept;
+      for (unsigned number = 1; number < 32; ++number) set(number, number * std::uint64_t{0x0123456789ABCDEF});
+      set(riscv::kSp, kData + kPageSize);
+      set_pc(kCode);
+      run_both();
+      EXPECT_EQ(hart_.trap.kind == TrapKind::kEbreak, !faults) << "seed " << seed;
+      if (HasFailure()) FAIL() << "seed " << seed << ", instruction " << at;
+    }
+  }
+}
+
 TEST_F(BaselineTest, ClearsTheLowestBitOfJumpTargets) {
   const std::uint32_t words[] = {jalr(riscv::kRa, 10, 1),  // to an odd sum: 0 + 4 × 4
                                  addi(11, 11, 1), kEbreakWord, kEbreakWord,
@@ -615,6 +682,37 @@ TEST(BaselineMemory, IsGivenBackWithTheInstances) {
     EXPECT_GT(executable.code_in_use(), before);
   }
   EXPECT_EQ(executable.code_in_use(), before);
+}
+
+// What is given back is kept up to a bound, is no code any more, and tables come back as zeros.
+TEST(BaselineMemory, KeepsALittleOfWhatIsGivenBack) {
+  if (!Baseline::is_supported()) GTEST_SKIP() << "this processor lacks x86-64-v3";
+  ExecutableMemory& executable = *ExecutableMemory::process().value();
+  std::vector<CodeBlock> blocks;
+  std::vector<TableBlock> tables;
+  for (int index = 0; index < 24; ++index) {
+    blocks.push_back(executable.allocate_code(std::size_t{1} << 20).value());
+    std::memset(blocks.back().write, 0x90, blocks.back().size);
+    tables.push_back(executable.allocate_table(std::size_t{1} << 20).value());
+    for (std::size_t offset = 0; offset < tables.back().size; offset += ExecutableMemory::kTablePart) {
+      ExecutableMemory::commit(tables.back(), offset);
+      std::memset(static_cast<std::uint8_t*>(tables.back().memory) + offset, 0xFF, ExecutableMemory::kTablePart);
+    }
+  }
+  for (const CodeBlock& block : blocks) executable.free_code(block);
+  for (TableBlock& table : tables) executable.free_table(std::move(table));
+  EXPECT_LE(executable.kept(), 2 * ExecutableMemory::kMostKept);
+  EXPECT_GT(executable.kept(), ExecutableMemory::kMostKept);
+  for (int index = 0; index < 24; ++index) {
+    blocks[index] = executable.allocate_code(std::size_t{1} << 20).value();
+    for (std::size_t offset = 0; offset < blocks[index].size; offset += 1021)
+      ASSERT_NE(blocks[index].execute[offset], 0x90);
+    tables[index] = executable.allocate_table(std::size_t{1} << 20).value();
+    const auto* const bytes = static_cast<const std::uint8_t*>(tables[index].memory);
+    ASSERT_TRUE(std::all_of(bytes, bytes + tables[index].size, [](std::uint8_t byte) { return byte == 0; }));
+  }
+  for (const CodeBlock& block : blocks) executable.free_code(block);
+  for (TableBlock& table : tables) executable.free_table(std::move(table));
 }
 
 TEST(BaselineMemory, IsNeverWritableAndExecutable) {
