@@ -102,23 +102,29 @@ Interpreter::Interpreter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) { 
 Interpreter::~Interpreter() { impl_->memory.remove_code_observer(this); }
 
 void Interpreter::run(riscv::HartState& hart, std::uint64_t slice) {
-  hart.trap = {};
-  if (hart.interrupt.load(std::memory_order_relaxed) != 0) {
-    hart.trap.kind = riscv::TrapKind::kInterrupted;
-    return;
+  // Early samples come soon, but not by ending the slice: under a clock that gas drives, timers are due at slice ends, which must be
+  // the same on all tiers and whatever was sampled before.
+  slice = std::clamp(slice, kLeastSlice, kLongestSlice);
+  for (;;) {
+    hart.trap = {};
+    if (hart.interrupt.load(std::memory_order_relaxed) != 0) {
+      hart.trap.kind = riscv::TrapKind::kInterrupted;
+      return;
+    }
+    const std::uint64_t until_sample = impl_->chooser.wants_samples() ? 2 * kLeastSlice : kLongestSlice;
+    const std::uint64_t before = hart.gas_used();
+    impl_->execute(hart, std::min({slice, until_sample, hart.gas}));
+    const Context& context = *impl_->cache.context();
+    if (context.exit_kind != ExitKind::kSliceEnd) return;
+    const std::uint64_t cost = context.exit_cost;
+    if (hart.gas < cost) {
+      hart.trap.kind = riscv::TrapKind::kOutOfGas;
+      return;
+    }
+    impl_->sample(hart);
+    slice -= hart.gas_used() - before;
+    if (slice < cost) return;
   }
-  // Early samples come soon, but slices that are short already are the caller's to choose: under a clock that gas drives, all tiers
-  // must end them alike.
-  const std::uint64_t longest = impl_->chooser.wants_samples() ? 2 * kLeastSlice : kLongestSlice;
-  slice = std::clamp(slice, kLeastSlice, longest);
-  impl_->execute(hart, std::min(slice, hart.gas));
-  Context& context = *impl_->cache.context();
-  if (context.exit_kind != ExitKind::kSliceEnd) return;
-  if (hart.gas < context.exit_cost) {
-    hart.trap.kind = riscv::TrapKind::kOutOfGas;
-    return;
-  }
-  impl_->sample(hart);
 }
 
 void Interpreter::run_block(riscv::HartState& hart, std::uint64_t slice) {

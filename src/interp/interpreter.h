@@ -47,7 +47,7 @@ class Interpreter final : public memory::CodeObserver {
 
   // Runs until a trap, which hart.trap and hart.pc describe, or until about `slice` gas is used up: then the trap kind is kNone
   // and hart.pc stands at a block start that is not yet charged. hart.interrupt ends the run with kInterrupted. A slice is at
-  // least one block, at most kLongestSlice, and shorter at first, while the interpreter learns what the guest executes.
+  // least one block, at most kLongestSlice, and ends where the next block costs more than is left of it.
   void run(riscv::HartState& hart, std::uint64_t slice);
 
   // Runs the one block at hart.pc, as run() would, if it costs at most `slice`; else nothing happens.

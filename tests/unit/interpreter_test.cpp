@@ -57,6 +57,22 @@ class InterpreterTest : public ::testing::Test {
   riscv::HartState hart_;
 };
 
+// Timers are looked at where slices end, so that must not depend on what the interpreter has yet to learn about the guest.
+TEST_F(InterpreterTest, EndsASliceWhereTheNextBlockDoesNotFit) {
+  const std::uint32_t words[] = {addi(10, 10, 1), jal(0, -4)};
+  map_code(kCode, words);
+  constexpr std::uint64_t kSlice = 1'000'000;
+  interpreter_->run(hart_, 1);  // lengthened to one block of any price
+  const std::uint64_t iterations_before = hart_.x[10], used_before = hart_.gas_used();
+  const std::uint64_t cost = used_before / iterations_before;
+  for (int slice = 1; slice < 20; ++slice) {
+    const std::uint64_t used = hart_.gas_used();
+    interpreter_->run(hart_, kSlice);
+    ASSERT_EQ(hart_.trap.kind, TrapKind::kNone);
+    ASSERT_EQ(hart_.gas_used() - used, kSlice / cost * cost) << "slice " << slice;
+  }
+}
+
 TEST(Lowering, GivesEveryInstructionAHandlerUnderAnyChoiceOfPins) {
   std::mt19937 random(1);
   for (int choice = 0; choice < 64; ++choice) {
