@@ -114,9 +114,7 @@ void UnitEmitter::link(unsigned rd, std::uint32_t return_pc) {
 // Makes room on the return stack.
 void UnitEmitter::remember_call(unsigned rd, std::uint32_t return_pc) {
   code().alu(Alu::kCmp, Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackLimit));
-  const std::uint32_t has_room = code().jcc_short_forward(Condition::kAboveEqual);
-  code().mov(Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackBase));
-  code().bind_short(has_room);
+  add_stub(Stub::Kind::kForgetCalls, code().jcc_forward(Condition::kBelow));
   link(rd, return_pc);
 }
 

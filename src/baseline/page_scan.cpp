@@ -80,10 +80,7 @@ void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
   const std::uint32_t next = half_word + decoded.length / 2;
   if (branches || decoded.op == Op::kJal) {
     const std::int64_t target = std::int64_t{half_word} * 2 + decoded.imm;
-    if (target >= 0 && target < kGuestPage) {
-      add_entry(static_cast<std::uint32_t>(target) / 2);
-      if (decoded.imm <= 0) flags_[target / 2] |= kLoopHeader;
-    }
+    if (target >= 0 && target < kGuestPage) add_entry(static_cast<std::uint32_t>(target) / 2);
   }
   const bool goes_on = branches || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
                        (has_fact(decoded.op, kJumps) && decoded.rd != 0);

@@ -57,7 +57,6 @@ class PageScan {
     kEntryElsewhere = 16,  // an earlier compilation has the block that begins here: entry_elsewhere()
     kMiddleElsewhere = 32,  // and the instruction, for who has paid: middle_elsewhere(); not decoded here
     kFloats = 64,  // from here to the terminator something uses float registers or the floating-point CSRs
-    kLoopHeader = 128,  // the target of a jump from further down in the page
   };
 
   // From `entry` (a half-word) on. `earlier` may be null.

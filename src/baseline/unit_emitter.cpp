@@ -12,7 +12,6 @@ using riscv::Op;
 namespace {
 
 constexpr unsigned kLongestWithoutMeeting = 48;
-constexpr std::uint32_t kLoopAlignment = 32;
 
 }  // namespace
 
@@ -49,7 +48,8 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   use_map();
   entry_jumps_.clear();
   // Nobody asks about other half-words.
-  scan.for_each([this](std::uint32_t half_word) { entry_native_[half_word] = middle_native_[half_word] = kNotEmitted; });
+  scan.for_each(
+      [this](std::uint32_t half_word) { entry_native_[half_word] = middle_native_[half_word] = kNotEmitted; });
   scan.for_each([this](std::uint32_t half_word) {
     if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
   });
@@ -148,9 +148,6 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
   // CodeRegion::find_slice_end() takes the block from the instruction's place, which there must be.
   const bool stands_before =
       cost != 0 && falls_in != FallsIn::kUnpaid && !mixed_ && !scan_->has(half_word, PageScan::kMiddleElsewhere);
-  // Loops begin where the host fetches from; what fills up is never executed.
-  if (scan_->has(half_word, PageScan::kLoopHeader) && falls_in != FallsIn::kUnpaid && !mixed_)
-    code().align(kLoopAlignment, stands_before ? SliceEnds::kCallBytes : 0);
   const std::uint32_t before = code().offset();
   if (stands_before) code().call(thunks_.slice_end());
   entry_native_[half_word] = code().offset();
@@ -246,6 +243,9 @@ void UnitEmitter::emit_stub(const Stub& stub) {
     }
     case Stub::Kind::kLookup:
       code().lea(Width::k64, Gp::rcx, Place::absolute(thunks_.lookup()));
+      break;
+    case Stub::Kind::kForgetCalls:
+      code().mov(Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackBase));
       break;
     case Stub::Kind::kLoadFloats:
       code().call(thunks_.load_floats());

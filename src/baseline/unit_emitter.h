@@ -119,6 +119,7 @@ class UnitEmitter {
     enum class Kind : std::uint8_t {
       kFarTransfer,
       kLookup,
+      kForgetCalls,
       kLoadFloats,
       kLoadConstant,
       kCanonicalPair,

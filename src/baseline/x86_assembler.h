@@ -354,9 +354,9 @@ class X86Assembler {
       put32(target - (offset() + 4));
     }
   }
-  // Rounds up with int3, which is never reached, so that what follows `ahead` bytes is aligned.
-  void align(std::uint32_t alignment, std::uint32_t ahead = 0) {
-    while (reinterpret_cast<std::uintptr_t>(here() + ahead) % alignment != 0) int3();
+  // Rounds up with int3, which is never reached.
+  void align(std::uint32_t alignment) {
+    while (reinterpret_cast<std::uintptr_t>(here()) % alignment != 0) int3();
   }
 
   // --- AVX: scalar and logical operations on xmm registers ---
