@@ -124,12 +124,13 @@ TEST(BenchRun, MeasuresWhatTheFilterLeaves) {
 }
 
 TEST(BenchRun, AnIdleInstanceHoldsMemory) {
-  const auto report = run({"idle"}, {.runs = 1}, [](std::string_view, std::size_t, std::size_t) {});
+  const auto report = run({"idle"}, {.runs = 3}, [](std::string_view, std::size_t, std::size_t) {});
   ASSERT_TRUE(report) << report.error().to_string();
   ASSERT_EQ(report->rows.size() + 4 * report->absent.size(), 12u);  // two metrics of two cases on three tiers
   for (const Row& row : report->rows) {
     EXPECT_TRUE(row.metric == "rss_bytes" || row.metric == "first_rss_bytes") << row.metric;
-    EXPECT_GT(row.summary.median, 4096) << row.case_name;  // at least a page of its stack
+    // At least a page of its stack; in one sample or another the host takes back memory of the process meanwhile.
+    EXPECT_GT(row.summary.maximum, 4096) << row.case_name;
   }
 }
 
