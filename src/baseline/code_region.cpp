@@ -92,11 +92,12 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   const bool mixed = reach == Reach::kMixedBlock;
   const std::scoped_lock lock(mutex_);
   if (!mixed && entry(pc) != nullptr) return true;  // by another thread meanwhile
-  std::unique_ptr<Page>& page = pages_[bytes.address / kGuestPage];
-  if (page == nullptr) {
-    page = std::make_unique<Page>(*this, bytes.address);
+  auto found = pages_.find(bytes.address / kGuestPage);
+  if (found == pages_.end()) {
+    found = pages_.emplace(bytes.address / kGuestPage, std::make_unique<Page>(*this, bytes.address)).first;
     memory_.commit(table_, (bytes.address - layout_.base) / 2 * sizeof(EntrySlot));
   }
+  const std::unique_ptr<Page>& page = found->second;
   const bool beside_others = !mixed && !page->units.empty();
   if (beside_others) page->index();
   // The first compilation has seen the whole page.

@@ -98,6 +98,9 @@ Result<ExecutableMemory*> ExecutableMemory::create() {
   ::madvise(tables, kTableCapacity, MADV_NOHUGEPAGE);  // mostly untouched
   auto made =
       std::unique_ptr<ExecutableMemory>(new ExecutableMemory(static_cast<std::uint8_t*>(write), execute, tables));
+  // Giving back cannot fail.
+  made->kept_code_.reserve(kMostKept / kPage);
+  made->kept_tables_.reserve(kMostKeptTables);
   const std::optional<CodeBlock> origin = made->allocate_code(kPage);
   if (!origin) return host_refuses("commit memory", ENOMEM);
   made->origin_ = *origin;

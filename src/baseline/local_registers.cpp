@@ -9,10 +9,11 @@ namespace caisson::baseline {
 void LocalStretch::measure(const PageScan& scan, std::uint32_t half_word) {
   length_ = 0;
   counts_.fill(0);
-  constexpr std::uint8_t kBreaks =
-      PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
+  constexpr std::uint8_t kNotDecoded = PageScan::kMiddleElsewhere | PageScan::kCutOff;
+  constexpr std::uint8_t kBreaks = PageScan::kEntry | PageScan::kMeeting | kNotDecoded;
   while (length_ < kMostInstructions && half_word < kHalfWords && scan.has(half_word, PageScan::kVisited)) {
-    if (length_ != 0 && (scan.flags(half_word) & kBreaks) != 0) break;
+    // The first instruction may be met by others, but it must have been decoded.
+    if ((scan.flags(half_word) & (length_ != 0 ? kBreaks : kNotDecoded)) != 0) break;
     const riscv::Decoded& decoded = scan.decoded(half_word);
     if (!has_fact(decoded.op, kIsPlain)) break;
     operands_[length_] = {decoded.rs1, decoded.rs2, decoded.rd};
@@ -43,6 +44,7 @@ void LocalStretch::start() {
 }
 
 void LocalStretch::advance() {
+  if (at_ >= length_) return;
   const auto& operands = operands_[at_];
   for (unsigned operand = 0; operand < kOperands; ++operand) upcoming_[operands[operand]] = next_[at_][operand];
   ++at_;

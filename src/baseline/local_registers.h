@@ -57,7 +57,7 @@ class LocalStretch {
 
   std::uint32_t length_ = 0, end_ = 0, at_ = 0;
   std::array<std::array<std::uint8_t, kOperands>, kMostInstructions> operands_;  // guest registers, 0: none
-  std::array<std::array<Reference, kOperands>, kMostInstructions> next_;
+  std::array<std::array<Reference, kOperands>, kMostInstructions + 1> next_{};  // the last one of no instruction
   std::array<Reference, 32> upcoming_;
   std::array<std::uint16_t, 32> counts_;
 };

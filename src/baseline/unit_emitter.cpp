@@ -63,6 +63,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
 // Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there.
 void UnitEmitter::emit_run(std::uint32_t half_word) {
   forget_everything();
+  if (in_stretch_) use_map();  // no run leaves a stretch open; a guest must gain nothing where one did
   stretch_measured_to_ = 0;
   for (FallsIn falls_in = FallsIn::kNever;;) {
     if (in_stretch_ && half_word == stretch_.end()) end_stretch();
@@ -87,7 +88,9 @@ void UnitEmitter::emit_run(std::uint32_t half_word) {
       forget_everything();
     }
     if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
-    if (!in_stretch_ && half_word >= stretch_measured_to_) begin_stretch(half_word);
+    // What an earlier compilation has was not decoded by this scan.
+    const bool is_decoded = (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0;
+    if (is_decoded && !in_stretch_ && half_word >= stretch_measured_to_) begin_stretch(half_word);
     middle_native_[half_word] = code().offset();
     if ((flags & PageScan::kMiddleElsewhere) != 0) {
       code().jmp(scan_->middle_elsewhere(half_word));
