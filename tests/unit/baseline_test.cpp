@@ -196,6 +196,50 @@ TEST_F(BaselineTest, EntersAPageOfStraightLineCodeAnywhere) {
   }
 }
 
+// Overlapping encodings that fall into an instruction which an earlier compilation has, behind which a long stretch would begin.
+TEST_F(BaselineTest, JoinsEarlierCodeBeforeAStretch) {
+  const auto add = [](unsigned rd, unsigned rs1, unsigned rs2) { return rs2 << 20 | rs1 << 15 | rd << 7 | 0x33; };
+  const auto exclusive_or = [&](unsigned rd, unsigned rs1, unsigned rs2) { return add(rd, rs1, rs2) | 4 << 12; };
+  std::vector<std::uint32_t> words(kPageSize / 4, kReturnWord);
+  const auto put_half = [&](std::uint32_t at, std::uint16_t half) {
+    std::memcpy(reinterpret_cast<std::uint8_t*>(words.data()) + at, &half, sizeof half);
+  };
+  const auto put = [&](std::uint32_t at, std::uint32_t word) {
+    std::memcpy(reinterpret_cast<std::uint8_t*>(words.data()) + at, &word, sizeof word);
+  };
+  words[0x40 / 4] = kEbreakWord;
+  words[0x80 / 4] = bne(10, 0, 0x102 - 0x80);
+  words[0x84 / 4] = bne(11, 0, 0x200 - 0x84);
+  words[0x88 / 4] = bne(12, 0, 0x104 - 0x88);
+  // 0x102, 0x104 and 0x106 are lui instructions that overlap; 0x108 is c.addi x28, 1.
+  put_half(0x102, 0x0FB7);
+  put_half(0x104, 0x0F37);
+  put_half(0x106, 0x0FB7);
+  put_half(0x108, 0x0E05);
+  constexpr std::array<unsigned, 12> kInMemory = {28, 29, 30, 31, 5, 6, 7, 18, 19, 20, 21, 22};
+  for (std::uint32_t i = 0; i < 20; ++i)
+    put(0x10A + i * 4, add(kInMemory[i % 12], kInMemory[(i + 1) % 12], kInMemory[(i * 5 + 2) % 12]));
+  put(0x10A + 80, kReturnWord);
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    put(0x200 + i * 12, add(28, 28, 29));
+    put(0x204 + i * 12, exclusive_or(30, 30, 28));
+    put(0x208 + i * 12, add(31, 31, 30));
+  }
+  put(0x200 + 480, addi(29, 29, -1));
+  put(0x204 + 480, bne(29, 0, -484));
+  map_both(kCode, words);
+  for (unsigned reg = 1; reg < 32; ++reg) set(reg, reg);
+  for (const std::uint32_t entry : {0x108u, 0x80u, 0x80u}) {
+    for (const unsigned reg : {10u, 12u}) set(reg, 0);
+    set(11, entry == 0x80 && hart_.x[11] == 0 ? 1 : 0);
+    set(29, 10);
+    set(riscv::kRa, kCode + 0x40);
+    set_pc(kCode + entry);
+    run_both();
+    EXPECT_EQ(hart_.trap.kind, TrapKind::kEbreak);
+  }
+}
+
 // Whole pages: functions that nothing in the page calls are compiled with it, whatever data lies between them.
 TEST_F(BaselineTest, CompilesWhatLooksLikeCodeOfAPageAtOnce) {
   BaselineOptions whole = options();
