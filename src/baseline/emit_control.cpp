@@ -41,7 +41,7 @@ void UnitEmitter::jump_through_table(std::uint64_t target) {
 }
 
 // rax holds the guest address: where there is no code for it, what stands at the origin takes it from there.
-void UnitEmitter::load_slot(const Place& slot) {
+void UnitEmitter::load_slot(Place slot) {
   code().mov(Width::k32, Gp::rcx, slot);
   code().alu(Alu::kAdd, Width::k64, Gp::rcx, kCodeOrigin);
 }

@@ -68,9 +68,7 @@ Xmm UnitEmitter::single_use(unsigned reg, Xmm into) {
     busy_ &= ~(1u << scratch_index(high));
   } else {
     code().vmovsd_load(into, float_home(reg));
-    Place high = float_home(reg);
-    high.displacement += 4;
-    code().alu_immediate(Alu::kCmp, Width::k32, high, -1);
+    code().alu_immediate(Alu::kCmp, Width::k32, upper_half_of_float_home(reg), -1);
   }
   Stub& stub = add_stub(Stub::Kind::kLoadConstant, code().jcc_forward(Condition::kNotEqual));
   stub.reg = static_cast<std::uint8_t>(number(into));

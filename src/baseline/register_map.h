@@ -50,6 +50,9 @@ constexpr Place hart_field(std::size_t offset) {
 }
 constexpr Place integer_home(unsigned reg) { return hart_field(offsetof(riscv::HartState, x) + reg * 8); }
 constexpr Place float_home(unsigned reg) { return hart_field(offsetof(riscv::HartState, f) + reg * 8); }
+constexpr Place upper_half_of_float_home(unsigned reg) {
+  return hart_field(offsetof(riscv::HartState, f) + reg * 8 + 4);
+}
 
 // The words of HartState::tier_words that this tier uses.
 enum class TierWord : std::uint8_t {

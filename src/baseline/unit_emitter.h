@@ -183,7 +183,7 @@ class UnitEmitter {
   std::optional<std::uint64_t> known(unsigned reg) const;
   void set_known(unsigned reg, std::uint64_t value);
   void load_known(unsigned reg, std::uint64_t value);
-  void copy(Gp to, const Place& from) { code().mov(Width::k64, to, from); }
+  void copy(Gp to, Place from) { code().mov(Width::k64, to, from); }
   unsigned scratch_index(Gp reg) const { return number(reg); }  // rax, rcx, rdx are 0, 1, 2
 
   // --- emit_integer.cpp ---
@@ -284,7 +284,7 @@ class UnitEmitter {
   void call_direct(std::uint64_t target);
   void call_through_table(std::uint64_t target);
   void drop_return_address();
-  void load_slot(const Place& slot);  // rcx = the code that it leads to
+  void load_slot(Place slot);  // rcx = the code that it leads to
   void find_entry();  // rcx = code of the guest address rax, or the look-up
   void remember_call(unsigned rd, std::uint32_t return_pc);
   void link(unsigned rd, std::uint32_t return_pc);

@@ -42,41 +42,69 @@ constexpr unsigned number(Xmm reg) { return static_cast<unsigned>(reg); }
 enum class Width : std::uint8_t { k32, k64 };
 
 // Where an operand lies: a register, [base + displacement], [base + index × scale + displacement], or an absolute host address
-// that the instruction pointer reaches.
-struct Place {
-  enum class Kind : std::uint8_t { kRegister, kBase, kIndexed, kAbsolute };
-  Kind kind = Kind::kRegister;
-  std::uint8_t base = 0, index = 0, scale = 0;  // scale: log2
-  std::int32_t displacement = 0;
-  const void* address = nullptr;
-
+// that the instruction pointer reaches. It is kept as the bytes that say so in an instruction, so that writing one is a store.
+class Place {
+ public:
   // NOLINTNEXTLINE(google-explicit-constructor): a register is a place
-  constexpr Place(Gp reg) : base(static_cast<std::uint8_t>(reg)) {}
+  constexpr Place(Gp reg) : Place(number(reg)) {}
   // NOLINTNEXTLINE(google-explicit-constructor)
-  constexpr Place(Xmm reg) : base(static_cast<std::uint8_t>(reg)) {}
+  constexpr Place(Xmm reg) : Place(number(reg)) {}
   static constexpr Place at(Gp base, std::int32_t displacement) {
-    Place place(base);
-    place.kind = Kind::kBase;
-    place.displacement = displacement;
-    return place;
+    const unsigned low = number(base) & 7, mod = mod_of(low, displacement);
+    const bool has_scale_byte = low == 4;  // rsp and r12 have no form without
+    const std::uint64_t head = has_scale_byte ? mod << 6 | 4u | 0x2400u : mod << 6 | low;
+    const unsigned head_bytes = has_scale_byte ? 2 : 1;
+    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << head_bytes * 8,
+                 head_bytes + bytes_of(mod), number(base) >> 3, kMemory);
   }
   static constexpr Place indexed(Gp base, Gp index, unsigned scale = 0, std::int32_t displacement = 0) {
-    Place place(base);
-    place.kind = Kind::kIndexed;
-    place.index = static_cast<std::uint8_t>(index);
-    place.scale = static_cast<std::uint8_t>(scale);
-    place.displacement = displacement;
-    return place;
+    const unsigned low = number(base) & 7, mod = mod_of(low, displacement);
+    const std::uint64_t head = mod << 6 | 4u | (scale << 6 | (number(index) & 7) << 3 | low) << 8;
+    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << 16, 2 + bytes_of(mod),
+                 number(index) >> 3 << 1 | number(base) >> 3, kMemory);
   }
+  // The distance is known where the instruction is written; the low half of the address tells it.
   static Place absolute(const void* address) {
-    Place place(Gp::rax);
-    place.kind = Kind::kAbsolute;
-    place.address = address;
+    return Place(5 | (std::bit_cast<std::uint64_t>(address) & 0xFFFFFFFF) << 8, 5, 0, kMemory | kAbsolute);
+  }
+
+  constexpr bool is_register() const { return (word_ & kMemory) == 0; }
+  constexpr bool is_absolute() const { return (word_ & kAbsolute) != 0; }
+  constexpr bool is(Gp reg) const { return ((word_ ^ Place(reg).word_) & kMeaning) == 0; }
+  constexpr Gp gp() const { return static_cast<Gp>((word_ & 7) | (rex() & 1) << 3); }
+
+  // ModRM with a register field of 0, and what follows it. The bytes behind are anything.
+  constexpr std::uint64_t bytes() const { return word_ & kBytes; }
+  constexpr unsigned length() const { return static_cast<unsigned>(word_ >> kLengthShift & 7); }
+  // REX.X and REX.B.
+  constexpr unsigned rex() const { return static_cast<unsigned>(word_ >> kRexShift & 3); }
+
+  // A byte that goes with the place and means what its owner says.
+  constexpr Place with_tag(std::uint8_t tag) const {
+    Place place = *this;
+    place.word_ = (word_ & kMeaning) | std::uint64_t{tag} << kTagShift;
     return place;
   }
-  constexpr bool is_register() const { return kind == Kind::kRegister; }
-  constexpr bool is(Gp reg) const { return kind == Kind::kRegister && base == number(reg); }
-  constexpr Gp gp() const { return static_cast<Gp>(base); }
+  constexpr std::uint8_t tag() const { return static_cast<std::uint8_t>(word_ >> kTagShift); }
+
+ private:
+  static constexpr unsigned kLengthShift = 48, kRexShift = 51, kTagShift = 56;
+  static constexpr std::uint64_t kBytes = (std::uint64_t{1} << 48) - 1;
+  static constexpr std::uint64_t kMemory = std::uint64_t{1} << 53, kAbsolute = std::uint64_t{1} << 54;
+  static constexpr std::uint64_t kMeaning = (std::uint64_t{1} << kTagShift) - 1;
+
+  constexpr explicit Place(unsigned reg) : Place(0xC0 | (reg & 7), 1, reg >> 3, 0) {}
+  constexpr Place(std::uint64_t bytes, unsigned length, unsigned rex, std::uint64_t kind)
+      : word_(bytes | std::uint64_t{length} << kLengthShift | std::uint64_t{rex} << kRexShift | kind) {}
+
+  // A base of rbp or r13 has no form without displacement.
+  static constexpr unsigned mod_of(unsigned base, std::int32_t displacement) {
+    const bool is_long = displacement != static_cast<std::int8_t>(displacement);
+    return static_cast<unsigned>(displacement != 0 || base == 5) + static_cast<unsigned>(is_long);
+  }
+  static constexpr unsigned bytes_of(unsigned mod) { return mod + (mod & 2); }
+
+  std::uint64_t word_;
 };
 
 enum class Alu : std::uint8_t { kAdd, kOr, kAdc, kSbb, kAnd, kSub, kXor, kCmp };  // as the opcode field says
@@ -121,21 +149,21 @@ class X86Assembler {
   const std::uint8_t* executable(std::uint32_t offset) const { return begin_ + offset + delta_; }
 
   // --- moves ---
-  void mov(Width width, Gp to, const Place& from) {
+  void mov(Width width, Gp to, Place from) {
     if (from.is(to) && width == Width::k64) return;
     op(0x8B, width, number(to), from);
   }
-  void store(Width width, const Place& to, Gp from) { op(0x89, width, number(from), to); }
-  void store8(const Place& to, Gp from) { op_byte(0x88, number(from), to); }
-  void store16(const Place& to, Gp from) {
+  void store(Width width, Place to, Gp from) { op(0x89, width, number(from), to); }
+  void store8(Place to, Gp from) { op_byte(0x88, number(from), to); }
+  void store16(Place to, Gp from) {
     put8(0x66);
     op(0x89, Width::k32, number(from), to);
   }
-  void store_immediate(Width width, const Place& to, std::int32_t value) {
+  void store_immediate(Width width, Place to, std::int32_t value) {
     op(0xC7, width, 0, to, 4);
     put32(static_cast<std::uint32_t>(value));
   }
-  void store8_immediate(const Place& to, std::uint8_t value) {
+  void store8_immediate(Place to, std::uint8_t value) {
     op(0xC6, Width::k32, 0, to, 1);
     put8(value);
   }
@@ -143,58 +171,58 @@ class X86Assembler {
     if (value == 0) {
       alu(Alu::kXor, Width::k32, to, to);
     } else if (value >> 32 == 0) {
-      rex(false, 0, 0, number(to));
+      rex(false, number(to));
       put8(static_cast<std::uint8_t>(0xB8 | (number(to) & 7)));
       put32(static_cast<std::uint32_t>(value));
     } else if (static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
       op(0xC7, Width::k64, 0, to);
       put32(static_cast<std::uint32_t>(value));
     } else {
-      rex(true, 0, 0, number(to));
+      rex(true, number(to));
       put8(static_cast<std::uint8_t>(0xB8 | (number(to) & 7)));
       put64(value);
     }
   }
   // Keeps the flags, where load_immediate() may not.
   void load_immediate_keeping_flags(Gp to, std::uint32_t value) {
-    rex(false, 0, 0, number(to));
+    rex(false, number(to));
     put8(static_cast<std::uint8_t>(0xB8 | (number(to) & 7)));
     put32(value);
   }
-  void lea(Width width, Gp to, const Place& from) { op(0x8D, width, number(to), from); }
-  void movsxd(Gp to, const Place& from) { op(0x63, Width::k64, number(to), from); }
-  void movsx8(Gp to, const Place& from) { op_byte_source(0xBE, Width::k64, number(to), from); }
-  void movsx16(Gp to, const Place& from) { op(0xBF, Width::k64, number(to), from, 0, Map::k0F); }
-  void movzx8(Gp to, const Place& from) { op_byte_source(0xB6, Width::k32, number(to), from); }
-  void movzx16(Gp to, const Place& from) { op(0xB7, Width::k32, number(to), from, 0, Map::k0F); }
-  void cmov(Condition condition, Gp to, const Place& from) {
+  void lea(Width width, Gp to, Place from) { op(0x8D, width, number(to), from); }
+  void movsxd(Gp to, Place from) { op(0x63, Width::k64, number(to), from); }
+  void movsx8(Gp to, Place from) { op_byte_source(0xBE, Width::k64, number(to), from); }
+  void movsx16(Gp to, Place from) { op(0xBF, Width::k64, number(to), from, 0, Map::k0F); }
+  void movzx8(Gp to, Place from) { op_byte_source(0xB6, Width::k32, number(to), from); }
+  void movzx16(Gp to, Place from) { op(0xB7, Width::k32, number(to), from, 0, Map::k0F); }
+  void cmov(Condition condition, Gp to, Place from) {
     op(static_cast<std::uint8_t>(0x40 | static_cast<unsigned>(condition)), Width::k64, number(to), from, 0, Map::k0F);
   }
-  void cmov32(Condition condition, Gp to, const Place& from) {
+  void cmov32(Condition condition, Gp to, Place from) {
     op(static_cast<std::uint8_t>(0x40 | static_cast<unsigned>(condition)), Width::k32, number(to), from, 0, Map::k0F);
   }
   void set(Condition condition, Gp to) {
     op_byte(static_cast<std::uint8_t>(0x90 | static_cast<unsigned>(condition)), 0, to, Map::k0F);
   }
   void push(Gp reg) {
-    rex(false, 0, 0, number(reg));
+    rex(false, number(reg));
     put8(static_cast<std::uint8_t>(0x50 | (number(reg) & 7)));
   }
-  void push(const Place& from) { op(0xFF, Width::k32, 6, from); }
+  void push(Place from) { op(0xFF, Width::k32, 6, from); }
   void pop(Gp reg) {
-    rex(false, 0, 0, number(reg));
+    rex(false, number(reg));
     put8(static_cast<std::uint8_t>(0x58 | (number(reg) & 7)));
   }
 
   // --- arithmetic ---
-  void alu(Alu operation, Width width, Gp to, const Place& from) {
+  void alu(Alu operation, Width width, Gp to, Place from) {
     op(static_cast<std::uint8_t>(static_cast<unsigned>(operation) * 8 + 3), width, number(to), from);
   }
   // The other direction: memory (or a register) is the destination.
-  void alu_to(Alu operation, Width width, const Place& to, Gp from) {
+  void alu_to(Alu operation, Width width, Place to, Gp from) {
     op(static_cast<std::uint8_t>(static_cast<unsigned>(operation) * 8 + 1), width, number(from), to);
   }
-  void alu_immediate(Alu operation, Width width, const Place& to, std::int32_t value) {
+  void alu_immediate(Alu operation, Width width, Place to, std::int32_t value) {
     const bool is_short = value == static_cast<std::int8_t>(value);
     op(is_short ? 0x83 : 0x81, width, static_cast<unsigned>(operation), to, is_short ? 1 : 4);
     if (is_short) {
@@ -208,14 +236,14 @@ class X86Assembler {
     op_byte(0xF6, 0, reg);
     put8(value);
   }
-  void imul(Width width, Gp to, const Place& from) { op(0xAF, width, number(to), from, 0, Map::k0F); }
+  void imul(Width width, Gp to, Place from) { op(0xAF, width, number(to), from, 0, Map::k0F); }
   void invert(Width width, Gp reg) { op(0xF7, width, 2, reg); }
   void neg(Width width, Gp reg) { op(0xF7, width, 3, reg); }
-  void imul_wide(Width width, const Place& by) { op(0xF7, width, 5, by); }  // rdx:rax = rax × by, signed
-  void div(Width width, const Place& by) { op(0xF7, width, 6, by); }  // rax, rdx = rdx:rax / by, unsigned
-  void idiv(Width width, const Place& by) { op(0xF7, width, 7, by); }
+  void imul_wide(Width width, Place by) { op(0xF7, width, 5, by); }  // rdx:rax = rax × by, signed
+  void div(Width width, Place by) { op(0xF7, width, 6, by); }  // rax, rdx = rdx:rax / by, unsigned
+  void idiv(Width width, Place by) { op(0xF7, width, 7, by); }
   void sign_extend_rax(Width width) {  // cdq, cqo: into rdx
-    rex(width == Width::k64, 0, 0, 0);
+    rex(width == Width::k64, 0);
     put8(0x99);
   }
   void shift_immediate(Shift operation, Width width, Gp reg, std::uint8_t amount) {
@@ -224,13 +252,13 @@ class X86Assembler {
   }
   void shift_by_cl(Shift operation, Width width, Gp reg) { op(0xD3, width, static_cast<unsigned>(operation), reg); }
   void bswap(Gp reg) {
-    rex(true, 0, 0, number(reg));
+    rex(true, number(reg));
     put8(0x0F);
     put8(static_cast<std::uint8_t>(0xC8 | (number(reg) & 7)));
   }
-  void lzcnt(Width width, Gp to, const Place& from) { counted(0xBD, width, to, from); }
-  void tzcnt(Width width, Gp to, const Place& from) { counted(0xBC, width, to, from); }
-  void popcnt(Width width, Gp to, const Place& from) { counted(0xB8, width, to, from); }
+  void lzcnt(Width width, Gp to, Place from) { counted(0xBD, width, to, from); }
+  void tzcnt(Width width, Gp to, Place from) { counted(0xBC, width, to, from); }
+  void popcnt(Width width, Gp to, Place from) { counted(0xB8, width, to, from); }
   // bt, bts, btr, btc of a register's bit: 4 … 7 as the opcode extension says.
   enum class Bit : std::uint8_t { kTest = 4, kSet = 5, kReset = 6, kComplement = 7 };
   void bit_immediate(Bit operation, Gp reg, std::uint8_t position) {
@@ -242,36 +270,36 @@ class X86Assembler {
        0, Map::k0F);
   }
   // BMI1, BMI2
-  void shlx(Width width, Gp to, const Place& from, Gp amount) {
+  void shlx(Width width, Gp to, Place from, Gp amount) {
     vex(Prefix::k66, Map::k0F38, width == Width::k64, 0xF7, number(to), number(amount), from);
   }
-  void shrx(Width width, Gp to, const Place& from, Gp amount) {
+  void shrx(Width width, Gp to, Place from, Gp amount) {
     vex(Prefix::kF2, Map::k0F38, width == Width::k64, 0xF7, number(to), number(amount), from);
   }
-  void sarx(Width width, Gp to, const Place& from, Gp amount) {
+  void sarx(Width width, Gp to, Place from, Gp amount) {
     vex(Prefix::kF3, Map::k0F38, width == Width::k64, 0xF7, number(to), number(amount), from);
   }
-  void rorx(Width width, Gp to, const Place& from, std::uint8_t amount) {
+  void rorx(Width width, Gp to, Place from, std::uint8_t amount) {
     vex(Prefix::kF2, Map::k0F3A, width == Width::k64, 0xF0, number(to), 0, from, 1);
     put8(amount);
   }
-  void andn(Width width, Gp to, Gp inverted, const Place& other) {
+  void andn(Width width, Gp to, Gp inverted, Place other) {
     vex(Prefix::kNone, Map::k0F38, width == Width::k64, 0xF2, number(to), number(inverted), other);
   }
-  void mulx(Gp high, Gp low, const Place& by) {  // high:low = rdx × by, unsigned
+  void mulx(Gp high, Gp low, Place by) {  // high:low = rdx × by, unsigned
     vex(Prefix::kF2, Map::k0F38, true, 0xF6, number(high), number(low), by);
   }
 
   // --- atomics ---
-  void lock_xadd(Width width, const Place& memory, Gp reg) {
+  void lock_xadd(Width width, Place memory, Gp reg) {
     put8(0xF0);
     op(0xC1, width, number(reg), memory, 0, Map::k0F);
   }
-  void lock_cmpxchg(Width width, const Place& memory, Gp desired) {  // rax is what is expected
+  void lock_cmpxchg(Width width, Place memory, Gp desired) {  // rax is what is expected
     put8(0xF0);
     op(0xB1, width, number(desired), memory, 0, Map::k0F);
   }
-  void xchg(Width width, const Place& memory, Gp reg) { op(0x87, width, number(reg), memory); }
+  void xchg(Width width, Place memory, Gp reg) { op(0x87, width, number(reg), memory); }
   void mfence() {
     put8(0x0F);
     put8(0xAE);
@@ -292,9 +320,9 @@ class X86Assembler {
     put8(static_cast<std::uint8_t>(0x80 | static_cast<unsigned>(condition)));
     put_relative(target);
   }
-  void jmp(const Place& target) { op(0xFF, Width::k32, 4, target); }
+  void jmp(Place target) { op(0xFF, Width::k32, 4, target); }
   void call(Gp target) { op(0xFF, Width::k32, 2, target); }
-  void call(const Place& memory) { op(0xFF, Width::k32, 2, memory); }
+  void call(Place memory) { op(0xFF, Width::k32, 2, memory); }
   void ret() { put8(0xC3); }
   void int3() { put8(0xCC); }
 
@@ -361,16 +389,16 @@ class X86Assembler {
 
   // --- AVX: scalar and logical operations on xmm registers ---
   // `op xmm1, xmm2, xmm3/m`
-  void avx(Prefix prefix, std::uint8_t opcode, Xmm to, Xmm first, const Place& second) {
+  void avx(Prefix prefix, std::uint8_t opcode, Xmm to, Xmm first, Place second) {
     vex(prefix, Map::k0F, false, opcode, number(to), number(first), second);
   }
-  void avx(Prefix prefix, Map map, bool w, std::uint8_t opcode, Xmm to, Xmm first, const Place& second) {
+  void avx(Prefix prefix, Map map, bool w, std::uint8_t opcode, Xmm to, Xmm first, Place second) {
     vex(prefix, map, w, opcode, number(to), number(first), second);
   }
-  void vmovsd_load(Xmm to, const Place& from) { vex(Prefix::kF2, Map::k0F, false, 0x10, number(to), 0, from); }
-  void vmovsd_store(const Place& to, Xmm from) { vex(Prefix::kF2, Map::k0F, false, 0x11, number(from), 0, to); }
-  void vmovss_load(Xmm to, const Place& from) { vex(Prefix::kF3, Map::k0F, false, 0x10, number(to), 0, from); }
-  void vmovss_store(const Place& to, Xmm from) { vex(Prefix::kF3, Map::k0F, false, 0x11, number(from), 0, to); }
+  void vmovsd_load(Xmm to, Place from) { vex(Prefix::kF2, Map::k0F, false, 0x10, number(to), 0, from); }
+  void vmovsd_store(Place to, Xmm from) { vex(Prefix::kF2, Map::k0F, false, 0x11, number(from), 0, to); }
+  void vmovss_load(Xmm to, Place from) { vex(Prefix::kF3, Map::k0F, false, 0x10, number(to), 0, from); }
+  void vmovss_store(Place to, Xmm from) { vex(Prefix::kF3, Map::k0F, false, 0x11, number(from), 0, to); }
   void vmovapd(Xmm to, Xmm from) {
     if (to != from) vex(Prefix::kNone, Map::k0F, false, 0x28, number(to), 0, from);
   }
@@ -379,14 +407,14 @@ class X86Assembler {
   void vmovd(Xmm to, Gp from) { vex(Prefix::k66, Map::k0F, false, 0x6E, number(to), 0, from); }
   void vmovd(Gp to, Xmm from) { vex(Prefix::k66, Map::k0F, false, 0x7E, number(from), 0, to); }
   // Conversion to an integer register: opcode 0x2C truncates, 0x2D rounds.
-  void convert_to_integer(Prefix prefix, std::uint8_t opcode, Width width, Gp to, const Place& from) {
+  void convert_to_integer(Prefix prefix, std::uint8_t opcode, Width width, Gp to, Place from) {
     vex(prefix, Map::k0F, width == Width::k64, opcode, number(to), 0, from);
   }
-  void convert_from_integer(Prefix prefix, Width width, Xmm to, Xmm upper, const Place& from) {
+  void convert_from_integer(Prefix prefix, Width width, Xmm to, Xmm upper, Place from) {
     vex(prefix, Map::k0F, width == Width::k64, 0x2A, number(to), number(upper), from);
   }
-  void stmxcsr(const Place& to) { op(0xAE, Width::k32, 3, to, 0, Map::k0F); }
-  void ldmxcsr(const Place& from) { op(0xAE, Width::k32, 2, from, 0, Map::k0F); }
+  void stmxcsr(Place to) { op(0xAE, Width::k32, 3, to, 0, Map::k0F); }
+  void ldmxcsr(Place from) { op(0xAE, Width::k32, 2, from, 0, Map::k0F); }
 
  private:
   void put8(std::uint8_t value) { *cursor_++ = value; }
@@ -402,98 +430,83 @@ class X86Assembler {
     put32(static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(target) - (here() + 4)));
   }
 
-  void rex(bool w, unsigned reg, unsigned index, unsigned base) { cursor_ = with_rex(cursor_, w, reg, index, base); }
+  void rex(bool w, unsigned base) { put_rex((w ? 8u : 0u) | base >> 3, false); }
 
-  // What follows writes through a pointer of its own, since any store of a byte might change *this for all that a compiler knows.
-  static std::uint8_t* with8(std::uint8_t* at, unsigned value) {
-    *at = static_cast<std::uint8_t>(value);
-    return at + 1;
+  // Instructions are put together in a word and stored at once, with bytes behind them that the next one overwrites.
+  static std::uint64_t shifted(std::uint64_t bytes, unsigned count) { return bytes << count * 8; }
+  void put_word(std::uint64_t word, unsigned length) {
+    std::memcpy(cursor_, &word, sizeof word);
+    cursor_ += length;
   }
-  static std::uint8_t* with32(std::uint8_t* at, std::uint32_t value) {
-    std::memcpy(at, &value, sizeof value);
-    return at + sizeof value;
+  // REX, where it says something or is asked for.
+  void put_rex(unsigned bits, bool always) {
+    *cursor_ = static_cast<std::uint8_t>(0x40 | bits);  // written in any case, which is cheaper than a branch
+    cursor_ += bits != 0 || always ? 1 : 0;
   }
-  static std::uint8_t* with_rex(std::uint8_t* at, bool w, unsigned reg, unsigned index, unsigned base,
-                                bool always = false) {
-    const unsigned bits = (w ? 8u : 0u) | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1);
-    // Written in any case, which is cheaper than a branch.
-    with8(at, 0x40 | bits);
-    return at + (bits != 0 || always ? 1 : 0);
+  void put_operand(unsigned reg, Place place, unsigned immediate_bytes) {
+    put_word(place.bytes() | (reg & 7) << 3, place.length());
+    if (place.is_absolute()) fix_distance(immediate_bytes);
+  }
+  // From the low half of an address to the distance from where the instruction, with its immediate, ends.
+  void fix_distance(unsigned immediate_bytes) {
+    std::uint32_t distance;
+    std::memcpy(&distance, cursor_ - sizeof distance, sizeof distance);
+    distance -= static_cast<std::uint32_t>(std::bit_cast<std::uintptr_t>(here() + immediate_bytes));
+    std::memcpy(cursor_ - sizeof distance, &distance, sizeof distance);
   }
 
-  // ModRM and what follows it; `immediate_bytes` come behind.
-  std::uint8_t* with_operand(std::uint8_t* at, unsigned reg, const Place& place, unsigned immediate_bytes) const {
-    const unsigned base = place.base & 7u, modrm = (reg & 7) << 3;
-    if (place.kind == Place::Kind::kRegister) return with8(at, 0xC0 | modrm | base);
-    const std::int32_t displacement = place.displacement;
-    if (place.kind == Place::Kind::kAbsolute) {
-      at = with8(at, modrm | 5);
-      return with32(at, static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(place.address) -
-                                                   (at + delta_ + 4 + immediate_bytes)));
+  void op_with_rex(std::uint8_t opcode, unsigned rex_bits, bool always_rex, unsigned reg, Place place,
+                   unsigned immediate_bytes, Map map) {
+    if (map == Map::kOneByte) {
+      // At most 8 bytes: REX, the opcode, and 6 of the operand.
+      const bool has_rex = rex_bits != 0 || always_rex;
+      const std::uint64_t word =
+          (0x40u | rex_bits) | std::uint64_t{opcode} << 8 | shifted(place.bytes() | (reg & 7) << 3, 2);
+      put_word(word >> (has_rex ? 0 : 8), (has_rex ? 2 : 1) + place.length());
+      if (place.is_absolute()) fix_distance(immediate_bytes);
+      return;
     }
-    // A base of rbp or r13 has no form without displacement.
-    const unsigned mod = displacement == 0 && base != 5                           ? 0
-                         : displacement == static_cast<std::int8_t>(displacement) ? 1
-                                                                                  : 2;
-    if (place.kind == Place::Kind::kIndexed) {
-      at = with8(at, mod << 6 | modrm | 4);
-      at = with8(at, static_cast<unsigned>(place.scale) << 6 | (place.index & 7u) << 3 | base);
+    put_rex(rex_bits, always_rex);
+    if (map == Map::k0F38) {
+      put_word(0x380F | std::uint64_t{opcode} << 16, 3);
     } else {
-      at = with8(at, mod << 6 | modrm | base);
-      if (base == 4) at = with8(at, 0x24);
+      put_word(0x0F | std::uint64_t{opcode} << 8, 2);
     }
-    with32(at, static_cast<std::uint32_t>(displacement));
-    return at + (mod == 2 ? 4 : mod);
+    put_operand(reg, place, immediate_bytes);
   }
+  static unsigned rex_bits(bool w, unsigned reg, Place place) { return (w ? 8u : 0u) | reg >> 3 << 2 | place.rex(); }
 
-  static std::uint8_t* with_escape(std::uint8_t* at, Map map) {
-    if (map != Map::kOneByte) at = with8(at, 0x0F);
-    if (map == Map::k0F38) at = with8(at, 0x38);
-    return at;
-  }
-  static unsigned index_of(const Place& place) { return place.kind == Place::Kind::kIndexed ? place.index : 0; }
-  static unsigned base_of(const Place& place) { return place.kind == Place::Kind::kAbsolute ? 0 : place.base; }
-
-  void op(std::uint8_t opcode, Width width, unsigned reg, const Place& place, unsigned immediate_bytes = 0,
+  void op(std::uint8_t opcode, Width width, unsigned reg, Place place, unsigned immediate_bytes = 0,
           Map map = Map::kOneByte) {
-    std::uint8_t* at = with_rex(cursor_, width == Width::k64, reg, index_of(place), base_of(place));
-    at = with8(with_escape(at, map), opcode);
-    cursor_ = with_operand(at, reg, place, immediate_bytes);
+    op_with_rex(opcode, rex_bits(width == Width::k64, reg, place), false, reg, place, immediate_bytes, map);
   }
-  // A byte register as operand: spl … dil need a REX prefix, whichever of the two they are.
-  void op_byte(std::uint8_t opcode, unsigned reg, const Place& place, Map map = Map::kOneByte) {
-    std::uint8_t* at = with_rex(cursor_, false, reg, index_of(place), base_of(place),
-                                reg >= 4 || (place.is_register() && place.base >= 4));
-    at = with8(with_escape(at, map), opcode);
-    cursor_ = with_operand(at, reg, place, opcode == 0xF6 ? 1 : 0);
+  // spl … dil need a REX prefix.
+  static bool is_byte_of_later_register(Place place) { return place.is_register() && number(place.gp()) >= 4; }
+  // A byte register as operand, whichever of the two it is.
+  void op_byte(std::uint8_t opcode, unsigned reg, Place place, Map map = Map::kOneByte) {
+    op_with_rex(opcode, rex_bits(false, reg, place), reg >= 4 || is_byte_of_later_register(place), reg, place,
+                opcode == 0xF6 ? 1 : 0, map);
   }
-  void op_byte_source(std::uint8_t opcode, Width width, unsigned reg, const Place& place) {
-    std::uint8_t* at = with_rex(cursor_, width == Width::k64, reg, index_of(place), base_of(place),
-                                place.is_register() && place.base >= 4);
-    at = with8(with_escape(at, Map::k0F), opcode);
-    cursor_ = with_operand(at, reg, place, 0);
+  void op_byte_source(std::uint8_t opcode, Width width, unsigned reg, Place place) {
+    op_with_rex(opcode, rex_bits(width == Width::k64, reg, place), is_byte_of_later_register(place), reg, place, 0,
+                Map::k0F);
   }
-  void counted(std::uint8_t opcode, Width width, Gp to, const Place& from) {
+  void counted(std::uint8_t opcode, Width width, Gp to, Place from) {
     put8(0xF3);
     op(opcode, width, number(to), from, 0, Map::k0F);
   }
 
-  void vex(Prefix prefix, Map map, bool w, std::uint8_t opcode, unsigned reg, unsigned second, const Place& place,
+  void vex(Prefix prefix, Map map, bool w, std::uint8_t opcode, unsigned reg, unsigned second, Place place,
            unsigned immediate_bytes = 0) {
-    const unsigned index = index_of(place), base = base_of(place);
     const unsigned low = (~second & 15) << 3 | static_cast<unsigned>(prefix);
-    std::uint8_t* at = cursor_;
-    if (map == Map::k0F && !w && index < 8 && base < 8) {
-      at = with8(at, 0xC5);
-      at = with8(at, (reg < 8 ? 0x80u : 0u) | low);
+    const unsigned inverted_reg = reg < 8 ? 0x80 : 0;
+    if (map == Map::k0F && !w && place.rex() == 0) {
+      put_word(0xC5 | (inverted_reg | low) << 8 | std::uint64_t{opcode} << 16, 3);
     } else {
-      at = with8(at, 0xC4);
-      at = with8(
-          at, (reg < 8 ? 0x80u : 0u) | (index < 8 ? 0x40u : 0u) | (base < 8 ? 0x20u : 0u) | static_cast<unsigned>(map));
-      at = with8(at, (w ? 0x80u : 0u) | low);
+      const unsigned inverted = (~place.rex() & 3) << 5 | inverted_reg | static_cast<unsigned>(map);
+      put_word(0xC4 | inverted << 8 | ((w ? 0x80u : 0u) | low) << 16 | std::uint64_t{opcode} << 24, 4);
     }
-    at = with8(at, opcode);
-    cursor_ = with_operand(at, reg, place, immediate_bytes);
+    put_operand(reg, place, immediate_bytes);
   }
 
   std::uint8_t* const begin_;

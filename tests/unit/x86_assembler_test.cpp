@@ -43,23 +43,62 @@ std::string signed_term(std::int32_t value) {
   return value < 0 ? fmt::format(" - {}", -std::int64_t{value}) : fmt::format(" + {}", value);
 }
 
+// A Place and what its text needs.
+struct TestPlace {
+  enum class Kind : std::uint8_t { kRegister, kBase, kIndexed, kAbsolute };
+  Place place;
+  Kind kind = Kind::kRegister;
+  unsigned base = 0, index = 0, scale = 0;
+  std::int32_t displacement = 0;
+
+  // NOLINTBEGIN(google-explicit-constructor)
+  TestPlace(Gp reg) : place(reg), base(number(reg)) {}
+  TestPlace(Xmm reg) : place(reg), base(number(reg)) {}
+  operator Place() const { return place; }
+  // NOLINTEND(google-explicit-constructor)
+  static TestPlace at(Gp base, std::int32_t displacement) {
+    TestPlace made(base);
+    made.place = Place::at(base, displacement);
+    made.kind = Kind::kBase;
+    made.displacement = displacement;
+    return made;
+  }
+  static TestPlace indexed(Gp base, Gp index, unsigned scale, std::int32_t displacement) {
+    TestPlace made(base);
+    made.place = Place::indexed(base, index, scale, displacement);
+    made.kind = Kind::kIndexed;
+    made.index = number(index);
+    made.scale = scale;
+    made.displacement = displacement;
+    return made;
+  }
+  static TestPlace absolute(const void* address) {
+    TestPlace made(Gp::rax);
+    made.place = Place::absolute(address);
+    made.kind = Kind::kAbsolute;
+    return made;
+  }
+  bool is_register() const { return kind == Kind::kRegister; }
+  bool is(Gp reg) const { return is_register() && base == number(reg); }
+};
+
 // `{rip}` stands for the distance from the end of the instruction, which is not known yet.
-std::string name(const Place& place, unsigned size, bool is_vector = false) {
+std::string name(const TestPlace& place, unsigned size, bool is_vector = false) {
   switch (place.kind) {
-    case Place::Kind::kRegister:
+    case TestPlace::Kind::kRegister:
       return is_vector ? fmt::format("xmm{}", place.base) : kNames[size][place.base];
-    case Place::Kind::kBase:
-      return fmt::format("{} ptr [{}{}]", kPointers[size], name(place.gp()), signed_term(place.displacement));
-    case Place::Kind::kIndexed:
-      return fmt::format("{} ptr [{} + {}{}{}]", kPointers[size], name(place.gp()),
+    case TestPlace::Kind::kBase:
+      return fmt::format("{} ptr [{}{}]", kPointers[size], name(gp(place.base)), signed_term(place.displacement));
+    case TestPlace::Kind::kIndexed:
+      return fmt::format("{} ptr [{} + {}{}{}]", kPointers[size], name(gp(place.base)),
                          place.scale == 0 ? "" : fmt::format("{}*", 1 << place.scale), name(gp(place.index)),
                          signed_term(place.displacement));
-    case Place::Kind::kAbsolute:
+    case TestPlace::Kind::kAbsolute:
       return fmt::format("{} ptr [rip{{rip}}]", kPointers[size]);
   }
   return "";
 }
-std::string name(const Place& place, Width width) { return name(place, size_of(width)); }
+std::string name(const TestPlace& place, Width width) { return name(place, size_of(width)); }
 
 class X86AssemblerTest : public ::testing::Test {
  protected:
@@ -73,7 +112,7 @@ class X86AssemblerTest : public ::testing::Test {
 
   const void* target() const { return code_.data() + 0x1234; }
 
-  // Place::absolute() is tried with target().
+  // TestPlace::absolute() is tried with target().
   template <class Emit>
   void add(std::string text, const Emit& emit) {
     const std::uint32_t begin = assembler_.offset();
@@ -133,11 +172,11 @@ class X86AssemblerTest : public ::testing::Test {
   }
 
   // Every base with every size of displacement, some indexed places (all where `many`), and an absolute one.
-  std::vector<Place> memory_places(bool many = false) const {
-    std::vector<Place> places{Place::absolute(target())};
+  std::vector<TestPlace> memory_places(bool many = false) const {
+    std::vector<TestPlace> places{TestPlace::absolute(target())};
     for (unsigned base = 0; base < 16; ++base) {
       for (const std::int32_t displacement : {0, 8, -128, 127, 128, -129, INT32_MAX, INT32_MIN})
-        places.push_back(Place::at(gp(base), displacement));
+        places.push_back(TestPlace::at(gp(base), displacement));
     }
     unsigned count = 0;
     for (unsigned base = 0; base < 16; ++base) {
@@ -145,15 +184,16 @@ class X86AssemblerTest : public ::testing::Test {
         if (gp(index) == Gp::rsp) continue;  // no such form
         for (unsigned scale = 0; scale < 4; ++scale) {
           for (const std::int32_t displacement : {0, -8, 4096}) {
-            if (many || count++ % 37 == 0) places.push_back(Place::indexed(gp(base), gp(index), scale, displacement));
+            if (many || count++ % 37 == 0)
+              places.push_back(TestPlace::indexed(gp(base), gp(index), scale, displacement));
           }
         }
       }
     }
     return places;
   }
-  std::vector<Place> places(bool many = false) const {
-    std::vector<Place> all = memory_places(many);
+  std::vector<TestPlace> places(bool many = false) const {
+    std::vector<TestPlace> all = memory_places(many);
     for (unsigned reg = 0; reg < 16; ++reg) all.emplace_back(gp(reg));
     return all;
   }
@@ -163,7 +203,7 @@ class X86AssemblerTest : public ::testing::Test {
   void add_all(std::string_view mnemonic, const Emit& emit, bool many = false) {
     for (const Width width : kWidths) {
       for (unsigned reg = 0; reg < 16; ++reg) {
-        for (const Place& place : places(many)) {
+        for (const TestPlace& place : places(many)) {
           add(fmt::format("{} {}, {}", mnemonic, name(gp(reg), width), name(place, width)),
               [&](X86Assembler& to) { emit(to, width, gp(reg), place); });
         }
@@ -181,12 +221,12 @@ class X86AssemblerTest : public ::testing::Test {
 TEST_F(X86AssemblerTest, MovesBetweenRegistersAndEveryPlace) {
   for (const Width width : kWidths) {
     for (unsigned reg = 0; reg < 16; ++reg) {
-      for (const Place& place : places(true)) {
+      for (const TestPlace& place : places(true)) {
         const bool is_nothing = place.is(gp(reg)) && width == Width::k64;
         add(is_nothing ? "" : fmt::format("mov {}, {}", name(gp(reg), width), name(place, width)),
             [&](X86Assembler& to) { to.mov(width, gp(reg), place); });
       }
-      for (const Place& place : memory_places()) {
+      for (const TestPlace& place : memory_places()) {
         add(fmt::format("mov {}, {}", name(place, width), name(gp(reg), width)),
             [&](X86Assembler& to) { to.store(width, place, gp(reg)); });
         std::string address = name(place, width);
@@ -200,13 +240,13 @@ TEST_F(X86AssemblerTest, MovesBetweenRegistersAndEveryPlace) {
 
 TEST_F(X86AssemblerTest, StoresAndLoadsNarrowValues) {
   for (unsigned reg = 0; reg < 16; ++reg) {
-    for (const Place& place : memory_places()) {
+    for (const TestPlace& place : memory_places()) {
       add(fmt::format("mov {}, {}", name(place, 0), name(gp(reg), 0)),
           [&](X86Assembler& to) { to.store8(place, gp(reg)); });
       add(fmt::format("mov {}, {}", name(place, 1), name(gp(reg), 1)),
           [&](X86Assembler& to) { to.store16(place, gp(reg)); });
     }
-    for (const Place& place : places()) {
+    for (const TestPlace& place : places()) {
       add(fmt::format("movsxd {}, {}", name(gp(reg)), name(place, 2)),
           [&](X86Assembler& to) { to.movsxd(gp(reg), place); });
       add(fmt::format("movsx {}, {}", name(gp(reg)), name(place, 0)),
@@ -223,7 +263,7 @@ TEST_F(X86AssemblerTest, StoresAndLoadsNarrowValues) {
 }
 
 TEST_F(X86AssemblerTest, MovesImmediates) {
-  for (const Place& place : places()) {
+  for (const TestPlace& place : places()) {
     for (const std::int32_t value : {0, 1, -1, 128, INT32_MAX, INT32_MIN}) {
       for (const Width width : kWidths) {
         add(width == Width::k64 ? fmt::format("mov {}, {}", name(place, width), value)
@@ -263,7 +303,7 @@ TEST_F(X86AssemblerTest, MovesAndSetsUnderEveryCondition) {
   for (unsigned number = 0; number < 16; ++number) {
     const auto condition = static_cast<Condition>(number);
     for (unsigned reg = 0; reg < 16; ++reg) {
-      for (const Place& place : places()) {
+      for (const TestPlace& place : places()) {
         add(fmt::format("cmov{} {}, {}", kConditions[number], name(gp(reg)), name(place, 3)),
             [&](X86Assembler& to) { to.cmov(condition, gp(reg), place); });
         if (reg % 5 != 0) continue;
@@ -283,10 +323,11 @@ TEST_F(X86AssemblerTest, ComputesOnEveryPlace) {
                                                          {Alu::kSbb, "sbb"}, {Alu::kAnd, "and"}, {Alu::kSub, "sub"},
                                                          {Alu::kXor, "xor"}, {Alu::kCmp, "cmp"}};
   for (const auto& [operation, mnemonic] : kOperations) {
-    add_all(mnemonic,
-            [&](X86Assembler& to, Width width, Gp reg, const Place& place) { to.alu(operation, width, reg, place); });
+    add_all(mnemonic, [&](X86Assembler& to, Width width, Gp reg, const TestPlace& place) {
+      to.alu(operation, width, reg, place);
+    });
     for (const Width width : kWidths) {
-      for (const Place& place : places()) {
+      for (const TestPlace& place : places()) {
         for (const unsigned reg : {0u, 4u, 8u, 15u}) {
           add(fmt::format("{} {}, {}", mnemonic, name(place, width), name(gp(reg), width)),
               [&](X86Assembler& to) { to.alu_to(operation, width, place, gp(reg)); });
@@ -314,13 +355,13 @@ TEST_F(X86AssemblerTest, TestsMultipliesAndDivides) {
       add(fmt::format("not {}", name(gp(a), width)), [&](X86Assembler& to) { to.invert(width, gp(a)); });
       add(fmt::format("neg {}", name(gp(a), width)), [&](X86Assembler& to) { to.neg(width, gp(a)); });
     }
-    for (const Place& place : places()) {
+    for (const TestPlace& place : places()) {
       add(fmt::format("imul {}", name(place, width)), [&](X86Assembler& to) { to.imul_wide(width, place); });
       add(fmt::format("div {}", name(place, width)), [&](X86Assembler& to) { to.div(width, place); });
       add(fmt::format("idiv {}", name(place, width)), [&](X86Assembler& to) { to.idiv(width, place); });
     }
   }
-  add_all("imul", [](X86Assembler& to, Width width, Gp reg, const Place& place) { to.imul(width, reg, place); });
+  add_all("imul", [](X86Assembler& to, Width width, Gp reg, const TestPlace& place) { to.imul(width, reg, place); });
   for (unsigned reg = 0; reg < 16; ++reg) {
     for (const int value : {0, 1, 127, 255}) {
       add(fmt::format("test {}, {}", name(gp(reg), 0), static_cast<std::int8_t>(value)),
@@ -330,7 +371,7 @@ TEST_F(X86AssemblerTest, TestsMultipliesAndDivides) {
     add(fmt::format("push {}", name(gp(reg))), [&](X86Assembler& to) { to.push(gp(reg)); });
     add(fmt::format("pop {}", name(gp(reg))), [&](X86Assembler& to) { to.pop(gp(reg)); });
   }
-  for (const Place& place : places())
+  for (const TestPlace& place : places())
     add(fmt::format("push {}", name(place, 3)), [&](X86Assembler& to) { to.push(place); });
   add("cdq", [](X86Assembler& to) { to.sign_extend_rax(Width::k32); });
   add("cqo", [](X86Assembler& to) { to.sign_extend_rax(Width::k64); });
@@ -366,16 +407,17 @@ TEST_F(X86AssemblerTest, ShiftsAndCountsAndChangesBits) {
       }
     }
   }
-  add_all("lzcnt", [](X86Assembler& to, Width width, Gp reg, const Place& place) { to.lzcnt(width, reg, place); });
-  add_all("tzcnt", [](X86Assembler& to, Width width, Gp reg, const Place& place) { to.tzcnt(width, reg, place); });
-  add_all("popcnt", [](X86Assembler& to, Width width, Gp reg, const Place& place) { to.popcnt(width, reg, place); });
+  add_all("lzcnt", [](X86Assembler& to, Width width, Gp reg, const TestPlace& place) { to.lzcnt(width, reg, place); });
+  add_all("tzcnt", [](X86Assembler& to, Width width, Gp reg, const TestPlace& place) { to.tzcnt(width, reg, place); });
+  add_all("popcnt",
+          [](X86Assembler& to, Width width, Gp reg, const TestPlace& place) { to.popcnt(width, reg, place); });
   compare();
 }
 
 TEST_F(X86AssemblerTest, UsesThreeOperands) {
   for (const Width width : kWidths) {
     for (unsigned reg = 0; reg < 16; ++reg) {
-      for (const Place& place : places()) {
+      for (const TestPlace& place : places()) {
         for (const unsigned other : {0u, 4u, 7u, 8u, 13u, 15u}) {
           const std::string behind =
               fmt::format("{}, {}, {}", name(gp(reg), width), name(place, width), name(gp(other), width));
@@ -399,7 +441,7 @@ TEST_F(X86AssemblerTest, UsesThreeOperands) {
 TEST_F(X86AssemblerTest, UsesMemoryAtomically) {
   for (const Width width : kWidths) {
     for (unsigned reg = 0; reg < 16; ++reg) {
-      for (const Place& place : memory_places()) {
+      for (const TestPlace& place : memory_places()) {
         const std::string operands = fmt::format("{}, {}", name(place, width), name(gp(reg), width));
         add("lock xadd " + operands, [&](X86Assembler& to) { to.lock_xadd(width, place, gp(reg)); });
         add("lock cmpxchg " + operands, [&](X86Assembler& to) { to.lock_cmpxchg(width, place, gp(reg)); });
@@ -422,7 +464,8 @@ TEST_F(X86AssemblerTest, TransfersControl) {
     add("jmp " + name(gp(reg)), [&](X86Assembler& to) { to.jmp(gp(reg)); });
     add("call " + name(gp(reg)), [&](X86Assembler& to) { to.call(gp(reg)); });
   }
-  for (const Place& place : memory_places()) add("call " + name(place, 3), [&](X86Assembler& to) { to.call(place); });
+  for (const TestPlace& place : memory_places())
+    add("call " + name(place, 3), [&](X86Assembler& to) { to.call(place); });
   add("ret", [](X86Assembler& to) { to.ret(); });
   add("int3", [](X86Assembler& to) { to.int3(); });
   compare();
@@ -526,7 +569,7 @@ TEST_F(X86AssemblerTest, ComputesOnFloats) {
   for (const Form& form : kForms) {
     for (unsigned reg = 0; reg < 16; ++reg) {
       for (const unsigned first : {0u, 7u, 8u, 15u}) {
-        const auto emit = [&](const Place& place) {
+        const auto emit = [&](const TestPlace& place) {
           return [&form, reg, first, &place](X86Assembler& to) {
             if (form.map == Map::k0F) {
               to.avx(form.prefix, form.opcode, xmm(reg), xmm(first), place);
@@ -537,16 +580,16 @@ TEST_F(X86AssemblerTest, ComputesOnFloats) {
         };
         const std::string begin = fmt::format("{} {}, {}, ", form.mnemonic, name(xmm(reg)), name(xmm(first)));
         for (unsigned second = 0; second < 16; ++second) {
-          const Place place = xmm(second);
+          const TestPlace place = xmm(second);
           add(begin + name(xmm(second)), emit(place));
         }
-        for (const Place& place : memory_places()) add(begin + name(place, form.size), emit(place));
+        for (const TestPlace& place : memory_places()) add(begin + name(place, form.size), emit(place));
       }
     }
   }
   // Comparisons have two operands and want the field of the other to be that of xmm0.
   for (unsigned reg = 0; reg < 16; ++reg) {
-    const auto compare_with = [&](const Place& place) {
+    const auto compare_with = [&](const TestPlace& place) {
       for (const auto& [prefix, suffix, size] :
            {std::tuple{Prefix::k66, "sd", 3u}, std::tuple{Prefix::kNone, "ss", 2u}}) {
         for (const auto& [opcode, mnemonic] : {std::pair{0x2E, "vucomi"}, std::pair{0x2F, "vcomi"}}) {
@@ -556,14 +599,14 @@ TEST_F(X86AssemblerTest, ComputesOnFloats) {
       }
     };
     for (unsigned other = 0; other < 16; ++other) compare_with(xmm(other));
-    for (const Place& place : memory_places()) compare_with(place);
+    for (const TestPlace& place : memory_places()) compare_with(place);
   }
   compare();
 }
 
 TEST_F(X86AssemblerTest, MovesAndConvertsFloats) {
   for (unsigned reg = 0; reg < 16; ++reg) {
-    for (const Place& place : memory_places()) {
+    for (const TestPlace& place : memory_places()) {
       const std::string wide = name(place, 3), narrow = name(place, 2), vector = name(xmm(reg));
       add(fmt::format("vmovsd {}, {}", vector, wide), [&](X86Assembler& to) { to.vmovsd_load(xmm(reg), place); });
       add(fmt::format("vmovsd {}, {}", wide, vector), [&](X86Assembler& to) { to.vmovsd_store(place, xmm(reg)); });
@@ -599,7 +642,7 @@ TEST_F(X86AssemblerTest, MovesAndConvertsFloats) {
       }
     }
   }
-  for (const Place& place : memory_places()) {
+  for (const TestPlace& place : memory_places()) {
     add("stmxcsr " + name(place, 2), [&](X86Assembler& to) { to.stmxcsr(place); });
     add("ldmxcsr " + name(place, 2), [&](X86Assembler& to) { to.ldmxcsr(place); });
   }
