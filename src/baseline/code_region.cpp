@@ -128,9 +128,7 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   page->straddles |= scan.straddles();
   ++stats_.units;
   stats_.code_bytes += emitter_.size();
-  scan.for_each([&](std::uint32_t half_word) {
-    if (!scan.has(half_word, PageScan::kMiddleElsewhere)) stats_.guest_bytes += scan.decoded(half_word).length;
-  });
+  stats_.guest_bytes += scan.guest_bytes();
   if (CodeListing::process().is_enabled()) list(unit, space.execute, names, names_context);
   // Only now can anyone run it.
   const auto distance = static_cast<EntrySlot>(space.execute - memory_.code_begin());

@@ -150,7 +150,7 @@ void UnitEmitter::drop_return_address() { code().pop(Gp::rcx); }
 void UnitEmitter::jump(const Decoded& decoded) {
   const auto target = std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
   if (decoded.rd == 0) return transfer_outside(target);
-  remember_call(decoded.rd, next_pc_);
+  remember_call(decoded.rd, pc_ + decoded.length);
   call_direct(target);
 }
 
@@ -183,7 +183,7 @@ void UnitEmitter::jump_register(const Decoded& decoded) {
     const std::uint64_t target = (*base + static_cast<std::uint64_t>(std::int64_t{decoded.imm})) & ~std::uint64_t{1};
     // Not an entry of the scan, so never linked within the page.
     if (decoded.rd == 0) return jump_through_table(target);
-    remember_call(decoded.rd, next_pc_);
+    remember_call(decoded.rd, pc_ + decoded.length);
     return call_through_table(target);
   }
   const Place base = operand(decoded.rs1);
@@ -199,7 +199,7 @@ void UnitEmitter::jump_register(const Decoded& decoded) {
     code().jmp(Gp::rcx);
     return;
   }
-  remember_call(decoded.rd, next_pc_);
+  remember_call(decoded.rd, pc_ + decoded.length);
   find_entry();
   code().call(Gp::rcx);
   drop_return_address();
@@ -237,24 +237,24 @@ void UnitEmitter::csr(const Decoded& decoded) {
 std::span<const UnitEmitter::EmitterRow> UnitEmitter::control_rows() {
   using E = UnitEmitter;
   static constexpr EmitterRow kRows[] = {
-      {Op::kIllegal, &E::illegal},
-      {Op::kBeq, &E::branch<Condition::kEqual>},
-      {Op::kBne, &E::branch<Condition::kNotEqual>},
-      {Op::kBlt, &E::branch<Condition::kLess>},
-      {Op::kBge, &E::branch<Condition::kGreaterEqual>},
-      {Op::kBltu, &E::branch<Condition::kBelow>},
-      {Op::kBgeu, &E::branch<Condition::kAboveEqual>},
-      {Op::kJal, &E::jump},
-      {Op::kJalr, &E::jump_register},
-      {Op::kEcall, &E::environment_call},
-      {Op::kEbreak, &E::breakpoint},
-      {Op::kFenceI, &E::fence_instruction},
-      {Op::kCsrrw, &E::csr},
-      {Op::kCsrrs, &E::csr},
-      {Op::kCsrrc, &E::csr},
-      {Op::kCsrrwi, &E::csr},
-      {Op::kCsrrsi, &E::csr},
-      {Op::kCsrrci, &E::csr},
+      {Op::kIllegal, &E::emit_by<&E::illegal>},
+      {Op::kBeq, &E::emit_by<&E::branch<Condition::kEqual>>},
+      {Op::kBne, &E::emit_by<&E::branch<Condition::kNotEqual>>},
+      {Op::kBlt, &E::emit_by<&E::branch<Condition::kLess>>},
+      {Op::kBge, &E::emit_by<&E::branch<Condition::kGreaterEqual>>},
+      {Op::kBltu, &E::emit_by<&E::branch<Condition::kBelow>>},
+      {Op::kBgeu, &E::emit_by<&E::branch<Condition::kAboveEqual>>},
+      {Op::kJal, &E::emit_by<&E::jump>},
+      {Op::kJalr, &E::emit_by<&E::jump_register>},
+      {Op::kEcall, &E::emit_by<&E::environment_call>},
+      {Op::kEbreak, &E::emit_by<&E::breakpoint>},
+      {Op::kFenceI, &E::emit_by<&E::fence_instruction>},
+      {Op::kCsrrw, &E::emit_by<&E::csr>},
+      {Op::kCsrrs, &E::emit_by<&E::csr>},
+      {Op::kCsrrc, &E::emit_by<&E::csr>},
+      {Op::kCsrrwi, &E::emit_by<&E::csr>},
+      {Op::kCsrrsi, &E::emit_by<&E::csr>},
+      {Op::kCsrrci, &E::emit_by<&E::csr>},
   };
   return kRows;
 }

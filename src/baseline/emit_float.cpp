@@ -65,7 +65,7 @@ Xmm UnitEmitter::single_use(unsigned reg, Xmm into) {
     code().vmovq(high, into);
     code().shift_immediate(Shift::kShr, Width::k64, high, 32);
     code().alu_immediate(Alu::kCmp, Width::k32, high, -1);
-    busy_ &= ~(1u << scratch_index(high));
+    release(high);
   } else {
     code().vmovsd_load(into, float_home(reg));
     code().alu_immediate(Alu::kCmp, Width::k32, upper_half_of_float_home(reg), -1);
@@ -138,7 +138,7 @@ void UnitEmitter::perform(const Decoded& decoded) {
   settle(pending_);  // it may leave
   forget_scratch();
   code().load_immediate(Gp::rax, pc_);
-  code().load_immediate(Gp::rdx, scan_->bits(half_word_));
+  code().load_immediate(Gp::rdx, bits());
   code().call(thunks_.perform());
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
   if (row.has(riscv::traits::kFloatRd)) {
@@ -153,7 +153,7 @@ void UnitEmitter::perform(const Decoded& decoded) {
 void UnitEmitter::perform_if(Condition condition, const Decoded&) {
   Stub& stub = add_stub(Stub::Kind::kPerform, code().jcc_forward(condition));
   stub.pc = pc_;
-  stub.bits = scan_->bits(half_word_);
+  stub.bits = bits();
   performs_.push_back(static_cast<std::uint32_t>(stubs_.size() - 1));
 }
 
@@ -434,44 +434,47 @@ void UnitEmitter::float_store(const Decoded& decoded) {
 std::span<const UnitEmitter::EmitterRow> UnitEmitter::float_rows() {
   using E = UnitEmitter;
   constexpr Width k32 = Width::k32, k64 = Width::k64;
-#define CAISSON_FLOAT_ROWS(suffix, is_double)                                                                          \
-  {Op::kFadd##suffix, &E::float_binary<is_double, kAddOpcode>},                                                        \
-      {Op::kFsub##suffix, &E::float_binary<is_double, kSubtractOpcode>},                                               \
-      {Op::kFmul##suffix, &E::float_binary<is_double, kMultiplyOpcode>},                                               \
-      {Op::kFdiv##suffix, &E::float_binary<is_double, kDivideOpcode>},                                                 \
-      {Op::kFsqrt##suffix, &E::float_root<is_double>}, {Op::kFmadd##suffix, &E::float_fused<is_double, kMultiplyAdd>}, \
-      {Op::kFmsub##suffix, &E::float_fused<is_double, kMultiplySubtract>},                                             \
-      {Op::kFnmsub##suffix, &E::float_fused<is_double, kNegatedMultiplyAdd>},                                          \
-      {Op::kFnmadd##suffix, &E::float_fused<is_double, kNegatedMultiplySubtract>},                                     \
-      {Op::kFsgnj##suffix, &E::float_sign<is_double, Sign::kCopy>},                                                    \
-      {Op::kFsgnjn##suffix, &E::float_sign<is_double, Sign::kNegate>},                                                 \
-      {Op::kFsgnjx##suffix, &E::float_sign<is_double, Sign::kMultiply>},                                               \
-      {Op::kFmin##suffix, &E::float_select<is_double, false>}, {Op::kFmax##suffix, &E::float_select<is_double, true>}, \
-      {Op::kFeq##suffix, &E::float_compare<is_double, Comparison::kEqual>},                                            \
-      {Op::kFlt##suffix, &E::float_compare<is_double, Comparison::kLess>},                                             \
-      {Op::kFle##suffix, &E::float_compare<is_double, Comparison::kLessOrEqual>}, {Op::kFclass##suffix, &E::perform},  \
-      {Op::kFcvtW##suffix, &E::float_to_integer<is_double, k32, true>},                                                \
-      {Op::kFcvtWu##suffix, &E::float_to_integer<is_double, k32, false>},                                              \
-      {Op::kFcvtL##suffix, &E::float_to_integer<is_double, k64, true>},                                                \
-      {Op::kFcvtLu##suffix, &E::float_to_integer<is_double, k64, false>},                                              \
-      {Op::kFcvt##suffix##W, &E::integer_to_float<is_double, k32, true>},                                              \
-      {Op::kFcvt##suffix##Wu, &E::integer_to_float<is_double, k32, false>},                                            \
-      {Op::kFcvt##suffix##L, &E::integer_to_float<is_double, k64, true>}, {                                            \
-    Op::kFcvt##suffix##Lu, &E::integer_to_float<is_double, k64, false>                                                 \
+#define CAISSON_FLOAT_ROWS(suffix, is_double)                                                   \
+  {Op::kFadd##suffix, &E::emit_by<&E::float_binary<is_double, kAddOpcode>>},                    \
+      {Op::kFsub##suffix, &E::emit_by<&E::float_binary<is_double, kSubtractOpcode>>},           \
+      {Op::kFmul##suffix, &E::emit_by<&E::float_binary<is_double, kMultiplyOpcode>>},           \
+      {Op::kFdiv##suffix, &E::emit_by<&E::float_binary<is_double, kDivideOpcode>>},             \
+      {Op::kFsqrt##suffix, &E::emit_by<&E::float_root<is_double>>},                             \
+      {Op::kFmadd##suffix, &E::emit_by<&E::float_fused<is_double, kMultiplyAdd>>},              \
+      {Op::kFmsub##suffix, &E::emit_by<&E::float_fused<is_double, kMultiplySubtract>>},         \
+      {Op::kFnmsub##suffix, &E::emit_by<&E::float_fused<is_double, kNegatedMultiplyAdd>>},      \
+      {Op::kFnmadd##suffix, &E::emit_by<&E::float_fused<is_double, kNegatedMultiplySubtract>>}, \
+      {Op::kFsgnj##suffix, &E::emit_by<&E::float_sign<is_double, Sign::kCopy>>},                \
+      {Op::kFsgnjn##suffix, &E::emit_by<&E::float_sign<is_double, Sign::kNegate>>},             \
+      {Op::kFsgnjx##suffix, &E::emit_by<&E::float_sign<is_double, Sign::kMultiply>>},           \
+      {Op::kFmin##suffix, &E::emit_by<&E::float_select<is_double, false>>},                     \
+      {Op::kFmax##suffix, &E::emit_by<&E::float_select<is_double, true>>},                      \
+      {Op::kFeq##suffix, &E::emit_by<&E::float_compare<is_double, Comparison::kEqual>>},        \
+      {Op::kFlt##suffix, &E::emit_by<&E::float_compare<is_double, Comparison::kLess>>},         \
+      {Op::kFle##suffix, &E::emit_by<&E::float_compare<is_double, Comparison::kLessOrEqual>>},  \
+      {Op::kFclass##suffix, &E::emit_by<&E::perform>},                                          \
+      {Op::kFcvtW##suffix, &E::emit_by<&E::float_to_integer<is_double, k32, true>>},            \
+      {Op::kFcvtWu##suffix, &E::emit_by<&E::float_to_integer<is_double, k32, false>>},          \
+      {Op::kFcvtL##suffix, &E::emit_by<&E::float_to_integer<is_double, k64, true>>},            \
+      {Op::kFcvtLu##suffix, &E::emit_by<&E::float_to_integer<is_double, k64, false>>},          \
+      {Op::kFcvt##suffix##W, &E::emit_by<&E::integer_to_float<is_double, k32, true>>},          \
+      {Op::kFcvt##suffix##Wu, &E::emit_by<&E::integer_to_float<is_double, k32, false>>},        \
+      {Op::kFcvt##suffix##L, &E::emit_by<&E::integer_to_float<is_double, k64, true>>}, {        \
+    Op::kFcvt##suffix##Lu, &E::emit_by<&E::integer_to_float<is_double, k64, false>>             \
   }
   static constexpr EmitterRow kRows[] = {
       CAISSON_FLOAT_ROWS(S, false),
       CAISSON_FLOAT_ROWS(D, true),
-      {Op::kFcvtDS, &E::widen},
-      {Op::kFcvtSD, &E::narrow},
-      {Op::kFmvXW, &E::bits_to_integer<false>},
-      {Op::kFmvXD, &E::bits_to_integer<true>},
-      {Op::kFmvWX, &E::bits_to_float<false>},
-      {Op::kFmvDX, &E::bits_to_float<true>},
-      {Op::kFlw, &E::float_load<false>},
-      {Op::kFld, &E::float_load<true>},
-      {Op::kFsw, &E::float_store<false>},
-      {Op::kFsd, &E::float_store<true>},
+      {Op::kFcvtDS, &E::emit_by<&E::widen>},
+      {Op::kFcvtSD, &E::emit_by<&E::narrow>},
+      {Op::kFmvXW, &E::emit_by<&E::bits_to_integer<false>>},
+      {Op::kFmvXD, &E::emit_by<&E::bits_to_integer<true>>},
+      {Op::kFmvWX, &E::emit_by<&E::bits_to_float<false>>},
+      {Op::kFmvDX, &E::emit_by<&E::bits_to_float<true>>},
+      {Op::kFlw, &E::emit_by<&E::float_load<false>>},
+      {Op::kFld, &E::emit_by<&E::float_load<true>>},
+      {Op::kFsw, &E::emit_by<&E::float_store<false>>},
+      {Op::kFsd, &E::emit_by<&E::float_store<true>>},
   };
 #undef CAISSON_FLOAT_ROWS
   return kRows;

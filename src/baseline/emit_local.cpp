@@ -17,21 +17,20 @@ constexpr std::uint32_t bit_of(unsigned reg) { return std::uint32_t{1} << reg; }
 
 }  // namespace
 
-void UnitEmitter::use_map() {
+void UnitEmitter::leave_stretch() {
   in_stretch_ = false;
-  hosts_.fill(kNoHost);
-  for (std::size_t index = 0; index < kIntegerHosts.size(); ++index)
-    hosts_[map_.integers[index]] = static_cast<std::uint8_t>(number(kIntegerHosts[index]));
+  use_homes();
 }
 
 void UnitEmitter::begin_stretch(std::uint32_t half_word) {
   // Every instruction costs gas, so little gas is few instructions.
+  // The next block asks again.
   if (scan_->cost(half_word) < kShortestStretch) {
-    stretch_measured_to_ = half_word + kShortestStretch / 2;
+    stretch_due_ = half_word + kHalfWords;
     return;
   }
   stretch_.measure(*scan_, half_word);
-  stretch_measured_to_ = std::max(stretch_.end(), half_word + 1);
+  stretch_due_ = std::max(stretch_.end(), half_word + 1);
   if (stretch_.length() < kShortestStretch) return;
   std::uint32_t pinned = bit_of(0);
   for (const std::uint8_t reg : map_.integers) pinned |= bit_of(reg);
@@ -46,8 +45,8 @@ void UnitEmitter::begin_stretch(std::uint32_t half_word) {
 }
 
 void UnitEmitter::assign_host(unsigned index, unsigned guest) {
-  if (guests_[index] != 0) hosts_[guests_[index]] = kNoHost;
-  if (guest != 0) hosts_[guest] = static_cast<std::uint8_t>(number(kIntegerHosts[index]));
+  if (guests_[index] != 0) move_home_to_memory(guests_[index]);
+  if (guest != 0) move_home(guest, kIntegerHosts[index]);
   guests_[index] = static_cast<std::uint8_t>(guest);
   host_changes_.push_back({code().offset(), static_cast<std::uint8_t>(index), static_cast<std::uint8_t>(guest)});
 }
@@ -90,14 +89,14 @@ void UnitEmitter::bring_operands(const Decoded& decoded) {
   };
   bring(decoded.rs1, LocalStretch::kFirst);
   bring(decoded.rs2, LocalStretch::kSecond);
-  busy_ = 0;
+  begin_instruction();
   // The result arrives when the instruction is done: should it fault, the register has what it had.
   arriving_ = 0;
   if (decoded.rd == 0 || is_pinned(decoded.rd)) return;
   const std::uint32_t needed_in = stretch_.distance_behind(LocalStretch::kResult);
   if (needed_in == LocalStretch::kNever) return;
   if (const auto index = vacate(needed_in, operands)) {
-    hosts_[decoded.rd] = static_cast<std::uint8_t>(number(kIntegerHosts[*index]));
+    redirect_result(decoded.rd, kIntegerHosts[*index]);
     arriving_ = *index + 1;
   }
 }
@@ -115,7 +114,7 @@ void UnitEmitter::end_stretch() {
     const unsigned guest = guests_[index];
     if (guest == map_.integers[index] || guest == 0) continue;
     if ((stale_homes_ & bit_of(guest)) != 0) code().store(Width::k64, integer_home(guest), kIntegerHosts[index]);
-    hosts_[guest] = kNoHost;
+    move_home_to_memory(guest);
   }
   for (unsigned index = 0; index < guests_.size(); ++index) {
     const unsigned guest = map_.integers[index];

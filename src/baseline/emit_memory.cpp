@@ -19,17 +19,7 @@ Place UnitEmitter::guest_address(unsigned base, std::int32_t offset) {
     code().load_immediate(at, address);
     return Place::indexed(kWindowRegister, at);
   }
-  const auto low_half = static_cast<std::uint8_t>(base | kLowHalf);
-  for (unsigned i = 0; i < kScratch.size(); ++i) {
-    if (cached_[i] != low_half) continue;
-    busy_ |= 1u << i;
-    return Place::indexed(kWindowRegister, kScratch[i], 0, offset);
-  }
-  const Place from = operand(base);
-  const Gp at = scratch();
-  code().mov(Width::k32, at, from);
-  cached_[scratch_index(at)] = low_half;
-  return Place::indexed(kWindowRegister, at, 0, offset);
+  return Place::indexed(kWindowRegister, use_low_half(base), 0, offset);
 }
 
 template <auto load_from>
@@ -192,42 +182,42 @@ std::span<const UnitEmitter::EmitterRow> UnitEmitter::memory_rows() {
   using E = UnitEmitter;
   constexpr Width k32 = Width::k32, k64 = Width::k64;
   static constexpr EmitterRow kRows[] = {
-      {Op::kLb, &E::load<&X86Assembler::movsx8>},
-      {Op::kLh, &E::load<&X86Assembler::movsx16>},
-      {Op::kLw, &E::load<&X86Assembler::movsxd>},
-      {Op::kLd, &E::load_double_word},
-      {Op::kLbu, &E::load<&X86Assembler::movzx8>},
-      {Op::kLhu, &E::load<&X86Assembler::movzx16>},
-      {Op::kLwu, &E::load_unsigned_word},
-      {Op::kSb, &E::store<1>},
-      {Op::kSh, &E::store<2>},
-      {Op::kSw, &E::store<4>},
-      {Op::kSd, &E::store<8>},
-      {Op::kLrW, &E::load_reserved<k32>},
-      {Op::kScW, &E::store_conditional<k32>},
-      {Op::kAmoswapW, &E::atomic_swap<k32>},
-      {Op::kAmoaddW, &E::atomic_add<k32>},
-      {Op::kAmoxorW, &E::atomic_logic<k32, Alu::kXor>},
-      {Op::kAmoandW, &E::atomic_logic<k32, Alu::kAnd>},
-      {Op::kAmoorW, &E::atomic_logic<k32, Alu::kOr>},
-      {Op::kAmominW, &E::atomic_select<k32, Condition::kGreater>},
-      {Op::kAmomaxW, &E::atomic_select<k32, Condition::kLess>},
-      {Op::kAmominuW, &E::atomic_select<k32, Condition::kAbove>},
-      {Op::kAmomaxuW, &E::atomic_select<k32, Condition::kBelow>},
-      {Op::kLrD, &E::load_reserved<k64>},
-      {Op::kScD, &E::store_conditional<k64>},
-      {Op::kAmoswapD, &E::atomic_swap<k64>},
-      {Op::kAmoaddD, &E::atomic_add<k64>},
-      {Op::kAmoxorD, &E::atomic_logic<k64, Alu::kXor>},
-      {Op::kAmoandD, &E::atomic_logic<k64, Alu::kAnd>},
-      {Op::kAmoorD, &E::atomic_logic<k64, Alu::kOr>},
-      {Op::kAmominD, &E::atomic_select<k64, Condition::kGreater>},
-      {Op::kAmomaxD, &E::atomic_select<k64, Condition::kLess>},
-      {Op::kAmominuD, &E::atomic_select<k64, Condition::kAbove>},
-      {Op::kAmomaxuD, &E::atomic_select<k64, Condition::kBelow>},
-      {Op::kFence, &E::fence},
-      {Op::kFenceTso, &E::nothing},
-      {Op::kPause, &E::nothing},
+      {Op::kLb, &E::emit_by<&E::load<&X86Assembler::movsx8>>},
+      {Op::kLh, &E::emit_by<&E::load<&X86Assembler::movsx16>>},
+      {Op::kLw, &E::emit_by<&E::load<&X86Assembler::movsxd>>},
+      {Op::kLd, &E::emit_by<&E::load_double_word>},
+      {Op::kLbu, &E::emit_by<&E::load<&X86Assembler::movzx8>>},
+      {Op::kLhu, &E::emit_by<&E::load<&X86Assembler::movzx16>>},
+      {Op::kLwu, &E::emit_by<&E::load_unsigned_word>},
+      {Op::kSb, &E::emit_by<&E::store<1>>},
+      {Op::kSh, &E::emit_by<&E::store<2>>},
+      {Op::kSw, &E::emit_by<&E::store<4>>},
+      {Op::kSd, &E::emit_by<&E::store<8>>},
+      {Op::kLrW, &E::emit_by<&E::load_reserved<k32>>},
+      {Op::kScW, &E::emit_by<&E::store_conditional<k32>>},
+      {Op::kAmoswapW, &E::emit_by<&E::atomic_swap<k32>>},
+      {Op::kAmoaddW, &E::emit_by<&E::atomic_add<k32>>},
+      {Op::kAmoxorW, &E::emit_by<&E::atomic_logic<k32, Alu::kXor>>},
+      {Op::kAmoandW, &E::emit_by<&E::atomic_logic<k32, Alu::kAnd>>},
+      {Op::kAmoorW, &E::emit_by<&E::atomic_logic<k32, Alu::kOr>>},
+      {Op::kAmominW, &E::emit_by<&E::atomic_select<k32, Condition::kGreater>>},
+      {Op::kAmomaxW, &E::emit_by<&E::atomic_select<k32, Condition::kLess>>},
+      {Op::kAmominuW, &E::emit_by<&E::atomic_select<k32, Condition::kAbove>>},
+      {Op::kAmomaxuW, &E::emit_by<&E::atomic_select<k32, Condition::kBelow>>},
+      {Op::kLrD, &E::emit_by<&E::load_reserved<k64>>},
+      {Op::kScD, &E::emit_by<&E::store_conditional<k64>>},
+      {Op::kAmoswapD, &E::emit_by<&E::atomic_swap<k64>>},
+      {Op::kAmoaddD, &E::emit_by<&E::atomic_add<k64>>},
+      {Op::kAmoxorD, &E::emit_by<&E::atomic_logic<k64, Alu::kXor>>},
+      {Op::kAmoandD, &E::emit_by<&E::atomic_logic<k64, Alu::kAnd>>},
+      {Op::kAmoorD, &E::emit_by<&E::atomic_logic<k64, Alu::kOr>>},
+      {Op::kAmominD, &E::emit_by<&E::atomic_select<k64, Condition::kGreater>>},
+      {Op::kAmomaxD, &E::emit_by<&E::atomic_select<k64, Condition::kLess>>},
+      {Op::kAmominuD, &E::emit_by<&E::atomic_select<k64, Condition::kAbove>>},
+      {Op::kAmomaxuD, &E::emit_by<&E::atomic_select<k64, Condition::kBelow>>},
+      {Op::kFence, &E::emit_by<&E::fence>},
+      {Op::kFenceTso, &E::emit_by<&E::nothing>},
+      {Op::kPause, &E::emit_by<&E::nothing>},
   };
   return kRows;
 }

@@ -1,6 +1,8 @@
 #include "baseline/page_scan.h"
 
 #include <algorithm>
+#include <cassert>
+#include <cstring>
 
 #include "baseline/op_facts.h"
 #include "gas/gas_schedule.h"
@@ -10,19 +12,38 @@ namespace caisson::baseline {
 using riscv::Decoded;
 using riscv::Op;
 
+namespace {
+
+// What the passes ask of an instruction: Step::what.
+constexpr std::array<std::uint16_t, riscv::kOpCount> kSteps = [] {
+  std::array<std::uint16_t, riscv::kOpCount> steps{};
+  for (std::size_t index = 0; index < steps.size(); ++index) {
+    const unsigned facts = kOpFacts[index];
+    steps[index] = static_cast<std::uint16_t>(gas::kWeights[index] | ((facts & kEnds) != 0 ? PageScan::kStepEnds : 0) |
+                                              ((facts & kUsesFloats) != 0 ? PageScan::kStepFloats : 0));
+  }
+  return steps;
+}();
+static_assert(std::ranges::max(gas::kWeights) <= PageScan::kStepWeight);
+
+}  // namespace
+
 void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, const CompiledPage* earlier) {
   flags_.fill(0);
-  visited_.fill(0);
+#ifndef NDEBUG
+  decoded_.fill({.length = 0});  // what another scan left must not be used
+#endif
   entries_.clear();
   bytes_ = &bytes;
   earlier_ = earlier;
   reach_ = reach;
   straddles_ = false;
   instruction_count_ = 0;
-  flags_[entry] = kEntry;
+  guest_bytes_ = 0;
+  if (reach == Reach::kPage) sweep();
+  flags_[entry] |= kEntry;
   entries_.push_back(static_cast<std::uint16_t>(entry));
   walk_entries();
-  if (reach == Reach::kPage) sweep();
 }
 
 void PageScan::walk_entries() {
@@ -33,34 +54,70 @@ void PageScan::walk_entries() {
   }
 }
 
-// What lies between the code that was reached is mostly functions that are called from other pages. Where it is data, some code is made
-// in vain.
+// Everything on the page that looks like code, in one pass over its bytes, without asking what is reached: what lies between the code
+// that is entered first is mostly functions that are called from other pages. Where it is data, some code is made in vain.
 void PageScan::sweep() {
-  const std::uint32_t end = std::min(bytes_->count, kHalfWords);
-  for (std::uint32_t half_word = 0; half_word < end;) {
-    if ((flags_[half_word] & kVisited) == 0) {
-      const std::uint16_t low = bytes_->half_words[half_word];
-      const bool is_long = riscv::instruction_length(low) == 4;
-      const bool is_cut_off = is_long && half_word + 1 >= bytes_->count;
-      const std::uint32_t high = is_long && !is_cut_off ? bytes_->half_words[half_word + 1] : 0;
-      if (low == 0) {  // padding, and much data
-        ++half_word;
-        continue;
-      }
-      if (!is_cut_off && riscv::decode(high << 16 | low).op != Op::kIllegal) {
-        add_entry(half_word);
-        walk_entries();
-      }
+  assert(earlier_ == nullptr);
+  const std::uint32_t available = std::min(bytes_->count, kHalfWords + 1);
+  std::uint32_t count = 0, terminator_count = 0, half_words = 0;
+  std::uint32_t begins_block = kEntry;  // 0 behind an instruction that does not end its block
+  bool is_reached = false;  // although a block begins
+  std::uint32_t half_word = 0;
+  while (half_word < std::min(available, kHalfWords)) {
+    const std::uint32_t bits = fetch(half_word);
+    // Not from what is decoded, so that the next instruction can be fetched before this one is done.
+    const std::uint32_t length = riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
+    if (half_word + length > available) [[unlikely]]
+      break;
+    const Decoded decoded = riscv::decode(bits);
+    if (decoded.op == Op::kIllegal && begins_block != 0 && !is_reached) [[unlikely]] {
+      ++half_word;  // padding, or data
+      continue;
     }
-    const bool is_decoded = (flags_[half_word] & (kVisited | kCutOff | kMiddleElsewhere)) == kVisited;
-    half_word += is_decoded ? decoded_[half_word].length / 2 : 1;
+    const std::uint16_t step = kSteps[static_cast<std::size_t>(decoded.op)];
+    decoded_[half_word] = decoded;
+    flags_[half_word] = static_cast<std::uint8_t>(kVisited | begins_block);
+    path_[count++] = {static_cast<std::uint16_t>(half_word), step};
+    half_words += length;
+    begins_block = 0;
+    if ((step & kStepEnds) != 0) {
+      begins_block = kEntry;
+      is_reached = goes_on(decoded);
+      terminators_[terminator_count++] = static_cast<std::uint16_t>(half_word);
+    }
+    half_word += length;
+  }
+  straddles_ |= half_word > kHalfWords;
+  instruction_count_ += count;
+  guest_bytes_ += half_words * 2;
+  if (half_word < kHalfWords && (begins_block == 0 || is_reached)) cut_off(half_word);
+  price_path(count, 0, 0);
+  for (std::uint32_t index = 0; index < terminator_count; ++index) {
+    const std::uint32_t at = terminators_[index];
+    const std::uint32_t target = target_of(decoded_[at], at);
+    if (target < kHalfWords) add_entry(target);
   }
 }
 
-void PageScan::visit(std::uint32_t half_word, std::uint8_t flags) {
-  flags_[half_word] |= kVisited | flags;
-  visited_[half_word / 64] |= std::uint64_t{1} << half_word % 64;
+// An instruction at `half_word` begins, but its rest cannot be fetched.
+void PageScan::cut_off(std::uint32_t half_word) {
+  straddles_ |= half_word + 1 == kHalfWords && half_word < bytes_->count;
+  flags_[half_word] |= kVisited | kCutOff;
+  decoded_[half_word] = Decoded{};
+  cost_[half_word] = 0;
   ++instruction_count_;
+}
+
+// The costs of instructions that follow each other, the last of which ends its block or is followed by what costs `cost`.
+void PageScan::price_path(std::uint32_t count, std::uint32_t cost, std::uint8_t floats) {
+  while (count-- > 0) {
+    const Step step = path_[count];
+    if ((step.what & kStepEnds) != 0) cost = floats = 0;
+    cost += step.what & kStepWeight;
+    if ((step.what & kStepFloats) != 0) floats = kFloats;
+    cost_[step.half_word] = static_cast<std::uint16_t>(cost);
+    flags_[step.half_word] |= floats;
+  }
 }
 
 void PageScan::add_entry(std::uint32_t half_word) {
@@ -74,68 +131,70 @@ void PageScan::add_entry(std::uint32_t half_word) {
   entries_.push_back(static_cast<std::uint16_t>(half_word));
 }
 
+// Where a branch or a direct jump at `half_word` leads, as a half-word; kHalfWords or more: elsewhere, or it is neither.
+std::uint32_t PageScan::target_of(const Decoded& decoded, std::uint32_t half_word) {
+  if (!has_fact(decoded.op, kBranches) && decoded.op != Op::kJal) return kHalfWords;
+  return static_cast<std::uint32_t>(std::int64_t{half_word} * 2 + decoded.imm) / 2;
+}
+
+// Whether execution may come behind a terminator without leaving for a known place only.
+bool PageScan::goes_on(const Decoded& decoded) {
+  return has_fact(decoded.op, kBranches) || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
+         (has_fact(decoded.op, kJumps) && decoded.rd != 0);
+}
+
 // Adds the entries that a terminator leads to.
 void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
-  const bool branches = has_fact(decoded.op, kBranches);
+  if (const std::uint32_t target = target_of(decoded, half_word); target < kHalfWords) add_entry(target);
   const std::uint32_t next = half_word + decoded.length / 2;
-  if (branches || decoded.op == Op::kJal) {
-    const std::int64_t target = std::int64_t{half_word} * 2 + decoded.imm;
-    if (target >= 0 && target < kGuestPage) add_entry(static_cast<std::uint32_t>(target) / 2);
-  }
-  const bool goes_on = branches || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
-                       (has_fact(decoded.op, kJumps) && decoded.rd != 0);
-  if (goes_on && next < kHalfWords) add_entry(next);
+  if (goes_on(decoded) && next < kHalfWords) add_entry(next);
 }
 
 void PageScan::walk(std::uint32_t half_word) {
-  path_.clear();
-  std::uint32_t cost = 0;
+  const std::uint32_t begin = half_word;
+  std::uint32_t count = 0, cost = 0;
   std::uint8_t floats = 0;
-  for (;;) {
-    if ((flags_[half_word] & kVisited) != 0) {
-      flags_[half_word] |= kMeeting;
+  while (half_word < kHalfWords) {
+    const std::uint8_t flags = flags_[half_word];
+    if ((flags & kVisited) != 0) {
+      flags_[half_word] = flags | kMeeting;
       cost = cost_[half_word];
-      floats = flags_[half_word] & kFloats;
+      floats = flags & kFloats;
       break;
     }
-    if (const auto* const middle = earlier_ == nullptr ? nullptr : earlier_->middle(half_word); middle != nullptr) {
-      floats = middle->uses_floats ? kFloats : 0;
-      cost = middle->cost;
-      visit(half_word, kMiddleElsewhere | floats);
-      middle_elsewhere_[half_word] = middle->native;
-      cost_[half_word] = middle->cost;
+    if (earlier_ != nullptr) {
+      if (const auto* const middle = earlier_->middle(half_word); middle != nullptr) {
+        floats = middle->uses_floats ? kFloats : 0;
+        cost = middle->cost;
+        flags_[half_word] = flags | kVisited | kMiddleElsewhere | floats;
+        middle_elsewhere_[half_word] = middle->native;
+        cost_[half_word] = middle->cost;
+        ++instruction_count_;
+        break;
+      }
+    }
+    const std::uint32_t bits = fetch(half_word);
+    const std::uint32_t next = half_word + riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
+    if (next > bytes_->count) [[unlikely]] {
+      cut_off(half_word);
       break;
     }
-    const std::uint16_t low = half_word < bytes_->count ? bytes_->half_words[half_word] : 0;
-    const bool is_long = riscv::instruction_length(low) == 4;
-    straddles_ |= is_long && half_word + 1 == kHalfWords;
-    visit(half_word, 0);
-    path_.push_back(static_cast<std::uint16_t>(half_word));
-    if (half_word + (is_long ? 1 : 0) >= bytes_->count) {
-      flags_[half_word] |= kCutOff;
-      decoded_[half_word] = Decoded{};
-      break;
-    }
-    const std::uint32_t high = is_long ? bytes_->half_words[half_word + 1] : 0;
-    bits_[half_word] = high << 16 | low;
-    const Decoded decoded = riscv::decode(bits_[half_word]);
+    const Decoded decoded = riscv::decode(bits);
     decoded_[half_word] = decoded;
-    if (has_fact(decoded.op, kEnds)) {
+    flags_[half_word] = flags | kVisited;
+    const std::uint16_t step = kSteps[static_cast<std::size_t>(decoded.op)];
+    path_[count++] = {static_cast<std::uint16_t>(half_word), step};
+    if ((step & kStepEnds) != 0) {
       if (reach_ != Reach::kMixedBlock) follow(decoded, half_word);
+      half_word = next;
       break;
     }
-    half_word += decoded.length / 2;
-    if (half_word >= kHalfWords) break;
+    half_word = next;
   }
-  for (std::size_t index = path_.size(); index-- > 0;) {
-    const std::uint32_t at = path_[index];
-    if ((flags_[at] & kCutOff) == 0) {
-      cost += gas::weight(decoded_[at].op);
-      if (has_fact(decoded_[at].op, kUsesFloats)) floats = kFloats;
-    }
-    cost_[at] = static_cast<std::uint16_t>(cost);
-    flags_[at] |= floats;
-  }
+  straddles_ |= half_word > kHalfWords;
+  instruction_count_ += count;
+  guest_bytes_ += (half_word - begin) * 2;
+  price_path(count, cost, floats);
 }
 
 }  // namespace caisson::baseline

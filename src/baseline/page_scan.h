@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "isa/riscv/decoder.h"
@@ -62,17 +63,25 @@ class PageScan {
   // From `entry` (a half-word) on. `earlier` may be null.
   void scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, const CompiledPage* earlier);
 
+  // The first instruction from `half_word` on; kHalfWords or more where there is none.
+  std::uint32_t next(std::uint32_t half_word) const {
+    while (half_word < kHalfWords && (flags_[half_word] & kVisited) == 0) ++half_word;
+    return half_word;
+  }
   // Calls function(half_word) for each instruction, in the order of addresses.
   template <class Function>
   void for_each(Function&& function) const {
-    for (std::uint32_t word = 0; word < visited_.size(); ++word) {
-      for (std::uint64_t bits = visited_[word]; bits != 0; bits &= bits - 1)
-        function(word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)));
+    for (std::uint32_t first = 0; first < kHalfWords; first += 8) {
+      std::uint64_t flags;
+      std::memcpy(&flags, flags_.data() + first, sizeof flags);
+      for (flags &= 0x0101010101010101 * kVisited; flags != 0; flags &= flags - 1)
+        function(first + static_cast<std::uint32_t>(std::countr_zero(flags)) / 8);
     }
   }
   std::uint32_t instruction_count() const { return instruction_count_; }
+  // Of the instructions that were decoded.
+  std::uint32_t guest_bytes() const { return guest_bytes_; }
   const riscv::Decoded& decoded(std::uint32_t half_word) const { return decoded_[half_word]; }
-  std::uint32_t bits(std::uint32_t half_word) const { return bits_[half_word]; }
   std::uint8_t flags(std::uint32_t half_word) const { return flags_[half_word]; }
   bool has(std::uint32_t half_word, std::uint8_t flag) const { return (flags_[half_word] & flag) != 0; }
   // Gas from the instruction to its block's terminator, inclusive.
@@ -82,24 +91,41 @@ class PageScan {
   // Any instruction that depends on the next page's first bytes.
   bool straddles() const { return straddles_; }
 
+  // In Step::what: uses floats, ends its block, its weight.
+  static constexpr std::uint32_t kStepFloats = 1 << 15, kStepEnds = 1 << 14, kStepWeight = kStepEnds - 1;
+
  private:
+  // An instruction that was passed.
+  struct Step {
+    std::uint16_t half_word;
+    std::uint16_t what;
+  };
+
   void walk_entries();
   void sweep();
   void walk(std::uint32_t half_word);
-  void visit(std::uint32_t half_word, std::uint8_t flags);
   void add_entry(std::uint32_t half_word);
   void follow(const riscv::Decoded& decoded, std::uint32_t half_word);
+  void cut_off(std::uint32_t half_word);
+  void price_path(std::uint32_t count, std::uint32_t cost, std::uint8_t floats);
+  static std::uint32_t target_of(const riscv::Decoded& decoded, std::uint32_t half_word);
+  static bool goes_on(const riscv::Decoded& decoded);
+  // The bits of an instruction; what lies behind the bytes that could be fetched is anything.
+  std::uint32_t fetch(std::uint32_t half_word) const {
+    std::uint32_t bits;
+    std::memcpy(&bits, bytes_->half_words.data() + half_word, sizeof bits);
+    return bits;
+  }
 
   const PageBytes* bytes_ = nullptr;
   const CompiledPage* earlier_ = nullptr;
   Reach reach_ = Reach::kReached;
   bool straddles_ = false;
-  std::uint32_t instruction_count_ = 0;
-  std::array<std::uint64_t, kHalfWords / 64> visited_;
+  std::uint32_t instruction_count_ = 0, guest_bytes_ = 0;
   std::vector<std::uint16_t> entries_;  // to walk from
-  std::vector<std::uint16_t> path_;
+  std::array<Step, kHalfWords> path_;
+  std::array<std::uint16_t, kHalfWords> terminators_;
   std::array<riscv::Decoded, kHalfWords> decoded_;
-  std::array<std::uint32_t, kHalfWords> bits_;
   std::array<std::uint8_t, kHalfWords> flags_{};
   std::array<std::uint16_t, kHalfWords> cost_;
   std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;  // where the flags say so

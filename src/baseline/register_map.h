@@ -48,7 +48,13 @@ inline constexpr std::ptrdiff_t kHartBias = 136;
 constexpr Place hart_field(std::size_t offset) {
   return Place::at(kHartRegister, static_cast<std::int32_t>(static_cast<std::ptrdiff_t>(offset) - kHartBias));
 }
-constexpr Place integer_home(unsigned reg) { return hart_field(offsetof(riscv::HartState, x) + reg * 8); }
+// Of x0 … x31 and the word behind them.
+inline constexpr auto kIntegerHomes = [] {
+  std::array<Place, 33> homes;
+  for (std::size_t reg = 0; reg < homes.size(); ++reg) homes[reg] = hart_field(offsetof(riscv::HartState, x) + reg * 8);
+  return homes;
+}();
+constexpr Place integer_home(unsigned reg) { return kIntegerHomes[reg]; }
 constexpr Place float_home(unsigned reg) { return hart_field(offsetof(riscv::HartState, f) + reg * 8); }
 constexpr Place upper_half_of_float_home(unsigned reg) {
   return hart_field(offsetof(riscv::HartState, f) + reg * 8 + 4);

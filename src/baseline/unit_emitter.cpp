@@ -1,5 +1,6 @@
 #include "baseline/unit_emitter.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -11,7 +12,8 @@ using riscv::Op;
 
 namespace {
 
-constexpr unsigned kLongestWithoutMeeting = 48;
+// In half-words.
+constexpr std::uint32_t kFarthestMeeting = 96;
 
 }  // namespace
 
@@ -31,114 +33,160 @@ const UnitEmitter::Emitters& UnitEmitter::all_emitters() {
 bool UnitEmitter::has_emitter(Op op) { return all_emitters()[static_cast<std::size_t>(op)] != nullptr; }
 
 bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space) {
-  X86Assembler code(space.write, space.execute - space.write, space.size);
+  code() = X86Assembler(space.write, space.execute - space.write, space.size);
   scan_ = &scan;
   bytes_ = &bytes;
-  code_ = &code;
   mixed_ = mixed;
   rounding_unknown_ = false;
   ended_ = false;
-  places_.clear();
+  emitted_count_ = 0;
   entries_.clear();
   stubs_.clear();
   slice_ends_.blocks.clear();
   slice_end_jumps_.clear();
   unsettled_.clear();
   host_changes_.clear();
-  use_map();
+  in_stretch_ = false;
+  use_homes();
   entry_jumps_.clear();
-  // Nobody asks about other half-words.
-  scan.for_each(
-      [this](std::uint32_t half_word) { entry_native_[half_word] = middle_native_[half_word] = kNotEmitted; });
-  scan.for_each([this](std::uint32_t half_word) {
-    if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
-  });
+  entry_native_.fill(kNotEmitted);
+  std::fill_n(middle_native_.begin(), kHalfWords, kNotEmitted);
+  places_.resize(scan.instruction_count());
+  place_count_ = 0;
+  limit_ = static_cast<std::int32_t>(code().remaining()) - std::int32_t{kLongestSequence + 8 * kLongestStub};
+  // In the order of addresses. Only instructions that overlap others are left over.
+  for (std::uint32_t half_word = scan.next(0); half_word < kHalfWords && !ended_; half_word = scan.next(half_word))
+    half_word = middle_native_[half_word] == kNotEmitted ? std::max(emit_run(half_word), half_word + 1) : half_word + 1;
+  if (emitted_count_ != scan.instruction_count()) {
+    scan.for_each([this](std::uint32_t half_word) {
+      if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
+    });
+  }
+  places_.resize(place_count_);
   if (!ended_) emit_stubs();
   if (!ended_) bind_jumps();
-  size_ = code.offset();
-  code_ = nullptr;
+  size_ = code().offset();
   return !ended_;
 }
 
-// Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there.
-void UnitEmitter::emit_run(std::uint32_t half_word) {
+// Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there. Returns where that is.
+std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
   forget_everything();
-  if (in_stretch_) use_map();  // no run leaves a stretch open; a guest must gain nothing where one did
-  stretch_measured_to_ = 0;
+  if (in_stretch_) leave_stretch();  // no run leaves a stretch open; a guest must gain nothing where one did
+  meeting_due_ = half_word + kFarthestMeeting;
+  stretch_due_ = 0;
+  event_due_ = 0;
+  const PageScan& scan = *scan_;
   for (FallsIn falls_in = FallsIn::kNever;;) {
-    if (in_stretch_ && half_word == stretch_.end()) end_stretch();
-    if (half_word >= kHalfWords) {
-      settle(pending_);
-      return fall_off_page(half_word);
+    if (middle_native_[half_word] != kNotEmitted) [[unlikely]] {
+      join_emitted(half_word);
+      return half_word;
     }
-    if (middle_native_[half_word] != kNotEmitted) {
-      settle(pending_);
-      code().jmp_back(middle_native_[half_word]);
-      return;
+    if (is_out_of_space()) [[unlikely]] {
+      ended_ = true;
+      return half_word;
     }
-    if (is_out_of_space()) return;
-    const std::uint8_t flags = scan_->flags(half_word);
     half_word_ = half_word;
-    pc_ = bytes_->address + half_word * 2;
-    // Now and then also in a long block, so that entries into its middle find a place to join.
-    constexpr std::uint8_t kMet =
+    const std::uint8_t flags = scan.flags(half_word);
+    constexpr std::uint8_t kSpecial =
         PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
-    if ((flags & kMet) != 0 || ++since_meeting_ == kLongestWithoutMeeting) {
-      settle(pending_);
-      forget_everything();
-    }
-    if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
-    // What an earlier compilation has was not decoded by this scan.
-    const bool is_decoded = (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0;
-    if (is_decoded && !in_stretch_ && half_word >= stretch_measured_to_) begin_stretch(half_word);
+    if ((flags & kSpecial) != 0 || half_word >= event_due_) prepare(half_word, flags, falls_in);
     middle_native_[half_word] = code().offset();
-    if ((flags & PageScan::kMiddleElsewhere) != 0) {
-      code().jmp(scan_->middle_elsewhere(half_word));
-      return;
+    ++emitted_count_;
+    if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
+      if ((flags & PageScan::kMiddleElsewhere) != 0) {
+        code().jmp(scan_->middle_elsewhere(half_word));
+      } else {
+        emit_cut_off(half_word);
+      }
+      return half_word;
     }
-    emit_instruction(half_word);
-    if ((flags & PageScan::kCutOff) != 0) return;
-    const Decoded& decoded = scan_->decoded(half_word);
+    const Decoded& decoded = scan.decoded(half_word);
+    emit_instruction(decoded, flags);
     half_word += decoded.length / 2;
-    const bool is_paid = !has_fact(decoded.op, kEnds);
-    falls_in = is_paid ? FallsIn::kPaid : FallsIn::kUnpaid;
-    if (is_paid) continue;
-
+    if (!has_fact(decoded.op, kEnds)) [[likely]] {
+      falls_in = FallsIn::kPaid;
+      continue;
+    }
+    falls_in = FallsIn::kUnpaid;
     const bool is_jump = has_fact(decoded.op, kJumps);
-    if (decoded.op == Op::kIllegal || decoded.op == Op::kEbreak || (is_jump && decoded.rd == 0)) return;
-    if (half_word >= kHalfWords) return fall_off_page(half_word);
-    if (mixed_ || scan_->has(half_word, PageScan::kEntryElsewhere)) return transfer_to(bytes_->address + half_word * 2);
+    if (decoded.op == Op::kIllegal || decoded.op == Op::kEbreak || (is_jump && decoded.rd == 0)) return half_word;
+    if (half_word >= kHalfWords) {
+      fall_off_page(half_word);
+      return half_word;
+    }
+    if (mixed_ || scan_->has(half_word, PageScan::kEntryElsewhere)) {
+      transfer_to(bytes_->address + half_word * 2);
+      return half_word;
+    }
     if (entry_native_[half_word] != kNotEmitted) {
       code().jmp_back(entry_native_[half_word]);
-      return;
+      return half_word;
     }
   }
 }
 
-void UnitEmitter::emit_instruction(std::uint32_t half_word) {
-  const bool self_contained = !mixed_ && (!in_stretch_ || stretch_.is_at_begin()) && known_ == 0 && boxed_ == 0 &&
-                              pending_ == 0 && cached_ == std::array<std::uint8_t, 3>{};
-  const std::uint32_t native = code().offset();
-  faults_as_store_ = false;
-  if (scan_->has(half_word, PageScan::kCutOff)) {
-    cut_off();
+// Goes on in code that there is, or behind the page.
+void UnitEmitter::join_emitted(std::uint32_t half_word) {
+  if (in_stretch_) end_stretch();
+  settle(pending_);
+  if (half_word >= kHalfWords) {
+    fall_off_page(half_word);
   } else {
-    const Decoded& decoded = scan_->decoded(half_word);
-    next_pc_ = pc_ + decoded.length;
-    busy_ = 0;
-    // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
-    if (pending_ != 0 && has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
-    if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
-    if (in_stretch_) bring_operands(decoded);
-    (this->*emitters_[static_cast<std::size_t>(decoded.op)])(decoded);
-    if (in_stretch_) step_stretch(decoded);
+    code().jmp_back(middle_native_[half_word]);
   }
-  const auto flags =
-      static_cast<std::uint16_t>((self_contained ? InstructionPlace::kSelfContained : 0) |
-                                 (faults_as_store_ ? InstructionPlace::kFaultsAsStore : 0) |
-                                 (scan_->has(half_word, PageScan::kFloats) ? InstructionPlace::kUsesFloats : 0));
-  places_.push_back(
-      {native, static_cast<std::uint16_t>(half_word | flags), static_cast<std::uint16_t>(scan_->cost(half_word))});
+}
+
+// What comes before an instruction that is more than the next one.
+void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
+  if (in_stretch_ && half_word == stretch_.end()) end_stretch();
+  pc_ = pc_of(half_word);
+  // Now and then also in a long block, so that entries into its middle find a place to join.
+  constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
+  if ((flags & kMet) != 0 || half_word >= meeting_due_) {
+    settle(pending_);
+    forget_everything();
+    meeting_due_ = half_word + kFarthestMeeting;
+  }
+  if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
+  // What an earlier compilation has was not decoded by this scan.
+  const bool is_decoded = (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0;
+  if (is_decoded && !in_stretch_ && ((flags & kMet) != 0 || half_word >= stretch_due_)) begin_stretch(half_word);
+  event_due_ = std::min(meeting_due_, stretch_due_);
+}
+
+void UnitEmitter::emit_cut_off(std::uint32_t half_word) {
+  pc_ = pc_of(half_word);
+  add_place(code().offset(), half_word, 0);
+  cut_off();
+}
+
+inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags) {
+  places_[place_count_++] = {native, static_cast<std::uint16_t>(half_word | flags),
+                             static_cast<std::uint16_t>(scan_->cost(half_word))};
+}
+
+inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags) {
+  assert(decoded.length != 0);
+  const bool self_contained =
+      is_nothing_kept() && (boxed_ | pending_) == 0 && !mixed_ && (!in_stretch_ || stretch_.is_at_begin());
+  const std::uint32_t native = code().offset();
+  pc_ = pc_of(half_word_);
+  begin_instruction();
+  if (pending_ != 0) [[unlikely]] {
+    // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
+    if (has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
+    if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
+  }
+  if (in_stretch_) bring_operands(decoded);
+  const std::uint32_t half_word = half_word_;
+  emitters_[static_cast<std::size_t>(decoded.op)](*this, decoded);
+  if (in_stretch_) step_stretch(decoded);
+  static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kFaultsAsStore == 1 << 14 &&
+                InstructionPlace::kUsesFloats == 1 << 13 && PageScan::kFloats == 1 << 6);
+  const bool faults_as_store = has_fact(decoded.op, kIsAtomic) && faults_as_store_;
+  add_place(native, half_word,
+            unsigned{self_contained} << 15 | unsigned{faults_as_store} << 14 | (scan_flags & PageScan::kFloats) << 7);
 }
 
 // The block's price. Execution that runs into an entry in mid-block has paid already and passes by. The call for who cannot pay stands
@@ -162,6 +210,7 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
       code().jcc_back(Condition::kLess, before);
     } else {
       slice_ends_.blocks.push_back({static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
+      limit_ -= std::int32_t{SliceEnds::kCallBytes};
       slice_end_jumps_.push_back(code().jcc_forward(Condition::kLess));
     }
   }
@@ -170,12 +219,6 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
     add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
   }
   if (is_paid) code().bind_short(pass);
-}
-
-bool UnitEmitter::is_out_of_space() {
-  const std::size_t stubs = (stubs_.size() + 8) * kLongestStub + slice_end_jumps_.size() * SliceEnds::kCallBytes;
-  if (code().remaining() < kLongestSequence + stubs) ended_ = true;
-  return ended_;
 }
 
 // A block of a mixed page: enters only if the bytes are still what was compiled.
@@ -203,11 +246,15 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
       done += 2;
     }
     add_stub(Stub::Kind::kStale, code().jcc_forward(Condition::kNotEqual)).pc = pc_;
-    if (is_out_of_space()) return;
+    if (is_out_of_space()) {
+      ended_ = true;
+      return;
+    }
   }
 }
 
 UnitEmitter::Stub& UnitEmitter::add_stub(Stub::Kind kind, std::uint32_t jump) {
+  limit_ -= std::int32_t{kLongestStub};
   Stub& stub = stubs_.emplace_back();
   stub.kind = kind;
   stub.jump = jump;
@@ -280,109 +327,8 @@ void UnitEmitter::bind_jumps() {
 // --- operands ---
 
 void UnitEmitter::forget_everything() {
-  forget_scratch();
-  known_ = 0;
+  forget_registers();
   boxed_ = 0;
-  since_meeting_ = 0;
-}
-
-void UnitEmitter::forget_scratch() { cached_.fill(0); }
-
-Gp UnitEmitter::scratch() {
-  assert(busy_ != (1u << kScratch.size()) - 1);
-  unsigned chosen = kScratch.size();
-  for (unsigned i = 0; i < kScratch.size(); ++i) {
-    if ((busy_ >> i & 1) == 0 && cached_[i] == 0) {
-      chosen = i;
-      break;
-    }
-  }
-  while (chosen == kScratch.size()) {
-    next_scratch_ = (next_scratch_ + 1) % kScratch.size();
-    if ((busy_ >> next_scratch_ & 1) == 0) chosen = next_scratch_;
-  }
-  return take(kScratch[chosen]);
-}
-
-Gp UnitEmitter::take(Gp specific) {
-  const unsigned index = scratch_index(specific);
-  cached_[index] = 0;
-  busy_ |= 1u << index;
-  return specific;
-}
-
-Gp UnitEmitter::use(unsigned reg) {
-  if (is_pinned(reg)) return host(reg);
-  for (unsigned i = 0; i < kScratch.size() && reg != 0; ++i) {
-    if (cached_[i] == reg) {
-      busy_ |= 1u << i;
-      return kScratch[i];
-    }
-  }
-  const Gp into = scratch();
-  if (reg == 0) {
-    code().load_immediate(into, 0);
-  } else {
-    code().mov(Width::k64, into, integer_home(reg));
-    cached_[scratch_index(into)] = static_cast<std::uint8_t>(reg);
-  }
-  return into;
-}
-
-Place UnitEmitter::operand(unsigned reg) {
-  if (is_pinned(reg)) return host(reg);
-  for (unsigned i = 0; i < kScratch.size() && reg != 0; ++i) {
-    if (cached_[i] == reg) {
-      busy_ |= 1u << i;
-      return kScratch[i];
-    }
-  }
-  return integer_home(reg);
-}
-
-Gp UnitEmitter::target(unsigned reg) { return is_pinned(reg) ? host(reg) : scratch(); }
-
-void UnitEmitter::written(unsigned reg) {
-  known_ &= ~(std::uint32_t{1} << reg);
-  for (std::uint8_t& cached : cached_) {
-    if ((cached & ~kLowHalf) == reg) cached = 0;
-  }
-}
-
-void UnitEmitter::finish(unsigned reg, Gp value) {
-  if (reg == 0) return;
-  written(reg);
-  if (is_pinned(reg)) {
-    copy(host(reg), value);
-    return;
-  }
-  code().store(Width::k64, integer_home(reg), value);
-  if (number(value) < kScratch.size()) cached_[scratch_index(value)] = static_cast<std::uint8_t>(reg);
-}
-
-std::optional<std::uint64_t> UnitEmitter::known(unsigned reg) const {
-  if (reg == 0) return 0;
-  if ((known_ >> reg & 1) != 0) return known_values_[reg];
-  return std::nullopt;
-}
-
-void UnitEmitter::set_known(unsigned reg, std::uint64_t value) {
-  if (reg == 0) return;
-  known_ |= std::uint32_t{1} << reg;
-  known_values_[reg] = value;
-}
-
-void UnitEmitter::load_known(unsigned reg, std::uint64_t value) {
-  if (reg == 0) return;
-  if (!is_pinned(reg) && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
-    written(reg);
-    code().store_immediate(Width::k64, integer_home(reg), static_cast<std::int32_t>(value));
-  } else {
-    const Gp to = target(reg);
-    code().load_immediate(to, value);
-    finish(reg, to);
-  }
-  set_known(reg, value);
 }
 
 }  // namespace caisson::baseline

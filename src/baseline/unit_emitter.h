@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "baseline/guest_registers.h"
 #include "baseline/local_registers.h"
 #include "baseline/page_scan.h"
 #include "baseline/thunks.h"
@@ -73,9 +74,10 @@ struct RegionLayout {
   void* table = nullptr;  // an EntrySlot for each half-word
 };
 
-class UnitEmitter {
+class UnitEmitter : private GuestRegisters {
  public:
-  UnitEmitter(const Thunks& thunks, const RegionLayout& region) : thunks_(thunks), map_(thunks.map()), region_(region) {
+  UnitEmitter(const Thunks& thunks, const RegionLayout& region)
+      : GuestRegisters(thunks.map()), thunks_(thunks), map_(thunks.map()), region_(region) {
     float_hosts_.fill(kNoHost);
     for (std::size_t i = 0; i < kFloatHosts.size(); ++i)
       float_hosts_[map_.floats[i]] = static_cast<std::uint8_t>(number(kFloatHosts[i]));
@@ -102,11 +104,16 @@ class UnitEmitter {
 
  private:
   using Decoded = riscv::Decoded;
-  using Emit = void (UnitEmitter::*)(const Decoded&);
+  using Emit = void (*)(UnitEmitter&, const Decoded&);
   struct EmitterRow {
     riscv::Op op;
     Emit emit;
   };
+  // A call through a pointer to a member asks first whether it is virtual.
+  template <auto member>
+  [[gnu::flatten]] static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
+    (emitter.*member)(decoded);
+  }
   using Emitters = std::array<Emit, riscv::kBaseOpCount>;
   static const Emitters& all_emitters();
   static std::span<const EmitterRow> integer_rows();
@@ -138,26 +145,31 @@ class UnitEmitter {
     const void* constant = nullptr;
   };
 
-  static constexpr std::uint8_t kNoHost = 0xFF;
-  static constexpr std::array kScratch = {Gp::rax, Gp::rcx, Gp::rdx};
-
-  X86Assembler& code() { return *code_; }
-
   // --- unit_emitter.cpp: the pass ---
-  void emit_run(std::uint32_t half_word);
+  std::uint32_t emit_run(std::uint32_t half_word);
   // How execution comes to an instruction from the one before in memory.
   enum class FallsIn : std::uint8_t { kNever, kPaid, kUnpaid };
   void emit_entry(std::uint32_t half_word, FallsIn falls_in);
   void emit_byte_check(std::uint32_t half_word);
-  void emit_instruction(std::uint32_t half_word);
-  bool is_out_of_space();
+  void join_emitted(std::uint32_t half_word);
+  void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
+  [[gnu::always_inline]] void emit_instruction(const Decoded& decoded, std::uint8_t scan_flags);
+  void emit_cut_off(std::uint32_t half_word);
+  bool is_out_of_space() { return static_cast<std::int32_t>(code().offset()) > limit_; }
+  [[gnu::always_inline]] void add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags);
+  std::uint32_t pc_of(std::uint32_t half_word) const { return bytes_->address + half_word * 2; }
+  // The instruction's.
+  std::uint32_t bits() const {
+    const std::uint16_t low = bytes_->half_words[half_word_];
+    return riscv::instruction_length(low) == 2 ? low : std::uint32_t{bytes_->half_words[half_word_ + 1]} << 16 | low;
+  }
   void emit_stubs();
   void emit_stub(const Stub& stub);
   void bind_jumps();
   Stub& add_stub(Stub::Kind kind, std::uint32_t jump);
 
   // --- emit_local.cpp ---
-  void use_map();
+  void leave_stretch();
   void begin_stretch(std::uint32_t half_word);
   void bring_operands(const Decoded& decoded);
   void step_stretch(const Decoded& decoded);
@@ -165,26 +177,7 @@ class UnitEmitter {
   std::optional<unsigned> vacate(std::uint32_t needed_in, std::uint32_t operands);
   void assign_host(unsigned index, unsigned guest);
 
-  // --- operands ---
   void forget_everything();
-  void forget_scratch();
-  bool is_pinned(unsigned reg) const { return hosts_[reg] != kNoHost; }
-  Gp host(unsigned reg) const { return static_cast<Gp>(hosts_[reg]); }
-  // A register that holds the guest's.
-  Gp use(unsigned reg);
-  // Where the guest's register can be read now.
-  Place operand(unsigned reg);
-  Gp scratch();
-  Gp take(Gp specific);
-  // Where the result for `reg` may be put together; finish() brings it home.
-  Gp target(unsigned reg);
-  void finish(unsigned reg, Gp value);
-  void written(unsigned reg);
-  std::optional<std::uint64_t> known(unsigned reg) const;
-  void set_known(unsigned reg, std::uint64_t value);
-  void load_known(unsigned reg, std::uint64_t value);
-  void copy(Gp to, Place from) { code().mov(Width::k64, to, from); }
-  unsigned scratch_index(Gp reg) const { return number(reg); }  // rax, rcx, rdx are 0, 1, 2
 
   // --- emit_integer.cpp ---
   template <Alu operation, Width width, bool commutative>
@@ -342,17 +335,19 @@ class UnitEmitter {
   const Thunks& thunks_;
   const RegisterMap& map_;
   const RegionLayout region_;
-  std::array<std::uint8_t, 33> hosts_;  // by guest register, as the map says but for stretches
   std::array<std::uint8_t, 32> float_hosts_;
 
   // Of the unit.
   const PageScan* scan_ = nullptr;
   const PageBytes* bytes_ = nullptr;
-  X86Assembler* code_ = nullptr;
   bool mixed_ = false;
   bool ended_ = false;  // out of space
   std::uint32_t size_ = 0;
+  std::int32_t limit_ =
+      0;  // up to this offset there is room for an instruction, and behind the code for the stubs so far
   std::vector<InstructionPlace> places_;
+  std::uint32_t place_count_ = 0;
+  std::uint32_t emitted_count_ = 0;  // of the scan's instructions
   std::vector<UnsettledFloats> unsettled_;
   std::vector<UnitEntry> entries_;
   SliceEnds slice_ends_;
@@ -366,32 +361,27 @@ class UnitEmitter {
   };
   std::vector<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
   static constexpr std::uint32_t kNotEmitted = ~std::uint32_t{0};
-  std::array<std::uint32_t, kHalfWords> entry_native_, middle_native_;
+  std::array<std::uint32_t, kHalfWords> entry_native_;
+  // The two behind the page stand for code that is elsewhere.
+  std::array<std::uint32_t, kHalfWords + 2> middle_native_{};
 
   // Of the instruction.
   std::uint32_t half_word_ = 0;
-  unsigned since_meeting_ = 0;  // instructions of straight-line code
   std::uint32_t pc_ = 0;
-  std::uint32_t next_pc_ = 0;
-  unsigned busy_ = 0;  // scratch registers in use, by index
   bool faults_as_store_ = false;
   bool rounding_unknown_ = false;  // behind a CSR instruction of a mixed block
 
   // Of a stretch that lends host registers out.
   bool in_stretch_ = false;
   LocalStretch stretch_;
-  std::uint32_t stretch_measured_to_ = 0;  // the half-word from which on the next one may begin
   std::array<std::uint8_t, kIntegerHosts.size()> guests_{};  // in each host register, 0: none
   std::uint32_t stale_homes_ = 0;  // guest registers whose home in memory is older than their host register
   unsigned arriving_ = 0;  // the host register, by index + 1, that this instruction gives to its result
 
-  // Of straight-line code.
-  // The guest register whose value, or whose zero-extended low half (| kLowHalf), each scratch register has; 0: none.
-  static constexpr std::uint8_t kLowHalf = 0x40;
-  std::array<std::uint8_t, 3> cached_{};
-  unsigned next_scratch_ = 0;
-  std::uint32_t known_ = 0;  // guest registers whose value is in known_values_
-  std::array<std::uint64_t, 32> known_values_;
+  // Half-words at which straight-line code does more than emit an instruction: where paths may meet, and where a stretch ends, or
+  // one may begin.
+  std::uint32_t meeting_due_ = 0, stretch_due_ = 0;
+  std::uint32_t event_due_ = 0;  // the nearer of the two
   std::uint32_t boxed_ = 0;  // float registers that are known to hold a boxed single
   std::uint32_t pending_ = 0, pending_singles_ = 0;  // see UnsettledFloats; pinned registers only
 };

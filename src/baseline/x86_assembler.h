@@ -45,6 +45,7 @@ enum class Width : std::uint8_t { k32, k64 };
 // that the instruction pointer reaches. It is kept as the bytes that say so in an instruction, so that writing one is a store.
 class Place {
  public:
+  constexpr Place() : Place(Gp::rax) {}
   // NOLINTNEXTLINE(google-explicit-constructor): a register is a place
   constexpr Place(Gp reg) : Place(number(reg)) {}
   // NOLINTNEXTLINE(google-explicit-constructor)
@@ -137,6 +138,7 @@ enum class Prefix : std::uint8_t { kNone = 0, k66 = 1, kF3 = 2, kF2 = 3 };
 
 class X86Assembler {
  public:
+  X86Assembler() = default;
   // Writes at `write`, for code that will run at `write` + `execute_delta`; at most `capacity` bytes.
   X86Assembler(std::uint8_t* write, std::ptrdiff_t execute_delta, std::size_t capacity)
       : begin_(write), cursor_(write), end_(write + capacity), delta_(execute_delta) {}
@@ -417,15 +419,17 @@ class X86Assembler {
   void ldmxcsr(Place from) { op(0xAE, Width::k32, 2, from, 0, Map::k0F); }
 
  private:
-  void put8(std::uint8_t value) { *cursor_++ = value; }
-  void put32(std::uint32_t value) {
-    std::memcpy(cursor_, &value, sizeof value);
-    cursor_ += sizeof value;
+  // All is written through words of a type of their own: were it bytes, any store might change *this for all that a compiler knows.
+  struct [[gnu::packed]] CodeWord {
+    std::uint64_t value;
+  };
+  void put_word(std::uint64_t word, unsigned length) {
+    reinterpret_cast<CodeWord*>(cursor_)->value = word;
+    cursor_ += length;
   }
-  void put64(std::uint64_t value) {
-    std::memcpy(cursor_, &value, sizeof value);
-    cursor_ += sizeof value;
-  }
+  void put8(std::uint8_t value) { put_word(value, sizeof value); }
+  void put32(std::uint32_t value) { put_word(value, sizeof value); }
+  void put64(std::uint64_t value) { put_word(value, sizeof value); }
   void put_relative(const void* target) {
     put32(static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(target) - (here() + 4)));
   }
@@ -434,14 +438,9 @@ class X86Assembler {
 
   // Instructions are put together in a word and stored at once, with bytes behind them that the next one overwrites.
   static std::uint64_t shifted(std::uint64_t bytes, unsigned count) { return bytes << count * 8; }
-  void put_word(std::uint64_t word, unsigned length) {
-    std::memcpy(cursor_, &word, sizeof word);
-    cursor_ += length;
-  }
   // REX, where it says something or is asked for.
   void put_rex(unsigned bits, bool always) {
-    *cursor_ = static_cast<std::uint8_t>(0x40 | bits);  // written in any case, which is cheaper than a branch
-    cursor_ += bits != 0 || always ? 1 : 0;
+    put_word(0x40 | bits, bits != 0 || always ? 1 : 0);  // written in any case, which is cheaper than a branch
   }
   void put_operand(unsigned reg, Place place, unsigned immediate_bytes) {
     put_word(place.bytes() | (reg & 7) << 3, place.length());
@@ -509,10 +508,10 @@ class X86Assembler {
     put_operand(reg, place, immediate_bytes);
   }
 
-  std::uint8_t* const begin_;
-  std::uint8_t* cursor_;
-  std::uint8_t* const end_;
-  const std::ptrdiff_t delta_;
+  std::uint8_t* begin_ = nullptr;
+  std::uint8_t* cursor_ = nullptr;
+  std::uint8_t* end_ = nullptr;
+  std::ptrdiff_t delta_ = 0;
 };
 
 }  // namespace caisson::baseline

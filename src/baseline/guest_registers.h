@@ -1,0 +1,218 @@
+// Where the guest's integer registers are while code is emitted.
+//
+// Every guest register has one home, a host register or its place in HartState. Within straight-line code the scratch registers keep
+// copies of what was last read from or written to memory, or of its low half, and values that are known are folded.
+//
+// All of it is inline: a guest instruction asks for three registers, and the questions must cost a few host instructions each.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cassert>
+#include <cstdint>
+#include <optional>
+
+#include "baseline/register_map.h"
+#include "baseline/x86_assembler.h"
+
+namespace caisson::baseline {
+
+class GuestRegisters {
+ protected:
+  explicit GuestRegisters(const RegisterMap& map) {
+    map_hosts_.fill(kNoHost);
+    map_places_ = kIntegerHomes;
+    for (std::size_t index = 0; index < kIntegerHosts.size(); ++index) {
+      map_hosts_[map.integers[index]] = static_cast<std::uint8_t>(number(kIntegerHosts[index]));
+      map_places_[map.integers[index]] = kIntegerHosts[index];
+    }
+    use_homes();
+  }
+
+  X86Assembler& code() { return code_; }
+
+  // Every register is at home, as the map says.
+  void use_homes() {
+    hosts_ = map_hosts_;
+    places_ = map_places_;
+    low_halves_.fill(0);
+    cached_ = 0;
+    cached_mask_ = 0;
+    known_ = 0;
+  }
+  // The register's home is `host` from here on, or HartState again; who calls moves the value.
+  void move_home(unsigned reg, Gp host) {
+    drop_copy(reg);
+    hosts_[reg] = static_cast<std::uint8_t>(number(host));
+    places_[reg] = host;
+  }
+  void move_home_to_memory(unsigned reg) {
+    hosts_[reg] = kNoHost;
+    places_[reg] = integer_home(reg);
+  }
+  // Only what is written to the register goes to `host` for now; it is read where it was.
+  void redirect_result(unsigned reg, Gp host) { hosts_[reg] = static_cast<std::uint8_t>(number(host)); }
+
+  bool is_pinned(unsigned reg) const { return hosts_[reg] != kNoHost; }
+  Gp host(unsigned reg) const { return static_cast<Gp>(hosts_[reg]); }
+
+  // Where the register can be read now.
+  [[gnu::always_inline]] Place operand(unsigned reg) {
+    const Place place = places_[reg];
+    busy_ |= place.tag();
+    return place;
+  }
+  // A register that holds it.
+  [[gnu::always_inline]] Gp use(unsigned reg) {
+    const Place place = operand(reg);
+    if (place.is_register()) return place.gp();
+    const Gp into = scratch();
+    if (reg == 0) {
+      code_.load_immediate(into, 0);
+    } else {
+      code_.mov(Width::k64, into, place);
+      cache(reg, into);
+    }
+    return into;
+  }
+  // A scratch register with the zero-extended low half of `base`.
+  [[gnu::always_inline]] Gp use_low_half(unsigned base) {
+    if (const unsigned kept = low_halves_[base]; kept != 0) {
+      busy_ |= kept;
+      return static_cast<Gp>(std::countr_zero(kept));
+    }
+    const Place from = operand(base);
+    const Gp at = scratch();
+    code_.mov(Width::k32, at, from);
+    cached_ |= (base | kLowHalf) << number(at) * 8;
+    cached_mask_ |= 1u << number(at);
+    low_halves_[base] = static_cast<std::uint8_t>(1u << number(at));
+    return at;
+  }
+
+  // Scratch registers that this instruction uses are busy until begin_instruction().
+  void begin_instruction() { busy_ = 0; }
+  void release(Gp reg) { busy_ &= ~(1u << number(reg)); }
+  [[gnu::always_inline]] Gp scratch() {
+    assert(busy_ != kAllScratch);
+    if (const unsigned empty = ~(busy_ | cached_mask_) & kAllScratch; empty != 0) {
+      const auto index = static_cast<unsigned>(std::countr_zero(empty));
+      busy_ |= 1u << index;
+      return static_cast<Gp>(index);
+    }
+    return evict();
+  }
+  Gp take(Gp specific) {
+    forget(number(specific));
+    busy_ |= 1u << number(specific);
+    return specific;
+  }
+
+  // Where the result for `reg` may be put together; finish() brings it home.
+  [[gnu::always_inline]] Gp target(unsigned reg) { return is_pinned(reg) ? host(reg) : scratch(); }
+  [[gnu::always_inline]] void finish(unsigned reg, Gp value) {
+    if (reg == 0) return;
+    written(reg);
+    if (is_pinned(reg)) {
+      code_.mov(Width::k64, host(reg), value);
+      return;
+    }
+    code_.store(Width::k64, integer_home(reg), value);
+    if (number(value) < kScratchCount) {
+      forget(number(value));
+      cache(reg, value);
+    }
+  }
+  // Copies of the register are of no use any more.
+  [[gnu::always_inline]] void written(unsigned reg) {
+    known_ &= ~(std::uint32_t{1} << reg);
+    if (const std::uint8_t copies = places_[reg].tag() | low_halves_[reg]; copies != 0) forget_all(copies);
+  }
+
+  void forget_scratch() {
+    if (cached_mask_ != 0) forget_all(cached_mask_);
+  }
+  void forget_registers() {
+    forget_scratch();
+    known_ = 0;
+  }
+  // Nothing is known beyond what the map says.
+  bool is_nothing_kept() const { return (known_ | cached_mask_) == 0; }
+
+  [[gnu::always_inline]] std::optional<std::uint64_t> known(unsigned reg) const {
+    if (reg == 0) return 0;
+    if ((known_ >> reg & 1) != 0) return known_values_[reg];
+    return std::nullopt;
+  }
+  void set_known(unsigned reg, std::uint64_t value) {
+    known_ |= std::uint32_t{1} << reg;
+    known_values_[reg] = value;
+  }
+
+  [[gnu::noinline]] void load_known(unsigned reg, std::uint64_t value) {
+    if (reg == 0) return;
+    if (!is_pinned(reg) && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
+      written(reg);
+      code_.store_immediate(Width::k64, integer_home(reg), static_cast<std::int32_t>(value));
+    } else {
+      const Gp to = target(reg);
+      code_.load_immediate(to, value);
+      finish(reg, to);
+    }
+    set_known(reg, value);
+  }
+
+  void copy(Gp to, Place from) { code_.mov(Width::k64, to, from); }
+
+  static constexpr std::uint8_t kNoHost = 0xFF;
+
+ private:
+  static constexpr unsigned kRegisters = 33, kScratchCount = 3, kAllScratch = 7;  // rax, rcx and rdx are 0, 1 and 2
+  static constexpr unsigned kLowHalf = 0x40;
+
+  [[gnu::noinline]] Gp evict() {
+    do {
+      next_scratch_ = next_scratch_ == 2 ? 0 : next_scratch_ + 1;
+    } while ((busy_ >> next_scratch_ & 1) != 0);
+    return take(static_cast<Gp>(next_scratch_));
+  }
+  [[gnu::always_inline]] void cache(unsigned reg, Gp in) {
+    cached_ |= reg << number(in) * 8;
+    cached_mask_ |= 1u << number(in);
+    places_[reg] = Place(in).with_tag(static_cast<std::uint8_t>(1u << number(in)));
+  }
+  void forget(unsigned index) {
+    const unsigned shift = index * 8, kept = cached_ >> shift & 0xFF;
+    if (kept == 0) return;
+    cached_ &= ~(0xFFu << shift);
+    cached_mask_ &= ~(1u << index);
+    if ((kept & kLowHalf) != 0) {
+      low_halves_[kept & ~kLowHalf] = 0;
+    } else {
+      places_[kept] = integer_home(kept);
+    }
+  }
+  [[gnu::noinline]] void forget_all(unsigned scratch_registers) {
+    for (; scratch_registers != 0; scratch_registers &= scratch_registers - 1)
+      forget(static_cast<unsigned>(std::countr_zero(scratch_registers)));
+  }
+  [[gnu::always_inline]] void drop_copy(unsigned reg) {
+    if (places_[reg].tag() != 0) forget(number(places_[reg].gp()));
+  }
+
+  X86Assembler code_;
+  std::uint32_t cached_ =
+      0;  // a byte for each scratch register: what it has a copy of, | kLowHalf of its low half; 0: nothing
+  unsigned cached_mask_ = 0;  // which bytes are not 0
+  unsigned busy_ = 0;
+  unsigned next_scratch_ = 0;
+  std::uint32_t known_ = 0;  // registers whose value is in known_values_
+  std::array<std::uint8_t, kRegisters> hosts_;
+  std::array<std::uint8_t, kRegisters> low_halves_;  // the bit of the scratch register that has it, or 0
+  std::array<Place, kRegisters> places_;  // a scratch register's has its bit as tag
+  std::array<std::uint64_t, 32> known_values_;
+  std::array<std::uint8_t, kRegisters> map_hosts_;
+  std::array<Place, kRegisters> map_places_;
+};
+
+}  // namespace caisson::baseline
