@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -36,6 +37,7 @@ constexpr std::size_t kPages = memory::kWindowSize / kPageSize;
 constexpr std::size_t kMostRegions = 255;  // the directory has a byte for each page, and 0 is none
 // Of the executable pages around the first pc that has no region, each way.
 constexpr std::uint32_t kRegionReach = 2048;
+constexpr std::uint64_t kMostGas = std::numeric_limits<std::int32_t>::max();  // in kGasRegister
 
 constexpr std::uint32_t page_of(std::uint32_t address) { return address / static_cast<std::uint32_t>(kPageSize); }
 constexpr bool is_software_mode(const HartState& hart) { return hart.frm > 3; }
@@ -238,11 +240,14 @@ struct Baseline::Impl {
     collect_floats(hart);
   }
 
-  // Moves so much gas, or what there is, from the hart to compiled code, and the rounding mode as compiled code will load it.
+  // Moves so much gas, or what there is, from the hart to compiled code, and the rounding mode as compiled code will load it. What
+  // compiled code cannot count waits in slice_rest.
   void grant_slice(HartState& hart, std::uint64_t slice) {
     slice = std::min(slice, hart.gas);
-    hart.gas -= slice;
-    context.slice_gas = static_cast<std::int64_t>(slice);
+    const std::uint64_t granted = std::min(slice, kMostGas);
+    slice_rest = slice - granted;
+    hart.gas -= granted;
+    context.slice_gas = static_cast<std::int64_t>(granted);
     set_guest_mxcsr(hart);
   }
   void set_guest_mxcsr(const HartState& hart) {
@@ -259,8 +264,8 @@ struct Baseline::Impl {
     }
     *floats_changed = true;  // whoever answers may write any register
     const std::uint64_t rest = hart.gas;
-    const auto slice = static_cast<std::uint64_t>(context.slice_gas);
-    const std::uint64_t gas = rest + slice + static_cast<std::uint64_t>(context.held_gas);
+    const auto slice = static_cast<std::uint64_t>(context.slice_gas) + slice_rest;
+    const std::uint64_t gas = rest + static_cast<std::uint64_t>(context.slice_gas + context.held_gas);
     hart.gas = gas;
     const std::uint64_t behind = hart.pc + 4;
     const std::uint64_t generation_before = generation;
@@ -281,6 +286,7 @@ struct Baseline::Impl {
     }
     context.held_gas = 0;
     context.slice_gas = 0;
+    slice_rest = 0;
     if (next == 0) {
       context.exit_kind = ExitKind::kTrap;
       hart.trap = {.kind = TrapKind::kEcallAnswered};
@@ -424,12 +430,17 @@ struct Baseline::Impl {
   // was not 0.
   [[gnu::noinline]] std::optional<End> handle_exit(HartState& hart, bool gas_was_held) {
     switch (context.exit_kind) {
-      case ExitKind::kSliceEnd: {
-        const auto unpaid =
-            *find_in_regions([this](const CodeRegion& region) { return region.find_slice_end(context.left_from); });
+      case ExitKind::kDeparture: {
+        const auto unpaid = *find_in_regions(
+            [this](const CodeRegion& region) { return region.find_departure(context.left_from, context.pushes); });
         hart.pc = unpaid.pc;
         context.slice_gas += unpaid.cost;
-        if (gas_was_held) return std::nullopt;
+        if (gas_was_held || !unpaid.is_slice_end) return std::nullopt;
+        if (slice_rest != 0) [[unlikely]] {
+          hart.gas += static_cast<std::uint64_t>(context.slice_gas);
+          grant_slice(hart, slice_rest + static_cast<std::uint64_t>(context.slice_gas));
+          return std::nullopt;
+        }
         if (hart.gas + static_cast<std::uint64_t>(context.slice_gas) < unpaid.cost) {
           hart.trap.kind = TrapKind::kOutOfGas;
           return End::kTrap;
@@ -494,6 +505,7 @@ struct Baseline::Impl {
     const void* entry = nullptr;  // null: nothing was
   } known;
   bool running = false;
+  std::uint64_t slice_rest = 0;  // of the slice, still the hart's
   bool* floats_changed = nullptr;  // see Baseline::take_floats_changed()
   std::exception_ptr thrown;
 
@@ -571,7 +583,7 @@ Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
   impl.grant_slice(hart, *slice);
   hart.tier_context = &context;
   const End end = impl.run(hart, cold);
-  *slice = static_cast<std::uint64_t>(context.slice_gas);
+  *slice = static_cast<std::uint64_t>(context.slice_gas) + impl.slice_rest;
   hart.gas += static_cast<std::uint64_t>(context.slice_gas);
   hart.tier_context = nullptr;
   if (impl.thrown != nullptr) [[unlikely]]

@@ -122,7 +122,7 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
           .entry_pc = pc,
           .places = emitter_.places(),
           .unsettled = emitter_.unsettled(),
-          .slice_ends = emitter_.slice_ends(),
+          .departures = emitter_.departures(),
           .host_changes = emitter_.host_changes()};
   page->units.push_back(space.execute);
   page->straddles |= scan.straddles();
@@ -208,18 +208,16 @@ std::optional<CodeRegion::FoundPlace> CodeRegion::find(const void* host_pc) cons
   return result;
 }
 
-std::optional<CodeRegion::UnpaidBlock> CodeRegion::find_slice_end(const void* left_from) const {
+std::optional<CodeRegion::FoundDeparture> CodeRegion::find_departure(const void* left_from,
+                                                                     std::uint32_t pushes) const {
   const std::scoped_lock lock(mutex_);
   std::uint32_t call = 0;  // the offset of its last byte
-  const Unit* const found = unit_of(static_cast<const std::uint8_t*>(left_from) - 1, &call);
-  if (found == nullptr) return std::nullopt;
-  const std::uint32_t offset = call + 1;
-  if (const auto block = found->slice_ends.of(offset))
-    return UnpaidBlock{found->page_address + block->half_word * std::uint32_t{2}, block->cost};
-  // The call stands before the block's entry.
-  const auto place = std::ranges::lower_bound(found->places, offset, {}, &InstructionPlace::native);
-  if (place == found->places.end()) return std::nullopt;
-  return UnpaidBlock{found->page_address + place->half_word() * 2, place->cost};
+  const Unit* const unit = unit_of(static_cast<const std::uint8_t*>(left_from) - 1, &call);
+  if (unit == nullptr) return std::nullopt;
+  const std::optional<Departure> departure = unit->departures.of(call + 1, pushes);
+  if (!departure) return std::nullopt;
+  return FoundDeparture{unit->page_address + departure->half_word * std::uint32_t{2}, departure->cost,
+                        departure->is_slice_end};
 }
 
 CompileStats CodeRegion::stats() const {

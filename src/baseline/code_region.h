@@ -84,12 +84,13 @@ class CodeRegion {
     std::array<std::uint8_t, kIntegerHosts.size()> integers;
   };
   std::optional<FoundPlace> find(const void* host_pc) const;
-  // The block that could not be paid, from Context::left_from.
-  struct UnpaidBlock {
+  // Why compiled code left, from Context::left_from and Context::pushes.
+  struct FoundDeparture {
     std::uint32_t pc = 0;
-    std::uint32_t cost = 0;  // what it has charged
+    std::uint32_t cost = 0;
+    bool is_slice_end = true;
   };
-  std::optional<UnpaidBlock> find_slice_end(const void* left_from) const;
+  std::optional<FoundDeparture> find_departure(const void* left_from, std::uint32_t pushes) const;
 
   CompileStats stats() const;
   bool is_full() const { return code_size_ >= kCodeLimit; }
@@ -101,7 +102,7 @@ class CodeRegion {
     std::uint32_t entry_pc = 0;
     std::vector<InstructionPlace> places;  // by native offset
     std::vector<UnsettledFloats> unsettled;  // the same
-    SliceEnds slice_ends;
+    Departures departures;
     std::vector<HostChange> host_changes;  // by native offset
   };
   struct Page;

@@ -11,9 +11,9 @@
 
 namespace caisson::baseline {
 
-// Why compiled code returned to Baseline::run(). hart.pc is set but for kFault and kSliceEnd.
+// Why compiled code returned to Baseline::run(). hart.pc is set but for kFault and kDeparture.
 enum class ExitKind : std::uint32_t {
-  kSliceEnd,  // a block was charged to the gas register and cannot be paid from the slice; Context::left_from says which
+  kDeparture,  // Context::left_from says why
   kMissing,  // pc has no code
   kStale,  // the bytes of the block at pc are no longer those that were compiled; nothing charged
   kFault,  // a load or store; the scope describes it
@@ -56,7 +56,9 @@ struct Context {
   std::int64_t held_gas = 0;  // of the slice, kept back so that the next block entry leaves
   ExitKind exit_kind = ExitKind::kTrap;
   std::array<std::uint64_t, kIntegerHosts.size()> fault_integers{};  // at kFault: the host registers of kIntegerHosts
-  const void* left_from = nullptr;  // at kSliceEnd: the host code that left (CodeRegion::find_slice_end)
+  // At kDeparture: the return address of the call that left, and how many pushes before it were executed (departures.h).
+  const void* left_from = nullptr;
+  std::uint32_t pushes = 0;
   std::uint32_t guest_mxcsr = 0;  // rounding mode of hart.frm, no flag raised
   std::uint32_t host_mxcsr = 0;  // what to restore, while floats are live
   std::uint32_t left_mxcsr = 0;  // the guest's as compiled code left it

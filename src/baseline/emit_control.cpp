@@ -111,10 +111,17 @@ void UnitEmitter::link(unsigned rd, std::uint32_t return_pc) {
   code().push(to);
 }
 
-// Makes room on the return stack.
+// Where there is no room on the return stack, the instruction is left, which is the last of its block, and entered as a block of its own
+// with an empty stack. The bytes of a mixed page may be others by then; there the stack is emptied here.
 void UnitEmitter::remember_call(unsigned rd, std::uint32_t return_pc) {
   code().alu(Alu::kCmp, Width::k64, Gp::rsp, tier_word(TierWord::kReturnStackLimit));
-  add_stub(Stub::Kind::kForgetCalls, code().jcc_forward(Condition::kBelow));
+  if (mixed_) {
+    add_stub(Stub::Kind::kForgetCalls, code().jcc_forward(Condition::kBelow));
+  } else {
+    depart_if(Condition::kBelow, {.half_word = static_cast<std::uint16_t>(half_word_),
+                                  .cost = static_cast<std::uint16_t>(scan_->cost(half_word_)),
+                                  .is_slice_end = false});
+  }
   link(rd, return_pc);
 }
 
@@ -154,7 +161,8 @@ void UnitEmitter::jump(const Decoded& decoded) {
   call_direct(target);
 }
 
-void UnitEmitter::find_entry() {
+// For a call, code outside the region is left to the look-up that rcx leads to; a jump goes there itself.
+void UnitEmitter::find_entry(bool is_call) {
   // A distance that wraps is out of range as well: bits above the 32nd make it large.
   if (region_.base <= 0x7FFFFFFF) {
     code().lea(Width::k64, Gp::rcx, Place::at(Gp::rax, -static_cast<std::int32_t>(region_.base)));
@@ -163,10 +171,15 @@ void UnitEmitter::find_entry() {
     code().alu(Alu::kAdd, Width::k64, Gp::rcx, Gp::rax);
   }
   code().alu_immediate(Alu::kCmp, Width::k64, Gp::rcx, static_cast<std::int32_t>(region_.size));
-  const std::uint32_t outside = code().jcc_forward(Condition::kAboveEqual);
+  std::uint32_t outside = 0;
+  if (is_call) {
+    outside = code().jcc_forward(Condition::kAboveEqual);
+  } else {
+    code().jcc(Condition::kAboveEqual, thunks_.lookup());
+  }
   code().lea(Width::k64, Gp::rdx, Place::absolute(region_.table));
   load_slot(Place::indexed(Gp::rdx, Gp::rcx, 1));
-  add_stub(Stub::Kind::kLookup, outside);
+  if (is_call) add_stub(Stub::Kind::kLookup, outside);
 }
 
 void UnitEmitter::jump_register(const Decoded& decoded) {
@@ -195,12 +208,12 @@ void UnitEmitter::jump_register(const Decoded& decoded) {
   }
   code().alu_immediate(Alu::kAnd, Width::k64, Gp::rax, -2);
   if (decoded.rd == 0) {
-    find_entry();
+    find_entry(false);
     code().jmp(Gp::rcx);
     return;
   }
   remember_call(decoded.rd, pc_ + decoded.length);
-  find_entry();
+  find_entry(true);
   code().call(Gp::rcx);
   drop_return_address();
 }

@@ -1,4 +1,5 @@
 // Integer arithmetic: RV64I, M, Zba, Zbb, Zbs, Zicond.
+#include <algorithm>
 #include <utility>
 
 #include "baseline/unit_emitter.h"
@@ -134,12 +135,29 @@ void UnitEmitter::add_word_immediate(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
+// A constant in two instructions (lui or auipc, then addi or addiw of the same register) is put together when it is whole: nothing can
+// look at the register in between.
+bool UnitEmitter::is_completed_next(const Decoded& decoded) const {
+  const std::uint32_t next = half_word_ + decoded.length / 2;
+  if (in_stretch_ || next >= std::min(event_due_, kHalfWords)) return false;
+  if ((scan_->flags(next) & ~PageScan::kFloats) != PageScan::kVisited) return false;
+  const Decoded& follower = scan_->decoded(next);
+  return (follower.op == Op::kAddi || follower.op == Op::kAddiw) && follower.rs1 == decoded.rd &&
+         follower.rd == decoded.rd;
+}
+
+void UnitEmitter::load_upper_part(const Decoded& decoded, std::uint64_t value) {
+  if (decoded.rd == 0 || !is_completed_next(decoded)) return load_known(decoded.rd, value);
+  written(decoded.rd);
+  set_known(decoded.rd, value);
+}
+
 void UnitEmitter::load_upper(const Decoded& decoded) {
-  load_known(decoded.rd, static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
+  load_upper_part(decoded, static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
 }
 
 void UnitEmitter::add_upper_to_pc(const Decoded& decoded) {
-  load_known(decoded.rd, std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
+  load_upper_part(decoded, std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
 }
 
 template <Shift operation, Width width>

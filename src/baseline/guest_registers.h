@@ -151,7 +151,7 @@ class GuestRegisters {
 
   [[gnu::noinline]] void load_known(unsigned reg, std::uint64_t value) {
     if (reg == 0) return;
-    if (!is_pinned(reg) && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
+    if (!is_pinned(reg) && value != 0 && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
       written(reg);
       code_.store_immediate(Width::k64, integer_home(reg), static_cast<std::int32_t>(value));
     } else {

@@ -83,6 +83,10 @@ void PageScan::sweep() {
     if ((step & kStepEnds) != 0) {
       begins_block = kEntry;
       is_reached = goes_on(decoded);
+      if (!is_reached) flags_[half_word] |= kStops;
+      if (!is_reached) flags_[half_word] |= kStops;
+      if (!is_reached) flags_[half_word] |= kStops;
+      if (!is_reached) flags_[half_word] |= kStops;
       terminators_[terminator_count++] = static_cast<std::uint16_t>(half_word);
     }
     half_word += length;
@@ -147,7 +151,11 @@ bool PageScan::goes_on(const Decoded& decoded) {
 void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
   if (const std::uint32_t target = target_of(decoded, half_word); target < kHalfWords) add_entry(target);
   const std::uint32_t next = half_word + decoded.length / 2;
-  if (goes_on(decoded) && next < kHalfWords) add_entry(next);
+  if (!goes_on(decoded)) {
+    flags_[half_word] |= kStops;
+  } else if (next < kHalfWords) {
+    add_entry(next);
+  }
 }
 
 void PageScan::walk(std::uint32_t half_word) {

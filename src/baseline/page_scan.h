@@ -58,6 +58,7 @@ class PageScan {
     kEntryElsewhere = 16,  // an earlier compilation has the block that begins here: entry_elsewhere()
     kMiddleElsewhere = 32,  // and the instruction, for who has paid: middle_elsewhere(); not decoded here
     kFloats = 64,  // from here to the terminator something uses float registers or the floating-point CSRs
+    kStops = 128,  // execution does not come from here to what follows
   };
 
   // From `entry` (a half-word) on. `earlier` may be null.
@@ -67,6 +68,19 @@ class PageScan {
   std::uint32_t next(std::uint32_t half_word) const {
     while (half_word < kHalfWords && (flags_[half_word] & kVisited) == 0) ++half_word;
     return half_word;
+  }
+  // How many blocks begin at the 16 half-words from `half_word` on, up to where execution does not go on.
+  std::uint32_t blocks_behind(std::uint32_t half_word) const {
+    constexpr std::uint64_t kBytes = 0x0101010101010101;
+    std::uint32_t count = 0;
+    for (const std::uint32_t end = half_word + 16; half_word < end && half_word + 8 <= kHalfWords; half_word += 8) {
+      std::uint64_t flags;
+      std::memcpy(&flags, flags_.data() + half_word, sizeof flags);
+      const std::uint64_t stops = flags & kBytes * kStops;
+      count += static_cast<std::uint32_t>(std::popcount(flags & kBytes * kEntry & (stops ^ (stops - 1))));
+      if (stops != 0) break;
+    }
+    return count;
   }
   // Calls function(half_word) for each instruction, in the order of addresses.
   template <class Function>

@@ -4,7 +4,8 @@
 // nothing. Which guest registers it names is chosen from what the guest executes (isa/riscv/register_usage.h); the others live in
 // HartState, where an operand costs a memory access of the host's.
 //
-// Fixed besides: rbp is the hart, r14 the window, r15 what is left of the slice's gas, rsp the return stack (thunks.h);
+// Fixed besides: rbp is the hart, r14 the window, ebx what is left of the slice's gas (32 bits, as few blocks cost more than a byte says, and this is in every
+// block), rsp the return stack (thunks.h);
 // rax, rcx, rdx and xmm0 … xmm2 are scratch.
 #pragma once
 
@@ -17,10 +18,10 @@
 
 namespace caisson::baseline {
 
-inline constexpr Gp kHartRegister = Gp::rbp, kWindowRegister = Gp::r14, kGasRegister = Gp::r15;
+inline constexpr Gp kHartRegister = Gp::rbp, kWindowRegister = Gp::r14, kGasRegister = Gp::rbx;
 
-inline constexpr std::array kIntegerHosts = {Gp::rbx, Gp::rsi, Gp::rdi, Gp::r8, Gp::r9,
-                                             Gp::r10, Gp::r11, Gp::r12, Gp::r13};
+inline constexpr std::array kIntegerHosts = {Gp::rsi, Gp::rdi, Gp::r8,  Gp::r9, Gp::r10,
+                                             Gp::r11, Gp::r12, Gp::r13, Gp::r15};
 inline constexpr std::array kFloatHosts = {Xmm::xmm3,  Xmm::xmm4,  Xmm::xmm5,  Xmm::xmm6,  Xmm::xmm7,
                                            Xmm::xmm8,  Xmm::xmm9,  Xmm::xmm10, Xmm::xmm11, Xmm::xmm12,
                                            Xmm::xmm13, Xmm::xmm14, Xmm::xmm15};

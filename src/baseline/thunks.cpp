@@ -82,10 +82,10 @@ class ThunkWriter {
     code_.mov(Width::k32, Gp::r8, Gp::rcx);
     code_.mov(Width::k32, Gp::rcx, Gp::rdx);
     code_.mov(Width::k32, Gp::rdx, Gp::rax);
-    code_.mov(Width::k64, Gp::rbx, Gp::rsp);
+    code_.mov(Width::k64, Gp::r15, Gp::rsp);
     code_.alu_immediate(Alu::kAnd, Width::k64, Gp::rsp, -16);
     code_.call(context_field(Gp::rdi, function));
-    code_.mov(Width::k64, Gp::rsp, Gp::rbx);
+    code_.mov(Width::k64, Gp::rsp, Gp::r15);
   }
 
  private:
@@ -161,7 +161,7 @@ void Thunks::emit() {
   // The integers are spilled, hart.pc and (ecx) the exit's kind are to be set.
   const void* const leave_spilled = begin();
   code.mov(Width::k64, Gp::rdx, kTierContext);
-  code.mov(Width::k64, Gp::rax, kGasRegister);
+  code.movsxd(Gp::rax, kGasRegister);  // less than 0 at the end of a slice
   code.store(Width::k32, context_field(Gp::rdx, offsetof(Context, exit_kind)), Gp::rcx);
   writer.settle_floats(Gp::rdx);
   unwind();
@@ -182,11 +182,19 @@ void Thunks::emit() {
     leave(kind);
     return thunk;
   };
-  slice_end_ = begin();
+  depart_ = begin();
   code.pop(Gp::rax);
   code.mov(Width::k64, Gp::rdx, kTierContext);
   code.store(Width::k64, context_field(Gp::rdx, offsetof(Context, left_from)), Gp::rax);
-  code.load_immediate(Gp::rcx, static_cast<std::uint64_t>(ExitKind::kSliceEnd));
+  code.load_immediate(Gp::rcx, 0);  // counts the zeros on the stack
+  const std::uint32_t compare = code.offset();
+  code.alu_immediate(Alu::kCmp, Width::k64, Place::indexed(Gp::rsp, Gp::rcx, 3), 0);
+  const std::uint32_t counted = code.jcc_short_forward(Condition::kNotEqual);
+  code.alu_immediate(Alu::kAdd, Width::k32, Gp::rcx, 1);
+  code.jmp_back(compare);
+  code.bind_short(counted);
+  code.store(Width::k32, context_field(Gp::rdx, offsetof(Context, pushes)), Gp::rcx);
+  code.load_immediate(Gp::rcx, static_cast<std::uint64_t>(ExitKind::kDeparture));
   writer.spill_integers();
   code.jmp(leave_spilled);
   missing_ = exit(ExitKind::kMissing);

@@ -46,7 +46,7 @@ class Thunks {
   }
 
   // Called from where a block cannot be paid; the return address tells which one.
-  const void* slice_end() const { return slice_end_; }
+  const void* depart() const { return depart_; }
   // Ways out, each taken by a jump with rax = pc.
   const void* missing() const { return missing_; }
   const void* stale() const { return stale_; }
@@ -83,7 +83,7 @@ class Thunks {
   using Enter = std::int64_t (*)(std::uint8_t* hart, Context* context, const void* entry, std::int64_t gas,
                                  std::uint8_t* window);
   Enter enter_ = nullptr;
-  const void* slice_end_ = nullptr;
+  const void* depart_ = nullptr;
   const void* missing_ = nullptr;
   const void* stale_ = nullptr;
   const void* ebreak_ = nullptr;

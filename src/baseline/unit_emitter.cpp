@@ -33,17 +33,18 @@ const UnitEmitter::Emitters& UnitEmitter::all_emitters() {
 bool UnitEmitter::has_emitter(Op op) { return all_emitters()[static_cast<std::size_t>(op)] != nullptr; }
 
 bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space) {
-  code() = X86Assembler(space.write, space.execute - space.write, space.size);
   scan_ = &scan;
   bytes_ = &bytes;
   mixed_ = mixed;
+  code() = X86Assembler(space.write, space.execute - space.write, space.size);
   rounding_unknown_ = false;
   ended_ = false;
   emitted_count_ = 0;
   entries_.clear();
   stubs_.clear();
-  slice_ends_.blocks.clear();
-  slice_end_jumps_.clear();
+  departures_.clear();
+  far_departures_.clear();
+  island_ways_ = island_taken_ = 0;
   unsettled_.clear();
   host_changes_.clear();
   in_stretch_ = false;
@@ -51,7 +52,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   entry_jumps_.clear();
   entry_native_.fill(kNotEmitted);
   std::fill_n(middle_native_.begin(), kHalfWords, kNotEmitted);
-  places_.resize(scan.instruction_count());
+  places_.resize(scan_->instruction_count());
   place_count_ = 0;
   limit_ = static_cast<std::int32_t>(code().remaining()) - std::int32_t{kLongestSequence + 8 * kLongestStub};
   // In the order of addresses. Only instructions that overlap others are left over.
@@ -189,30 +190,19 @@ inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t s
             unsigned{self_contained} << 15 | unsigned{faults_as_store} << 14 | (scan_flags & PageScan::kFloats) << 7);
 }
 
-// The block's price. Execution that runs into an entry in mid-block has paid already and passes by. The call for who cannot pay stands
-// before the entry where nothing runs into it, else behind the unit's code.
+// The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
 void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
   if (entry_native_[half_word] != kNotEmitted) return;
   const bool is_paid = falls_in == FallsIn::kPaid;
   const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
   const std::uint32_t cost = scan_->cost(half_word);
-  // CodeRegion::find_slice_end() takes the block from the instruction's place, which there must be.
-  const bool stands_before =
-      cost != 0 && falls_in != FallsIn::kUnpaid && !mixed_ && !scan_->has(half_word, PageScan::kMiddleElsewhere);
-  const std::uint32_t before = code().offset();
-  if (stands_before) code().call(thunks_.slice_end());
+  if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island()) open_island(half_word);
   entry_native_[half_word] = code().offset();
   entries_.push_back({static_cast<std::uint16_t>(half_word), code().offset()});
   if (mixed_) emit_byte_check(half_word);
   if (cost != 0) {
-    code().alu_immediate(Alu::kSub, Width::k64, kGasRegister, static_cast<std::int32_t>(cost));
-    if (stands_before) {
-      code().jcc_back(Condition::kLess, before);
-    } else {
-      slice_ends_.blocks.push_back({static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
-      limit_ -= std::int32_t{SliceEnds::kCallBytes};
-      slice_end_jumps_.push_back(code().jcc_forward(Condition::kLess));
-    }
+    code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
+    depart_if(Condition::kLess, {static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
   }
   if (scan_->has(half_word, PageScan::kFloats)) {
     code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
@@ -263,11 +253,7 @@ UnitEmitter::Stub& UnitEmitter::add_stub(Stub::Kind kind, std::uint32_t jump) {
 }
 
 void UnitEmitter::emit_stubs() {
-  slice_ends_.begin = code().offset();
-  for (const std::uint32_t jump : slice_end_jumps_) {
-    code().bind(jump);
-    code().call(thunks_.slice_end());
-  }
+  emit_far_departures();
   for (const Stub& stub : stubs_) {
     code().bind(stub.jump);
     emit_stub(stub);

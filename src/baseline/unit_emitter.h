@@ -6,7 +6,7 @@
 // meet. Long stretches of it lend host registers out (local_registers.h), which only faults can see. What is rare stands behind the
 // unit's hot code (Stub).
 //
-// The parts: unit_emitter.cpp (the pass, operands, stubs), emit_local.cpp, emit_integer.cpp, emit_memory.cpp, emit_control.cpp,
+// The parts: unit_emitter.cpp (the pass, stubs), emit_departures.cpp, emit_local.cpp, emit_integer.cpp, emit_memory.cpp, emit_control.cpp,
 // emit_float.cpp.
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "baseline/departures.h"
 #include "baseline/guest_registers.h"
 #include "baseline/local_registers.h"
 #include "baseline/page_scan.h"
@@ -50,24 +51,6 @@ struct UnitEntry {
   std::uint32_t native = 0;
 };
 
-// The calls of Thunks::slice_end() that stand behind the unit's code, each for one block. Others stand right before the entry of theirs.
-struct SliceEnds {
-  static constexpr std::uint32_t kCallBytes = 5;
-  struct Block {
-    std::uint16_t half_word = 0;
-    std::uint16_t cost = 0;
-  };
-  std::uint32_t begin = 0;  // offset in the unit
-  std::vector<Block> blocks;
-
-  // The block of the call that returns to `offset`.
-  std::optional<Block> of(std::uint32_t offset) const {
-    const std::uint32_t index = (offset - begin) / kCallBytes - 1;
-    if (offset <= begin || index >= blocks.size()) return std::nullopt;
-    return blocks[index];
-  }
-};
-
 // The region that the unit is part of.
 struct RegionLayout {
   std::uint32_t base = 0, size = 0;  // guest addresses, whole pages
@@ -92,7 +75,7 @@ class UnitEmitter : private GuestRegisters {
   const std::vector<InstructionPlace>& places() const { return places_; }
   const std::vector<UnsettledFloats>& unsettled() const { return unsettled_; }
   const std::vector<UnitEntry>& entries() const { return entries_; }
-  const SliceEnds& slice_ends() const { return slice_ends_; }
+  const Departures& departures() const { return departures_; }
   const std::vector<HostChange>& host_changes() const { return host_changes_; }
 
   // True where there is an emitter for `op`; a test asks for all.
@@ -168,6 +151,13 @@ class UnitEmitter : private GuestRegisters {
   void bind_jumps();
   Stub& add_stub(Stub::Kind kind, std::uint32_t jump);
 
+  // --- emit_departures.cpp ---
+  static constexpr std::uint32_t kDepartureBytes = 5;  // of one behind the code
+  void open_island(std::uint32_t half_word);
+  bool reaches_island();
+  void depart_if(Condition condition, const Departure& departure);
+  void emit_far_departures();
+
   // --- emit_local.cpp ---
   void leave_stretch();
   void begin_stretch(std::uint32_t half_word);
@@ -188,6 +178,8 @@ class UnitEmitter : private GuestRegisters {
   void add_immediate(const Decoded& decoded);
   void add_word_immediate(const Decoded& decoded);
   void subtract(const Decoded& decoded);
+  bool is_completed_next(const Decoded& decoded) const;
+  void load_upper_part(const Decoded& decoded, std::uint64_t value);
   void load_upper(const Decoded& decoded);
   void add_upper_to_pc(const Decoded& decoded);
   template <Shift operation, Width width>
@@ -278,7 +270,7 @@ class UnitEmitter : private GuestRegisters {
   void call_through_table(std::uint64_t target);
   void drop_return_address();
   void load_slot(Place slot);  // rcx = the code that it leads to
-  void find_entry();  // rcx = code of the guest address rax, or the look-up
+  void find_entry(bool is_call);  // rcx = code of the guest address rax, or the look-up
   void remember_call(unsigned rd, std::uint32_t return_pc);
   void link(unsigned rd, std::uint32_t return_pc);
   bool is_in_unit(std::uint64_t target) const;
@@ -350,8 +342,14 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t emitted_count_ = 0;  // of the scan's instructions
   std::vector<UnsettledFloats> unsettled_;
   std::vector<UnitEntry> entries_;
-  SliceEnds slice_ends_;
-  std::vector<std::uint32_t> slice_end_jumps_;  // to each of these
+  Departures departures_;
+  // The last call that was emitted for them, the number of its ways in, and how many of these have their departure.
+  std::uint32_t island_ = 0, island_ways_ = 0, island_taken_ = 0;
+  struct FarDeparture {
+    std::uint32_t jump;
+    Departure departure;
+  };
+  std::vector<FarDeparture> far_departures_;  // that found no island near by
   std::vector<Stub> stubs_;
   std::vector<HostChange> host_changes_;
   std::vector<std::uint32_t> performs_;  // stubs of this instruction that go on behind it

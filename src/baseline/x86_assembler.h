@@ -176,6 +176,8 @@ class X86Assembler {
       rex(false, number(to));
       put8(static_cast<std::uint8_t>(0xB8 | (number(to) & 7)));
       put32(static_cast<std::uint32_t>(value));
+    } else if (value == ~std::uint64_t{0}) {
+      alu_immediate(Alu::kOr, Width::k64, to, -1);
     } else if (static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
       op(0xC7, Width::k64, 0, to);
       put32(static_cast<std::uint32_t>(value));
@@ -210,6 +212,7 @@ class X86Assembler {
     rex(false, number(reg));
     put8(static_cast<std::uint8_t>(0x50 | (number(reg) & 7)));
   }
+  void push_immediate(std::int8_t value) { put_word(0x6A | std::uint64_t{static_cast<std::uint8_t>(value)} << 8, 2); }
   void push(Place from) { op(0xFF, Width::k32, 6, from); }
   void pop(Gp reg) {
     rex(false, number(reg));
@@ -231,6 +234,14 @@ class X86Assembler {
       put8(static_cast<std::uint8_t>(value));
     } else {
       put32(static_cast<std::uint32_t>(value));
+    }
+  }
+  // The short form for 1, which leaves all flags but the carry alike.
+  void subtract_immediate(Width width, Gp from, std::int32_t value) {
+    if (value == 1) {
+      op(0xFF, width, 1, from);
+    } else {
+      alu_immediate(Alu::kSub, width, from, value);
     }
   }
   void test(Width width, Gp a, Gp b) { op(0x85, width, number(b), a); }

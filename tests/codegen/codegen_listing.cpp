@@ -63,7 +63,7 @@ std::string trimmed(std::string text) {
 
 // The name of what compiled code reaches at `address`.
 std::optional<std::string> name_of(const Thunks& thunks, const RegionLayout& region, const std::uint8_t* address) {
-  const std::pair<const void*, const char*> kThunks[] = {{thunks.slice_end(), "slice_end"},
+  const std::pair<const void*, const char*> kThunks[] = {{thunks.depart(), "depart"},
                                                          {thunks.missing(), "missing"},
                                                          {thunks.stale(), "stale"},
                                                          {thunks.ebreak(), "ebreak"},

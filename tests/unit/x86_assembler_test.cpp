@@ -286,7 +286,9 @@ TEST_F(X86AssemblerTest, MovesImmediates) {
     }
     add(fmt::format("mov {}, 0", name(gp(reg), 2)),
         [&](X86Assembler& to) { to.load_immediate_keeping_flags(gp(reg), 0); });
-    for (const std::int64_t value : {std::int64_t{-1}, std::int64_t{INT32_MIN}, std::int64_t{-129}}) {
+    add(fmt::format("or {}, -1", name(gp(reg))),
+        [&](X86Assembler& to) { to.load_immediate(gp(reg), ~std::uint64_t{0}); });
+    for (const std::int64_t value : {std::int64_t{-2}, std::int64_t{INT32_MIN}, std::int64_t{-129}}) {
       add(fmt::format("mov {}, {}", name(gp(reg)), value),
           [&](X86Assembler& to) { to.load_immediate(gp(reg), static_cast<std::uint64_t>(value)); });
     }
@@ -362,6 +364,14 @@ TEST_F(X86AssemblerTest, TestsMultipliesAndDivides) {
     }
   }
   add_all("imul", [](X86Assembler& to, Width width, Gp reg, const TestPlace& place) { to.imul(width, reg, place); });
+  for (unsigned reg = 0; reg < 16; ++reg) {
+    add(fmt::format("dec {}", name(gp(reg), 2)),
+        [&](X86Assembler& to) { to.subtract_immediate(Width::k32, gp(reg), 1); });
+    add(fmt::format("sub {}, 2", name(gp(reg))),
+        [&](X86Assembler& to) { to.subtract_immediate(Width::k64, gp(reg), 2); });
+  }
+  for (const std::int8_t value : {std::int8_t{0}, std::int8_t{127}, std::int8_t{-128}})
+    add(fmt::format("push {}", value), [&](X86Assembler& to) { to.push_immediate(value); });
   for (unsigned reg = 0; reg < 16; ++reg) {
     for (const int value : {0, 1, 127, 255}) {
       add(fmt::format("test {}, {}", name(gp(reg), 0), static_cast<std::int8_t>(value)),

@@ -1,0 +1,46 @@
+// Where compiled code leaves with its state exact because it cannot go on now: a block cannot be paid, or a call not be remembered.
+//
+// A jump to `call Thunks::depart()` would name its reason by the call's return address, at 5 bytes for each of many reasons that hardly
+// ever come true. So the call has several ways in: before it stand pushes of 0, 2 bytes each, and who enters n pushes early leaves
+// n zeros on the stack, where nothing else is 0. A jump of 2 bytes reaches them from code near by.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace caisson::baseline {
+
+struct Departure {
+  std::uint16_t half_word = 0;  // of the instruction to go on with; its block is not paid
+  std::uint16_t cost = 0;  // was charged for it and goes back
+  bool is_slice_end = true;  // else execution goes on at once, with an empty return stack
+};
+
+// Of a unit.
+struct Departures {
+  // One `call`: its return address, as an offset in the unit, and its first departure. The one that is entered n pushes early is the
+  // n-th behind that.
+  struct Call {
+    std::uint32_t behind = 0;
+    std::uint32_t first = 0;
+  };
+  std::vector<Call> calls;  // in the order of offsets
+  std::vector<Departure> list;
+
+  void clear() {
+    calls.clear();
+    list.clear();
+  }
+  std::optional<Departure> of(std::uint32_t behind, std::uint32_t pushes) const {
+    const auto call = std::ranges::lower_bound(calls, behind, {}, &Call::behind);
+    if (call == calls.end() || call->behind != behind) return std::nullopt;
+    const std::size_t end = call + 1 == calls.end() ? list.size() : (call + 1)->first;
+    const std::size_t index = std::size_t{call->first} + pushes;
+    if (index >= end) return std::nullopt;
+    return list[index];
+  }
+};
+
+}  // namespace caisson::baseline
