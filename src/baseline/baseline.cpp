@@ -79,7 +79,7 @@ struct Baseline::Impl {
 
   void note_dropped_code() {
     ++generation;
-    known = {};
+    context.known = {};
   }
 
   void remove_all_regions() {
@@ -134,6 +134,7 @@ struct Baseline::Impl {
     left.clear();  // compiled code is not running
     thunks = *std::move(made);
     context.scope.landing = thunks->fault_landing();
+    context.enter = thunks->enter();
     attach_shared();
     return true;
   }
@@ -153,7 +154,7 @@ struct Baseline::Impl {
   bool compile(std::uint32_t pc) {
     const std::uint32_t page = page_of(pc);
     PageBytes bytes;
-    known = {};  // a block of a mixed page may get other code
+    context.known = {};  // a block of a mixed page may get other code
     if (!is_executable(page)) return false;
     read_page(page, bytes);
     // A block may end in an instruction that reaches into the next page.
@@ -169,9 +170,16 @@ struct Baseline::Impl {
       forget(*regions[index]);
       remove_region(index);
       if (was_shared) attach_shared();
-      if (!running) left.clear();
+      if (!is_running()) left.clear();
     }
     return false;
+  }
+
+  // Whether compiled code of this instance is below on the stack: who called out of it.
+  bool is_running() const {
+    const memory::GuestScope* scope = memory::current_guest_scope;
+    while (scope != nullptr && scope != &context.scope) scope = scope->outer;
+    return scope != nullptr;
   }
 
   // Whether hart.pc can be fetched; if not, the trap is set.
@@ -228,7 +236,7 @@ struct Baseline::Impl {
     if (live == 0) [[likely]]
       return;
     live = 0;
-    *floats_changed = true;
+    context.floats_changed = true;
     riscv::collect_flags(hart, context.left_mxcsr);
   }
   // The floats are live.
@@ -257,7 +265,7 @@ struct Baseline::Impl {
       context.exit_kind = ExitKind::kEcall;
       return EcallAnswer::kLeave;
     }
-    *floats_changed = true;  // whoever answers may write any register
+    context.floats_changed = true;  // whoever answers may write any register
     const std::uint64_t rest = hart.gas;
     const auto slice = static_cast<std::uint64_t>(context.slice_gas);
     const std::uint64_t gas = rest + slice + static_cast<std::uint64_t>(context.held_gas);
@@ -370,31 +378,38 @@ struct Baseline::Impl {
   // What a call that returns takes is here; all else is for the functions below.
   [[gnu::always_inline]] End run(HartState& hart, Cold cold) {
     for (;;) {
-      // The same function is called again and again; to look its code up takes four loads, each waiting for the one before.
-      const void* entry = known.entry;
-      if (hart.pc != known.pc || hart.frm != 0 || entry == nullptr) [[unlikely]] {
+      const void* entry = context.known.entry;
+      if (hart.pc != context.known.pc || hart.frm != 0 || entry == nullptr) [[unlikely]] {
         const Found found = make_entry(hart, cold);
         if (found.entry == nullptr) return found.end;
         entry = found.entry;
       }
-      const std::int64_t granted = context.slice_gas;
-      running = true;
       memory::enter_guest(context.scope);
-      // What a call waits for stays in registers: a detour through memory costs as much as a small function.
-      const std::int64_t gas = thunks->enter(hart, context, entry, granted, context.scope.window_base);
+      const Left how = enter_compiled(hart, context, entry, context.slice_gas);
       memory::leave_guest(context.scope);
-      running = false;
-      collect_floats(hart);
-      const std::int64_t held = context.held_gas;
-      if (held != 0) [[unlikely]]
-        context.held_gas = 0;
-      context.slice_gas = gas + held;
-      if (context.exit_kind == ExitKind::kTrampoline) [[likely]] {
+      if (how.returned) [[likely]] {
+        context.slice_gas = how.gas;
         hart.trap.kind = TrapKind::kTrampoline;
         return End::kTrap;
       }
-      if (const std::optional<End> end = handle_exit(hart, held != 0)) return *end;
+      if (const std::optional<End> end = settle(hart, how.gas)) return *end;
     }
+  }
+
+  // What follows when compiled code left otherwise than by a plain return, as handle_exit().
+  [[gnu::noinline]] std::optional<End> settle(HartState& hart, std::int64_t gas) {
+    collect_floats(hart);
+    const std::int64_t held = std::exchange(context.held_gas, 0);
+    context.slice_gas = gas + held;
+    return handle_exit(hart, held != 0);
+  }
+
+  End end_run(HartState& hart, std::uint64_t* slice, End end) {
+    *slice = static_cast<std::uint64_t>(context.slice_gas);
+    hart.gas += static_cast<std::uint64_t>(context.slice_gas);
+    if (thrown != nullptr) [[unlikely]]
+      std::rethrow_exception(std::exchange(thrown, nullptr));
+    return end;
   }
 
   // The code of hart.pc that suits the hart, made where there is none; or how the run ends.
@@ -411,7 +426,7 @@ struct Baseline::Impl {
         if (!set_map(map)) return {nullptr, End::kNoMemory};
       }
       if (const void* const entry = find_entry(hart.pc); entry != nullptr) {
-        if (hart.frm == 0) known = {hart.pc, entry};
+        if (hart.frm == 0) context.known = {hart.pc, entry};
         return {entry, End::kTrap};
       }
       if (!check_fetch(hart)) return {nullptr, End::kTrap};
@@ -422,7 +437,7 @@ struct Baseline::Impl {
 
   // What follows an exit of compiled code: how the run ends, or nothing where it goes on at hart.pc. `gas_was_held`: context.held_gas
   // was not 0.
-  [[gnu::noinline]] std::optional<End> handle_exit(HartState& hart, bool gas_was_held) {
+  std::optional<End> handle_exit(HartState& hart, bool gas_was_held) {
     switch (context.exit_kind) {
       case ExitKind::kSliceEnd: {
         const auto unpaid =
@@ -462,7 +477,9 @@ struct Baseline::Impl {
       case ExitKind::kMisalignedAtomic:
         hart.trap.kind = TrapKind::kMisalignedAtomic;
         return End::kTrap;
-      case ExitKind::kTrampoline:  // run() has set the trap
+      case ExitKind::kTrampoline:
+        hart.trap.kind = TrapKind::kTrampoline;
+        return End::kTrap;
       case ExitKind::kTrap:
         return End::kTrap;
     }
@@ -488,13 +505,6 @@ struct Baseline::Impl {
   std::array<RegionTable, kMostRegions + 1> tables{};
   std::vector<std::shared_ptr<CodeRegion>> left;  // removed while their code may be running
   std::uint64_t generation = 0;  // changes with every code that is dropped
-  // The code that was looked up last, for a hart that rounds as hosts do.
-  struct {
-    std::uint64_t pc = 0;
-    const void* entry = nullptr;  // null: nothing was
-  } known;
-  bool running = false;
-  bool* floats_changed = nullptr;  // see Baseline::take_floats_changed()
   std::exception_ptr thrown;
 
   SharedCode* shared = nullptr;
@@ -554,29 +564,31 @@ Result<std::unique_ptr<Baseline>> Baseline::create(memory::AddressSpace& memory,
   return std::unique_ptr<Baseline>(new Baseline(std::move(impl)));
 }
 
-Baseline::Baseline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
-  impl_->floats_changed = &floats_changed_;
+Baseline::Baseline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), context_(impl_->context) {
   impl_->memory.add_code_observer(this);
 }
 Baseline::~Baseline() { impl_->memory.remove_code_observer(this); }
 
 Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
   Impl& impl = *impl_;
-  Context& context = impl.context;
   hart.trap = {};
   if (hart.interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]] {
     hart.trap.kind = TrapKind::kInterrupted;
     return End::kTrap;
   }
   impl.grant_slice(hart, *slice);
-  hart.tier_context = &context;
-  const End end = impl.run(hart, cold);
-  *slice = static_cast<std::uint64_t>(context.slice_gas);
-  hart.gas += static_cast<std::uint64_t>(context.slice_gas);
-  hart.tier_context = nullptr;
-  if (impl.thrown != nullptr) [[unlikely]]
-    std::rethrow_exception(std::exchange(impl.thrown, nullptr));
-  return end;
+  hart.tier_context = &context_;
+  return impl.end_run(hart, slice, impl.run(hart, cold));
+}
+
+Baseline::End Baseline::end_call(HartState& hart, std::int64_t gas, std::uint64_t* slice, Cold cold) {
+  // As run() would have cleared it before.
+  if (context_.exit_kind != ExitKind::kTrap) {
+    const std::uint64_t address = context_.exit_kind == ExitKind::kMisalignedAtomic ? hart.trap.address : 0;
+    hart.trap = {.address = address};
+  }
+  const std::optional<End> end = impl_->settle(hart, gas);
+  return impl_->end_run(hart, slice, end ? *end : impl_->run(hart, cold));
 }
 
 bool Baseline::compile(std::uint32_t pc) { return impl_->compile(pc); }
@@ -623,7 +635,7 @@ void Baseline::release_code() {
     impl_->forget(*impl_->regions[index]);
     impl_->remove_region(index);
   }
-  if (!impl_->running) impl_->left.clear();
+  if (!impl_->is_running()) impl_->left.clear();
 }
 
 BaselineStats Baseline::stats() const {

@@ -15,6 +15,7 @@
 #include "caisson/result.h"
 #include "isa/riscv/csr_semantics.h"
 #include "isa/riscv/hart_state.h"
+#include "isa/riscv/host_float.h"
 #include "memory/address_space.h"
 
 namespace caisson::baseline {
@@ -64,8 +65,30 @@ class Baseline final : public memory::CodeObserver {
   // Runs until a trap or until the next block does not fit into what is left of *slice gas (at most 2^62), which is updated.
   End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
 
+  // run() for a call whose code was found before. Begins at hart.pc with frm 0; hart.interrupt is not looked at.
+  bool knows(std::uint64_t pc) const { return pc == context_.known.pc && context_.known.entry != nullptr; }
+  // Gives what is left of `slice` where the call returned to the trampoline, which hart.trap does not tell then; else end_call() must
+  // follow, with the same slice.
+  [[gnu::always_inline]] Left call(riscv::HartState& hart, std::uint64_t slice) {
+    Context& context = context_;
+    hart.gas -= slice;
+    if (context.guest_mxcsr != riscv::kMxcsrAllMasked) [[unlikely]]
+      context.guest_mxcsr = riscv::kMxcsrAllMasked;
+    if (hart.tier_context != &context) [[unlikely]]
+      hart.tier_context = &context;
+    memory::enter_guest(context.scope);
+    const Left how = enter_compiled(hart, context, context.known.entry, static_cast<std::int64_t>(slice));
+    memory::leave_guest(context.scope);
+    if (how.returned) [[likely]]
+      hart.gas += static_cast<std::uint64_t>(how.gas);
+    return how;
+  }
+  // The rest of run() behind call(), whose gas is given.
+  End end_call(riscv::HartState& hart, std::int64_t gas, std::uint64_t* slice, Cold cold);
+
   // Whether float registers or fcsr of the guest may have been changed within run() since this was last asked.
-  bool take_floats_changed() { return std::exchange(floats_changed_, false); }
+  bool floats_changed() const { return context_.floats_changed; }
+  bool take_floats_changed() { return std::exchange(context_.floats_changed, false); }
 
   // Compiles the block at `pc`, and more of its page. False where pc cannot be fetched or no memory is left.
   bool compile(std::uint32_t pc);
@@ -84,7 +107,7 @@ class Baseline final : public memory::CodeObserver {
  private:
   explicit Baseline(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
-  bool floats_changed_ = false;
+  Context& context_;  // of impl_
 };
 
 }  // namespace caisson::baseline

@@ -17,7 +17,7 @@ enum class ExitKind : std::uint32_t {
   kMissing,  // pc has no code
   kStale,  // the bytes of the block at pc are no longer those that were compiled; nothing charged
   kFault,  // a load or store; the scope describes it
-  kTrampoline,  // as enter() sets it, for the exit that should be quickest
+  kTrampoline,  // where floats were live; otherwise the exit that should be quickest tells by a register (thunks.h)
   kEcall,
   kEbreak,
   kIllegal,
@@ -69,6 +69,16 @@ struct Context {
   bool (*perform)(Context* context, riscv::HartState* hart, std::uint32_t pc, std::uint32_t bits,
                   std::uint32_t stays_in_block) = nullptr;
   void* owner = nullptr;  // the Baseline
+
+  // For C++ alone.
+  const void* enter = nullptr;  // Thunks::enter() of the map in use
+  // The code that was looked up last, for a hart that rounds as hosts do: the same function is called again and again, and to look its
+  // code up takes four loads, each waiting for the one before.
+  struct {
+    std::uint64_t pc = 0;
+    const void* entry = nullptr;  // null: nothing was
+  } known;
+  bool floats_changed = false;  // see Baseline::take_floats_changed()
 };
 
 }  // namespace caisson::baseline

@@ -28,6 +28,7 @@
 #include "runtime/execution.h"
 #include "runtime/module_state.h"
 #include "runtime/personality.h"
+#include "runtime/running_mark.h"
 
 namespace caisson::detail {
 struct HostFunction;
@@ -62,8 +63,7 @@ class GuestInstance {
   Result<InvocationResult> invoke_at(std::uint64_t address, const CallArguments& arguments, std::uint64_t gas);
   // The same with options().call_gas, quickest where the call returns at once.
   friend detail::PreparedResult detail::call_prepared(GuestInstance& guest, std::uint64_t address,
-                                                      const CallArguments& arguments,
-                                                      detail::ReturnRegister return_register);
+                                                      const std::uint64_t* registers, detail::CallShape shape);
   // Why the last one did not return.
   Error take_call_error() { return std::move(call_error_); }
   Result<InvocationResult> resume(std::uint64_t gas);
@@ -169,7 +169,10 @@ class GuestInstance {
 
   // prepared_call.cpp: how calls and runs begin.
   void enter_call(std::uint64_t address, const CallArguments& arguments);
+  void set_hart_up(std::uint64_t address, const CallArguments& arguments);
   void begin_run();
+  bool call_at_once(std::uint64_t address, const CallArguments& arguments);
+  bool call_behind_another_run(std::uint64_t address, const CallArguments& arguments);
   template <class Run>
   bool ends_by_return(Run&& run);
   bool call_differently(std::uint64_t address, const CallArguments& arguments);
@@ -201,7 +204,7 @@ class GuestInstance {
   bool resumable_ = false;
   bool gas_fell_short_ = false;  // in charge_pages()
   bool slice_requested_ = false;
-  std::atomic<bool> running_{false};
+  std::atomic<RunState> run_state_{RunState::kIdle};
 };
 
 // Maps the PT_LOAD segments of `elf` (validated; `file` is what it was found in) at `bias`, charging 16 gas a page before any effect.
