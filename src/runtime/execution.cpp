@@ -88,7 +88,7 @@ bool Execution::end_call(HartState& hart, std::uint64_t slice, std::int64_t gas,
   const baseline::Baseline::End end = baseline_->end_call(hart, gas, &slice, cold_);
   gas_.baseline += hart.gas_used() - used_before - ecall_gas_;
   if (end != baseline::Baseline::End::kTrap) go_on(end, hart, slice, Slices::kAsTiersLike);
-  return take_return(hart);
+  return hart.trap.kind == TrapKind::kTrampoline;
 }
 
 // Behind a run of the baseline tier that ended so.

@@ -52,13 +52,13 @@ class Execution {
   }
 
   // run() for a call, hart.pc at the function and frm 0: quickest where the function is known and returns within the slice. False where
-  // the call did not return to the trampoline; where it did, hart.trap does not say so and is empty if it was.
+  // the call did not return to the trampoline; where it did, hart.trap need not say so.
   [[gnu::always_inline]] bool call(riscv::HartState& hart, std::uint64_t slice) {
     const bool is_quick = baseline_ != nullptr && baseline_->knows(hart.pc) && hart.gas >= slice &&
                           hart.interrupt.load(std::memory_order_relaxed) == 0;
     if (!is_quick) [[unlikely]] {
       run(hart, slice);
-      return take_return(hart);
+      return hart.trap.kind == riscv::TrapKind::kTrampoline;
     }
     const std::uint64_t before = hart.gas_used();
     ecall_gas_ = 0;
@@ -68,6 +68,9 @@ class Execution {
     gas_.baseline += hart.gas_used() - before - ecall_gas_;
     return true;
   }
+
+  // Whether code is compiled, by a processor that can run what is compiled.
+  bool compiles() const { return baseline_ != nullptr; }
 
   // As run(), but the slice is neither lengthened nor shortened, whatever it holds: no block where none fits.
   void run_exactly(riscv::HartState& hart, std::uint64_t slice);
@@ -105,11 +108,6 @@ class Execution {
     const baseline::Baseline::End end = baseline_->run(hart, slice, cold_);
     gas_.baseline += hart.gas_used() - before - ecall_gas_;
     return end;
-  }
-  static bool take_return(riscv::HartState& hart) {
-    if (hart.trap.kind != riscv::TrapKind::kTrampoline) return false;
-    hart.trap = {};
-    return true;
   }
   bool end_call(riscv::HartState& hart, std::uint64_t slice, std::int64_t gas, std::uint64_t used_before);
   void go_on(baseline::Baseline::End end, riscv::HartState& hart, std::uint64_t slice, Slices slices);

@@ -169,10 +169,10 @@ class GuestInstance {
 
   // prepared_call.cpp: how calls and runs begin.
   void enter_call(std::uint64_t address, const CallArguments& arguments);
-  void set_hart_up(std::uint64_t address, const CallArguments& arguments);
+  void set_hart_up(std::uint64_t pc, CallArguments arguments);
   void begin_run();
-  bool call_at_once(std::uint64_t address, const CallArguments& arguments);
-  bool call_behind_another_run(std::uint64_t address, const CallArguments& arguments);
+  bool call_at_once(std::uint64_t address, CallArguments arguments, RunningMark& mark);
+  bool call_behind_another_run(std::uint64_t address, const std::uint64_t* registers, detail::CallShape shape);
   template <class Run>
   bool ends_by_return(Run&& run);
   bool call_differently(std::uint64_t address, const CallArguments& arguments);

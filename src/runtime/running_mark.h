@@ -22,6 +22,11 @@ class RunningMark {
       : state_(state), taken_(state.load(std::memory_order_relaxed) != RunState::kRunning) {
     state.store(RunState::kRunning, std::memory_order_relaxed);
   }
+  // For who has asked already.
+  enum Free { kFree };
+  RunningMark(std::atomic<RunState>& state, Free) : state_(state), taken_(true) {
+    state.store(RunState::kRunning, std::memory_order_relaxed);
+  }
   ~RunningMark() {
     if (taken_) state_.store(end_, std::memory_order_relaxed);
   }
