@@ -36,6 +36,11 @@ constexpr std::size_t kPages = memory::kWindowSize / kPageSize;
 constexpr std::size_t kMostRegions = 255;  // the directory has a byte for each page, and 0 is none
 // Of the executable pages around the first pc that has no region, each way.
 constexpr std::uint32_t kRegionReach = 2048;
+// Entry tables of one instance's own regions; past it the oldest regions go. The process has 512 MiB for all
+// (ExecutableMemory::kTableCapacity), which a guest with many executable mappings far from each other would otherwise use up, and all
+// others would be interpreted. This is room for 64 MiB of executable pages: four regions of the largest reach.
+constexpr std::size_t kMostTableBytes = std::size_t{128} << 20;
+static_assert(kMostTableBytes >= 2 * kRegionReach * kPageSize / 2 * sizeof(EntrySlot));
 
 constexpr std::uint32_t page_of(std::uint32_t address) { return address / static_cast<std::uint32_t>(kPageSize); }
 constexpr bool is_software_mode(const HartState& hart) { return hart.frm > 3; }
@@ -100,7 +105,35 @@ struct Baseline::Impl {
     tables[index] = region->table();
     set_directory(*region, static_cast<std::uint8_t>(index));
     regions[index] = std::move(region);
+    made_at[index] = ++regions_made;
     return index;
+  }
+
+  static std::size_t table_bytes(std::size_t guest_bytes) { return guest_bytes / 2 * sizeof(EntrySlot); }
+  // Of the regions that are not shared.
+  std::size_t table_bytes() const {
+    std::size_t bytes = 0;
+    for (std::size_t index = 1; index < regions.size(); ++index) {
+      if (regions[index] != nullptr && index != shared_index) bytes += table_bytes(regions[index]->size());
+    }
+    return bytes;
+  }
+
+  // Makes room for so many bytes of tables. Compiled code is not running.
+  void drop_oldest_regions(std::size_t wanted) {
+    for (std::size_t bytes = table_bytes(); bytes + wanted > kMostTableBytes;) {
+      std::size_t oldest = 0;
+      for (std::size_t index = 1; index < regions.size(); ++index) {
+        if (regions[index] == nullptr || index == shared_index) continue;
+        if (oldest == 0 || made_at[index] < made_at[oldest]) oldest = index;
+      }
+      if (oldest == 0) break;
+      bytes -= table_bytes(regions[oldest]->size());
+      ++counted.regions_dropped;
+      forget(*regions[oldest]);
+      remove_region(oldest);
+    }
+    left.clear();
   }
 
   // A region of the executable pages around `page` that have none.
@@ -109,6 +142,7 @@ struct Baseline::Impl {
     std::uint32_t first = page, end = page + 1;
     while (first > 0 && page - first < kRegionReach && belongs(first - 1)) --first;
     while (end < kPages && end - page < kRegionReach && belongs(end)) ++end;
+    drop_oldest_regions(table_bytes((end - first) * kPageSize));
     auto region = CodeRegion::create(thunks, first * static_cast<std::uint32_t>(kPageSize),
                                      (end - first) * static_cast<std::uint32_t>(kPageSize));
     if (!region) return false;
@@ -503,6 +537,8 @@ struct Baseline::Impl {
   std::uint8_t* directory = nullptr;  // kPages bytes, lazily committed
   std::vector<std::shared_ptr<CodeRegion>> regions{nullptr};
   std::array<RegionTable, kMostRegions + 1> tables{};
+  std::array<std::uint64_t, kMostRegions + 1> made_at{};  // of each region: it was the how manieth
+  std::uint64_t regions_made = 0;
   std::vector<std::shared_ptr<CodeRegion>> left;  // removed while their code may be running
   std::uint64_t generation = 0;  // changes with every code that is dropped
   std::exception_ptr thrown;
@@ -640,6 +676,7 @@ void Baseline::release_code() {
 
 BaselineStats Baseline::stats() const {
   BaselineStats stats = impl_->counted;
+  stats.table_bytes = impl_->table_bytes();
   for (const std::shared_ptr<CodeRegion>& region : impl_->regions) {
     if (region != nullptr) Impl::add_stats(stats.compiled, region->stats());
   }

@@ -23,6 +23,8 @@ namespace caisson::baseline {
 struct BaselineStats {
   CompileStats compiled;  // by this instance or, of shared code, by any
   std::uint64_t regions_replaced = 0;  // their code had used up its budget
+  std::uint64_t regions_dropped = 0;  // newer ones wanted the memory of their entry tables
+  std::uint64_t table_bytes = 0;  // of entry tables now, those of shared code not included
   std::uint64_t remaps = 0;  // other guest registers were chosen to live in host registers
   std::uint64_t stale_blocks = 0;  // blocks of mixed pages whose bytes had changed
   std::uint64_t left_shared_code = 0;
