@@ -17,37 +17,22 @@
 #include <thread>
 #include <vector>
 
-#include "baseline/executable_memory.h"
 #include "baseline/unit_emitter.h"
 #include "gas/gas_schedule.h"
 #include "interp/interpreter.h"
-#include "memory/window_pool.h"
-#include "support/guest_words.h"
+#include "support/baseline_names.h"
 
 namespace caisson::baseline {
 namespace {
 
-using memory::kExecute;
-using memory::kPageSize;
-using memory::kRead;
-using memory::kWrite;
-using memory::MapStatus;
-using riscv::HartState;
 using riscv::Op;
-using riscv::TrapKind;
-using tests::addi;
 using tests::beq;
-using tests::bne;
 using tests::immediate_form;
 using tests::jal;
-using tests::jalr;
-using tests::kEbreakWord;
 using tests::kEcallWord;
-using tests::kReturnWord;
 using tests::ld;
 using tests::load;
 using tests::lui;
-using tests::map_code;
 using tests::no_time;
 using tests::sd;
 using tests::store;
