@@ -43,7 +43,6 @@ constexpr std::size_t kMostTableBytes = std::size_t{128} << 20;
 static_assert(kMostTableBytes >= 2 * kRegionReach * kPageSize / 2 * sizeof(EntrySlot));
 
 constexpr std::uint32_t page_of(std::uint32_t address) { return address / static_cast<std::uint32_t>(kPageSize); }
-constexpr bool is_software_mode(const HartState& hart) { return hart.frm > 3; }
 
 }  // namespace
 
@@ -83,7 +82,7 @@ struct Baseline::Impl {
   }
 
   void note_dropped_code() {
-    ++generation;
+    ++context.generation;
     context.known = {};
   }
 
@@ -169,6 +168,7 @@ struct Baseline::Impl {
     thunks = *std::move(made);
     context.scope.landing = thunks->fault_landing();
     context.enter = thunks->enter();
+    context.software_rounding = map.software_rounding;
     attach_shared();
     return true;
   }
@@ -264,77 +264,15 @@ struct Baseline::Impl {
 
   // --- from compiled code ---
 
-  // The floats are spilled and the host has its MXCSR again, or they were not live.
   void collect_floats(HartState& hart) {
-    std::uint64_t& live = hart.tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)];
-    if (live == 0) [[likely]]
-      return;
-    live = 0;
-    context.floats_changed = true;
-    riscv::collect_flags(hart, context.left_mxcsr);
+    if (hart.tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)] != 0) [[unlikely]]
+      baseline::collect_floats(context, hart);
   }
   // The floats are live.
   void settle_floats(HartState& hart) {
     context.left_mxcsr = _mm_getcsr();
     _mm_setcsr(context.host_mxcsr);
     collect_floats(hart);
-  }
-
-  // Moves so much gas, or what there is, from the hart to compiled code, and the rounding mode as compiled code will load it.
-  void grant_slice(HartState& hart, std::uint64_t slice) {
-    slice = std::min(slice, hart.gas);
-    hart.gas -= slice;
-    context.slice_gas = static_cast<std::int64_t>(slice);
-    set_guest_mxcsr(hart);
-  }
-  void set_guest_mxcsr(const HartState& hart) {
-    context.guest_mxcsr = riscv::kMxcsrAllMasked;
-    if (hart.frm != 0) [[unlikely]]
-      context.guest_mxcsr = riscv::mxcsr_of(hart);
-  }
-
-  EcallAnswer answer_ecall(HartState& hart) {
-    collect_floats(hart);
-    if (options.ecall == nullptr) [[unlikely]] {
-      context.exit_kind = ExitKind::kEcall;
-      return EcallAnswer::kLeave;
-    }
-    context.floats_changed = true;  // whoever answers may write any register
-    const std::uint64_t rest = hart.gas;
-    const auto slice = static_cast<std::uint64_t>(context.slice_gas);
-    const std::uint64_t gas = rest + slice + static_cast<std::uint64_t>(context.held_gas);
-    hart.gas = gas;
-    const std::uint64_t behind = hart.pc + 4;
-    const std::uint64_t generation_before = generation;
-    std::uint64_t next = 0;
-    // Nothing may be thrown through compiled code.
-    try {
-      next = options.ecall(options.ecall_context, hart);
-    } catch (...) {
-      thrown = std::current_exception();
-    }
-    const bool stays = hart.pc == behind && generation == generation_before &&
-                       is_software_mode(hart) == thunks->map().software_rounding;
-    // Nothing was charged and the slice goes on: one ecall does not wait for what another one left in memory.
-    if (hart.gas == gas && context.held_gas == 0 && std::min(next, gas) == slice && next != 0 && stays) [[likely]] {
-      hart.gas = rest;
-      set_guest_mxcsr(hart);
-      return EcallAnswer::kGoOn;
-    }
-    context.held_gas = 0;
-    context.slice_gas = 0;
-    if (next == 0) {
-      context.exit_kind = ExitKind::kTrap;
-      hart.trap = {.kind = TrapKind::kEcallAnswered};
-      return EcallAnswer::kLeave;
-    }
-    grant_slice(hart, next);
-    if (stays) {
-      return static_cast<EcallAnswer>(std::to_underlying(EcallAnswer::kGoOn) |
-                                      std::to_underlying(EcallAnswer::kGasChanged));
-    }
-    context.exit_kind = ExitKind::kReenter;
-    return EcallAnswer::kLeave;
   }
 
   bool perform(HartState& hart, std::uint32_t pc, std::uint32_t bits, bool stays_in_block) {
@@ -540,7 +478,6 @@ struct Baseline::Impl {
   std::array<std::uint64_t, kMostRegions + 1> made_at{};  // of each region: it was the how manieth
   std::uint64_t regions_made = 0;
   std::vector<std::shared_ptr<CodeRegion>> left;  // removed while their code may be running
-  std::uint64_t generation = 0;  // changes with every code that is dropped
   std::exception_ptr thrown;
 
   SharedCode* shared = nullptr;
@@ -552,6 +489,41 @@ struct Baseline::Impl {
   std::vector<riscv::Decoded> block;  // the priced one, kept for its capacity
   BaselineStats counted;
 };
+
+namespace {
+
+EcallAnswer leave_for_ecall(Context* context, HartState* hart) {
+  if (hart->tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)] != 0) collect_floats(*context, *hart);
+  context->exit_kind = ExitKind::kEcall;
+  return EcallAnswer::kLeave;
+}
+
+}  // namespace
+
+// The floats were live; they are spilled and the host has its MXCSR again.
+void collect_floats(Context& context, HartState& hart) {
+  hart.tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)] = 0;
+  context.floats_changed = true;
+  riscv::collect_flags(hart, context.left_mxcsr);
+}
+
+void keep_exception(Context& context) {
+  static_cast<Baseline::Impl*>(context.owner)->thrown = std::current_exception();
+}
+
+EcallAnswer end_ecall(Context& context, HartState& hart, std::uint64_t next, bool stays) {
+  context.held_gas = 0;
+  context.slice_gas = 0;
+  if (next == 0) {
+    context.exit_kind = ExitKind::kTrap;
+    hart.trap = {.kind = TrapKind::kEcallAnswered};
+    return EcallAnswer::kLeave;
+  }
+  grant_slice(context, hart, next);
+  if (stays) return EcallAnswer::kGoOnWithOtherGas;
+  context.exit_kind = ExitKind::kReenter;
+  return EcallAnswer::kLeave;
+}
 
 bool Baseline::is_supported(const char** missing) {
   struct Feature {
@@ -593,7 +565,8 @@ Result<std::unique_ptr<Baseline>> Baseline::create(memory::AddressSpace& memory,
   context.directory = impl->directory;
   context.regions = impl->tables.data();
   context.owner = impl.get();
-  context.ecall = [](Context* at, HartState* hart) { return static_cast<Impl*>(at->owner)->answer_ecall(*hart); };
+  context.ecall = options.ecall == nullptr ? &leave_for_ecall : options.ecall;
+  context.ecall_context = options.ecall_context;
   context.perform = [](Context* at, HartState* hart, std::uint32_t pc, std::uint32_t bits, std::uint32_t stays) {
     return static_cast<Impl*>(at->owner)->perform(*hart, pc, bits, stays != 0);
   };
@@ -612,7 +585,7 @@ Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
     hart.trap.kind = TrapKind::kInterrupted;
     return End::kTrap;
   }
-  impl.grant_slice(hart, *slice);
+  grant_slice(context_, hart, *slice);
   hart.tier_context = &context_;
   return impl.end_run(hart, slice, impl.run(hart, cold));
 }

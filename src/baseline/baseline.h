@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "baseline/answer_ecall.h"
 #include "baseline/code_region.h"
 #include "baseline/shared_code.h"
 #include "caisson/result.h"
@@ -30,14 +31,10 @@ struct BaselineStats {
   std::uint64_t left_shared_code = 0;
 };
 
-// Answers an ecall at hart.pc, whose block is charged, without leaving the tier; hart is exact, and so is its gas. The result is the
-// gas of the slice that follows; 0 ends the run with kEcallAnswered. hart.pc is where the guest goes on.
-using EcallHook = std::uint64_t (*)(void* context, riscv::HartState& hart);
-
 struct BaselineOptions {
   riscv::TimeSource time = nullptr;  // of the `time` CSR
   void* time_context = nullptr;
-  EcallHook ecall = nullptr;  // null: an ecall ends the run with kEcall
+  EcallFunction ecall = nullptr;  // answer_ecall() of a hook; null: an ecall ends the run with kEcall
   void* ecall_context = nullptr;
   NameSource names = nullptr;  // of guest functions, for listings
   void* names_context = nullptr;

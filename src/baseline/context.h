@@ -43,11 +43,11 @@ struct RegionTable {
   }
 };
 
-// What compiled code does behind an ecall; bits.
+// What compiled code does behind an ecall.
 enum class EcallAnswer : std::uint8_t {
-  kLeave = 0,  // the exit is set
-  kGoOn = 1,
-  kGasChanged = 2,  // with kGoOn: slice_gas is not what it was
+  kGoOn = 0,
+  kLeave = 1,  // the exit is set
+  kGoOnWithOtherGas = 2,  // slice_gas is not what it was
 };
 
 struct Context {
@@ -79,6 +79,9 @@ struct Context {
     const void* entry = nullptr;  // null: nothing was
   } known;
   bool floats_changed = false;  // see Baseline::take_floats_changed()
+  bool software_rounding = false;  // of the map in use
+  std::uint64_t generation = 0;  // changes with every code that is dropped
+  void* ecall_context = nullptr;  // of the hook (answer_ecall.h)
 };
 
 }  // namespace caisson::baseline

@@ -84,14 +84,17 @@ class ThunkWriter {
     live_.clear();
   }
 
-  // Calls a function of the context with (context, hart, eax, edx, ecx) on an aligned stack; the integers are spilled.
-  void call_out(std::size_t function) {
+  // Calls a function of the context with (context, hart) and, where it takes words, (eax, edx, ecx), on an aligned stack; the integers
+  // are spilled.
+  void call_out(std::size_t function, bool takes_words) {
     code_.mov(Width::k64, Gp::rdi, kTierContext);
     code_.store(Width::k64, context_field(Gp::rdi, offsetof(Context, slice_gas)), kGasRegister);
     code_.lea(Width::k64, Gp::rsi, Place::at(kHartRegister, -static_cast<std::int32_t>(kHartBias)));
-    code_.mov(Width::k32, Gp::r8, Gp::rcx);
-    code_.mov(Width::k32, Gp::rcx, Gp::rdx);
-    code_.mov(Width::k32, Gp::rdx, Gp::rax);
+    if (takes_words) {
+      code_.mov(Width::k32, Gp::r8, Gp::rcx);
+      code_.mov(Width::k32, Gp::rcx, Gp::rdx);
+      code_.mov(Width::k32, Gp::rdx, Gp::rax);
+    }
     code_.mov(Width::k64, Gp::rbx, Gp::rsp);
     code_.alu_immediate(Alu::kAnd, Width::k64, Gp::rsp, -16);
     code_.call(context_field(Gp::rdi, function));
@@ -249,23 +252,26 @@ void Thunks::emit() {
   writer.spill_integers();
   code.mov(Width::k64, Gp::rdx, kTierContext);
   writer.settle_floats(Gp::rdx);
-  writer.call_out(offsetof(Context, ecall));
-  code.test_immediate8(Gp::rax, static_cast<std::uint8_t>(EcallAnswer::kGoOn));
-  code.jcc(Condition::kEqual, leave_settled);
+  writer.call_out(offsetof(Context, ecall), false);
   // Most answers leave the gas alone: then the next block does not wait for what went through memory.
-  code.test_immediate8(Gp::rax, static_cast<std::uint8_t>(EcallAnswer::kGasChanged));
-  const std::uint32_t same_gas = code.jcc_forward(Condition::kEqual);
-  code.mov(Width::k64, Gp::rdx, kTierContext);
-  code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
-  code.bind(same_gas);
+  code.test_immediate8(Gp::rax, 0xFF);
+  const std::uint32_t other_answer = code.jcc_forward(Condition::kNotEqual);
+  const void* const go_on = code.here();
   set_code_origin();
   writer.reload_integers();
   code.ret();
 
+  code.bind(other_answer);
+  code.test_immediate8(Gp::rax, static_cast<std::uint8_t>(EcallAnswer::kLeave));
+  code.jcc(Condition::kNotEqual, leave_settled);
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
+  code.jmp(go_on);
+
   perform_ = begin();
   writer.spill_integers();
   writer.spill_floats();
-  writer.call_out(offsetof(Context, perform));
+  writer.call_out(offsetof(Context, perform), true);
   code.test_immediate8(Gp::rax, 1);
   code.jcc(Condition::kEqual, leave_settled);
   code.mov(Width::k64, Gp::rdx, kTierContext);

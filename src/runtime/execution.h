@@ -27,7 +27,7 @@ struct ExecutionOptions {
   // The hooks share one context.
   void* context = nullptr;
   riscv::TimeSource time = nullptr;
-  baseline::EcallHook ecall = nullptr;
+  baseline::EcallFunction ecall = nullptr;
   baseline::NameSource names = nullptr;
 };
 

@@ -81,7 +81,10 @@ class GuestInstance {
   void finish(ExitReason reason, std::uint64_t exit_arg, std::uint64_t return_value);
 
   // The flat table; grows to hold `number`. Handlers stay until replaced.
-  void set_ecall(std::uint64_t number, EcallEntry entry) { ecalls_.set(number, entry); }
+  void set_ecall(std::uint64_t number, EcallEntry entry) {
+    ecalls_.set(number, entry);
+    known_function_ = {};
+  }
   // Answers every number without an entry (a personality's ENOSYS); without it such an ecall ends the run with kEcall.
   void set_unknown_ecall(EcallEntry entry) { ecalls_.set_unknown(entry); }
 
@@ -154,8 +157,11 @@ class GuestInstance {
   }
 
   // answer_ecall.cpp.
+  static baseline::EcallFunction ecall_function();
   static std::uint64_t answer_ecall(void* instance, riscv::HartState& hart);
   void handle_ecall();
+  void handle_ecall_here();
+  EcallOutcome call_handler(std::uint64_t number);
   bool handle_outcome(EcallOutcome outcome, std::uint64_t number, std::uint64_t gas_before);
   void undo_ecall(std::uint64_t gas_before);
 
@@ -187,6 +193,11 @@ class GuestInstance {
   std::uint64_t slice_start_ = 0;  // gas_used() when the current slice began
   std::shared_ptr<Personality> personality_;
   EcallTable ecalls_;
+  // The host function that was called last, as ecalls_ has it.
+  struct {
+    std::uint64_t number = 0;
+    void* context = nullptr;  // null: none
+  } known_function_;
   std::vector<BoundHostFunction> host_functions_;
   std::optional<InvocationResult> finished_;
   std::optional<PendingCall> pending_call_;

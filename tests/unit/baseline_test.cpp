@@ -58,11 +58,10 @@ class BaselineTest : public ::testing::Test {
 
   BaselineOptions options() {
     return {.time = no_time,
-            .ecall =
-                [](void* context, HartState& hart) {
-                  auto& test = *static_cast<BaselineTest*>(context);
-                  return test.on_ecall_ ? test.on_ecall_(hart) : 0;
-                },
+            .ecall = answer_ecall<[](void* context, HartState& hart) -> std::uint64_t {
+              auto& test = *static_cast<BaselineTest*>(context);
+              return test.on_ecall_ ? test.on_ecall_(hart) : 0;
+            }>,
             .ecall_context = this};
   }
 
