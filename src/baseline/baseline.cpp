@@ -350,8 +350,8 @@ struct Baseline::Impl {
   // What a call that returns takes is here; all else is for the functions below.
   [[gnu::always_inline]] End run(HartState& hart, Cold cold) {
     for (;;) {
-      const void* entry = context.known.entry;
-      if (hart.pc != context.known.pc || hart.frm != 0 || entry == nullptr) [[unlikely]] {
+      const void* entry = hart.frm == 0 ? context.known_entry(hart.pc) : nullptr;
+      if (entry == nullptr) [[unlikely]] {
         const Found found = make_entry(hart, cold);
         if (found.entry == nullptr) return found.end;
         entry = found.entry;
@@ -398,7 +398,7 @@ struct Baseline::Impl {
         if (!set_map(map)) return {nullptr, End::kNoMemory};
       }
       if (const void* const entry = find_entry(hart.pc); entry != nullptr) {
-        if (hart.frm == 0) context.known = {hart.pc, entry};
+        if (hart.frm == 0) context.known_at(hart.pc) = {hart.pc, entry};
         return {entry, End::kTrap};
       }
       if (!check_fetch(hart)) return {nullptr, End::kTrap};

@@ -64,11 +64,11 @@ class Baseline final : public memory::CodeObserver {
   // Runs until a trap or until the next block does not fit into what is left of *slice gas (at most 2^62), which is updated.
   End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
 
-  // run() for a call whose code was found before. Begins at hart.pc with frm 0; hart.interrupt is not looked at.
-  bool knows(std::uint64_t pc) const { return pc == context_.known.pc && context_.known.entry != nullptr; }
-  // Gives what is left of `slice` where the call returned to the trampoline, which hart.trap does not tell then; else end_call() must
-  // follow, with the same slice.
-  [[gnu::always_inline]] Left call(riscv::HartState& hart, std::uint64_t slice) {
+  // The code at `pc` if it was looked up before, for a hart whose frm is 0; else null.
+  const void* known_entry(std::uint64_t pc) const { return context_.known_entry(pc); }
+  // run() for a call, from `entry`, the code at hart.pc; hart.interrupt is not looked at. Gives what is left of `slice` where the call
+  // returned to the trampoline, which hart.trap does not tell then; else end_call() must follow, with the same slice.
+  [[gnu::always_inline]] Left call(riscv::HartState& hart, const void* entry, std::uint64_t slice) {
     Context& context = context_;
     hart.gas -= slice;
     if (context.guest_mxcsr != riscv::kMxcsrAllMasked) [[unlikely]]
@@ -76,7 +76,7 @@ class Baseline final : public memory::CodeObserver {
     if (hart.tier_context != &context) [[unlikely]]
       hart.tier_context = &context;
     memory::enter_guest(context.scope);
-    const Left how = enter_compiled(hart, context, context.known.entry, static_cast<std::int64_t>(slice));
+    const Left how = enter_compiled(hart, context, entry, static_cast<std::int64_t>(slice));
     memory::leave_guest(context.scope);
     if (how.returned) [[likely]]
       hart.gas += static_cast<std::uint64_t>(how.gas);

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <tuple>
 
 #include "baseline/register_map.h"
 #include "isa/riscv/hart_state.h"
@@ -72,12 +73,18 @@ struct Context {
 
   // For C++ alone.
   const void* enter = nullptr;  // Thunks::enter() of the map in use
-  // The code that was looked up last, for a hart that rounds as hosts do: the same function is called again and again, and to look its
-  // code up takes four loads, each waiting for the one before.
-  struct {
+  // Code that was looked up, for harts that round as hosts do, by pc: the same few functions are called again and again, and to look
+  // one up takes four loads, each waiting for the one before.
+  struct KnownCode {
     std::uint64_t pc = 0;
     const void* entry = nullptr;  // null: nothing was
-  } known;
+  };
+  std::array<KnownCode, 8> known;
+  KnownCode& known_at(std::uint64_t pc) { return known[pc / 16 % std::tuple_size_v<decltype(known)>]; }
+  const void* known_entry(std::uint64_t pc) {
+    const KnownCode& code = known_at(pc);
+    return code.pc == pc ? code.entry : nullptr;
+  }
   bool floats_changed = false;  // see Baseline::take_floats_changed()
   bool software_rounding = false;  // of the map in use
   std::uint64_t generation = 0;  // changes with every code that is dropped

@@ -54,15 +54,15 @@ class Execution {
   // run() for a call, hart.pc at the function and frm 0: quickest where the function is known and returns within the slice. False where
   // the call did not return to the trampoline; where it did, hart.trap need not say so.
   [[gnu::always_inline]] bool call(riscv::HartState& hart, std::uint64_t slice) {
-    const bool is_quick = baseline_ != nullptr && baseline_->knows(hart.pc) && hart.gas >= slice &&
-                          hart.interrupt.load(std::memory_order_relaxed) == 0;
+    const void* const entry = baseline_ == nullptr ? nullptr : baseline_->known_entry(hart.pc);
+    const bool is_quick = entry != nullptr && hart.gas >= slice && hart.interrupt.load(std::memory_order_relaxed) == 0;
     if (!is_quick) [[unlikely]] {
       run(hart, slice);
       return hart.trap.kind == riscv::TrapKind::kTrampoline;
     }
     const std::uint64_t before = hart.gas_used();
     ecall_gas_ = 0;
-    const baseline::Left how = baseline_->call(hart, slice);
+    const baseline::Left how = baseline_->call(hart, entry, slice);
     if (!how.returned) [[unlikely]]
       return end_call(hart, slice, how.gas, before);
     gas_.baseline += hart.gas_used() - before - ecall_gas_;
