@@ -106,15 +106,21 @@ struct Left {
 [[gnu::always_inline]] inline Left enter_compiled(riscv::HartState& hart, Context& context, const void* entry,
                                                   std::int64_t gas) {
   std::uint8_t* biased_hart = reinterpret_cast<std::uint8_t*>(&hart) + kHartBias;
-  Context* context_or_null = &context;
+  Context* context_of_hart = &context;
   const void* left_by = entry;
   // rdi = hart, rsi = context, rdx = entry, rax = gas; behind it rax = gas, rdx = 0 where it returned. rbp is preserved.
   __asm__ volatile("call *%c[enter](%%rsi)"
-                   : "+a"(gas), "+d"(left_by), "+D"(biased_hart), "+S"(context_or_null)
+                   : "+a"(gas), "+d"(left_by), "+D"(biased_hart), "+S"(context_of_hart)
                    : [enter] "i"(offsetof(Context, enter))
                    : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3",
                      "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-                     "xmm15", "cc", "memory");
+                     "xmm15",
+#ifdef __AVX512F__
+                     // Compiled code leaves them alone, but it calls C++.
+                     "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26",
+                     "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
+#endif
+                     "cc", "memory");
   return {gas, left_by == nullptr};
 }
 
