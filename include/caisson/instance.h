@@ -156,27 +156,31 @@ struct ArgumentRegisters {
     std::size_t integer = 0, floating = 0;
     const auto place = [&]<class Argument>(Argument argument) {
       if constexpr (FloatValue<Argument>) {
-        floats[floating++] = to_float_register(argument);
+        registers[kIntegers + floating++] = to_float_register(argument);
       } else {
-        integers[integer++] = to_register(argument);
+        registers[integer++] = to_register(argument);
       }
     };
     (place(arguments), ...);
   }
-  CallArguments as_call() const { return CallArguments({integers, kIntegers}, {floats, kFloats}); }
+  CallArguments as_call() const { return CallArguments({registers, kIntegers}, {registers + kIntegers, kFloats}); }
 
-  std::uint64_t integers[kIntegers + 1];
-  std::uint64_t floats[kFloats + 1];
+  std::uint64_t registers[kIntegers + kFloats + 1];  // the floats behind the integers
 };
 
-// Calls the function at `address` of the module with InstanceOptions::call_gas. Where it does not return, take_call_error() says why.
+// How many of the registers that a call is given are integers and floats, and where its result is: small enough for one register.
 enum class ReturnRegister : bool { kInteger, kFloat };  // a0, fa0
+struct CallShape {
+  std::uint8_t integers = 0, floats = 0;
+  ReturnRegister return_register = ReturnRegister::kInteger;
+};
+// Calls the function at `address` of the module with InstanceOptions::call_gas. Where it does not return, take_call_error() says why.
 struct PreparedResult {
   bool returned = false;
   std::uint64_t value = 0;  // of the return register
 };
-PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t address, const CallArguments& arguments,
-                             ReturnRegister return_register);
+PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t address, const std::uint64_t* registers,
+                             CallShape shape);
 Error take_call_error(runtime::GuestInstance& guest);
 
 }  // namespace detail
@@ -186,10 +190,14 @@ class PreparedCall<ReturnType(Arguments...)> {
  public:
   // Errors as Instance::call() but kNotFound.
   Result<ReturnType> operator()(Arguments... arguments) const {
-    const detail::ArgumentRegisters<Arguments...> registers(arguments...);
-    constexpr auto kReturnRegister =
-        detail::FloatValue<ReturnType> ? detail::ReturnRegister::kFloat : detail::ReturnRegister::kInteger;
-    const auto [returned, value] = detail::call_prepared(*guest_, address_, registers.as_call(), kReturnRegister);
+    using Registers = detail::ArgumentRegisters<Arguments...>;
+    constexpr detail::CallShape kShape = {.integers = Registers::kIntegers,
+                                          .floats = Registers::kFloats,
+                                          .return_register = detail::FloatValue<ReturnType>
+                                                                 ? detail::ReturnRegister::kFloat
+                                                                 : detail::ReturnRegister::kInteger};
+    const Registers given(arguments...);
+    const auto [returned, value] = detail::call_prepared(*guest_, address_, given.registers, kShape);
     if (!returned) [[unlikely]]
       return failure(*guest_);
     if constexpr (detail::FloatValue<ReturnType>) {

@@ -13,7 +13,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <limits>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -37,10 +36,13 @@ constexpr std::size_t kPages = memory::kWindowSize / kPageSize;
 constexpr std::size_t kMostRegions = 255;  // the directory has a byte for each page, and 0 is none
 // Of the executable pages around the first pc that has no region, each way.
 constexpr std::uint32_t kRegionReach = 2048;
-constexpr std::uint64_t kMostGas = std::numeric_limits<std::int32_t>::max();  // in kGasRegister
+// Entry tables of one instance's own regions; past it the oldest regions go. The process has 512 MiB for all
+// (ExecutableMemory::kTableCapacity), which a guest with many executable mappings far from each other would otherwise use up, and all
+// others would be interpreted. This is room for 64 MiB of executable pages: four regions of the largest reach.
+constexpr std::size_t kMostTableBytes = std::size_t{128} << 20;
+static_assert(kMostTableBytes >= 2 * kRegionReach * kPageSize / 2 * sizeof(EntrySlot));
 
 constexpr std::uint32_t page_of(std::uint32_t address) { return address / static_cast<std::uint32_t>(kPageSize); }
-constexpr bool is_software_mode(const HartState& hart) { return hart.frm > 3; }
 
 }  // namespace
 
@@ -80,8 +82,8 @@ struct Baseline::Impl {
   }
 
   void note_dropped_code() {
-    ++generation;
-    known = {};
+    ++context.generation;
+    context.known = {};
   }
 
   void remove_all_regions() {
@@ -102,7 +104,35 @@ struct Baseline::Impl {
     tables[index] = region->table();
     set_directory(*region, static_cast<std::uint8_t>(index));
     regions[index] = std::move(region);
+    made_at[index] = ++regions_made;
     return index;
+  }
+
+  static std::size_t table_bytes(std::size_t guest_bytes) { return guest_bytes / 2 * sizeof(EntrySlot); }
+  // Of the regions that are not shared.
+  std::size_t table_bytes() const {
+    std::size_t bytes = 0;
+    for (std::size_t index = 1; index < regions.size(); ++index) {
+      if (regions[index] != nullptr && index != shared_index) bytes += table_bytes(regions[index]->size());
+    }
+    return bytes;
+  }
+
+  // Makes room for so many bytes of tables. Compiled code is not running.
+  void drop_oldest_regions(std::size_t wanted) {
+    for (std::size_t bytes = table_bytes(); bytes + wanted > kMostTableBytes;) {
+      std::size_t oldest = 0;
+      for (std::size_t index = 1; index < regions.size(); ++index) {
+        if (regions[index] == nullptr || index == shared_index) continue;
+        if (oldest == 0 || made_at[index] < made_at[oldest]) oldest = index;
+      }
+      if (oldest == 0) break;
+      bytes -= table_bytes(regions[oldest]->size());
+      ++counted.regions_dropped;
+      forget(*regions[oldest]);
+      remove_region(oldest);
+    }
+    left.clear();
   }
 
   // A region of the executable pages around `page` that have none.
@@ -111,6 +141,7 @@ struct Baseline::Impl {
     std::uint32_t first = page, end = page + 1;
     while (first > 0 && page - first < kRegionReach && belongs(first - 1)) --first;
     while (end < kPages && end - page < kRegionReach && belongs(end)) ++end;
+    drop_oldest_regions(table_bytes((end - first) * kPageSize));
     auto region = CodeRegion::create(thunks, first * static_cast<std::uint32_t>(kPageSize),
                                      (end - first) * static_cast<std::uint32_t>(kPageSize));
     if (!region) return false;
@@ -136,6 +167,8 @@ struct Baseline::Impl {
     left.clear();  // compiled code is not running
     thunks = *std::move(made);
     context.scope.landing = thunks->fault_landing();
+    context.enter = thunks->enter();
+    context.software_rounding = map.software_rounding;
     attach_shared();
     return true;
   }
@@ -155,7 +188,7 @@ struct Baseline::Impl {
   bool compile(std::uint32_t pc) {
     const std::uint32_t page = page_of(pc);
     PageBytes bytes;
-    known = {};  // a block of a mixed page may get other code
+    context.known = {};  // a block of a mixed page may get other code
     if (!is_executable(page)) return false;
     read_page(page, bytes);
     // A block may end in an instruction that reaches into the next page.
@@ -171,9 +204,16 @@ struct Baseline::Impl {
       forget(*regions[index]);
       remove_region(index);
       if (was_shared) attach_shared();
-      if (!running) left.clear();
+      if (!is_running()) left.clear();
     }
     return false;
+  }
+
+  // Whether compiled code of this instance is below on the stack: who called out of it.
+  bool is_running() const {
+    const memory::GuestScope* scope = memory::current_guest_scope;
+    while (scope != nullptr && scope != &context.scope) scope = scope->outer;
+    return scope != nullptr;
   }
 
   // Whether hart.pc can be fetched; if not, the trap is set.
@@ -224,81 +264,15 @@ struct Baseline::Impl {
 
   // --- from compiled code ---
 
-  // The floats are spilled and the host has its MXCSR again, or they were not live.
   void collect_floats(HartState& hart) {
-    std::uint64_t& live = hart.tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)];
-    if (live == 0) [[likely]]
-      return;
-    live = 0;
-    *floats_changed = true;
-    riscv::collect_flags(hart, context.left_mxcsr);
+    if (hart.tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)] != 0) [[unlikely]]
+      baseline::collect_floats(context, hart);
   }
   // The floats are live.
   void settle_floats(HartState& hart) {
     context.left_mxcsr = _mm_getcsr();
     _mm_setcsr(context.host_mxcsr);
     collect_floats(hart);
-  }
-
-  // Moves so much gas, or what there is, from the hart to compiled code, and the rounding mode as compiled code will load it. What
-  // compiled code cannot count waits in slice_rest.
-  void grant_slice(HartState& hart, std::uint64_t slice) {
-    slice = std::min(slice, hart.gas);
-    const std::uint64_t granted = std::min(slice, kMostGas);
-    slice_rest = slice - granted;
-    hart.gas -= granted;
-    context.slice_gas = static_cast<std::int64_t>(granted);
-    set_guest_mxcsr(hart);
-  }
-  void set_guest_mxcsr(const HartState& hart) {
-    context.guest_mxcsr = riscv::kMxcsrAllMasked;
-    if (hart.frm != 0) [[unlikely]]
-      context.guest_mxcsr = riscv::mxcsr_of(hart);
-  }
-
-  EcallAnswer answer_ecall(HartState& hart) {
-    collect_floats(hart);
-    if (options.ecall == nullptr) [[unlikely]] {
-      context.exit_kind = ExitKind::kEcall;
-      return EcallAnswer::kLeave;
-    }
-    *floats_changed = true;  // whoever answers may write any register
-    const std::uint64_t rest = hart.gas;
-    const auto slice = static_cast<std::uint64_t>(context.slice_gas) + slice_rest;
-    const std::uint64_t gas = rest + static_cast<std::uint64_t>(context.slice_gas + context.held_gas);
-    hart.gas = gas;
-    const std::uint64_t behind = hart.pc + 4;
-    const std::uint64_t generation_before = generation;
-    std::uint64_t next = 0;
-    // Nothing may be thrown through compiled code.
-    try {
-      next = options.ecall(options.ecall_context, hart);
-    } catch (...) {
-      thrown = std::current_exception();
-    }
-    const bool stays = hart.pc == behind && generation == generation_before &&
-                       is_software_mode(hart) == thunks->map().software_rounding;
-    // Nothing was charged and the slice goes on: one ecall does not wait for what another one left in memory.
-    if (hart.gas == gas && context.held_gas == 0 && std::min(next, gas) == slice && next != 0 && stays) [[likely]] {
-      hart.gas = rest;
-      set_guest_mxcsr(hart);
-      return EcallAnswer::kGoOn;
-    }
-    context.held_gas = 0;
-    context.slice_gas = 0;
-    slice_rest = 0;
-    if (next == 0) {
-      context.exit_kind = ExitKind::kTrap;
-      hart.trap = {.kind = TrapKind::kEcallAnswered};
-      return EcallAnswer::kLeave;
-    }
-    grant_slice(hart, next);
-    if (stays) {
-      return static_cast<EcallAnswer>(std::to_underlying(EcallAnswer::kGoOn) |
-                                      std::to_underlying(EcallAnswer::kGasChanged));
-    }
-    context.exit_kind = ExitKind::kReenter;
-    return EcallAnswer::kLeave;
   }
 
   bool perform(HartState& hart, std::uint32_t pc, std::uint32_t bits, bool stays_in_block) {
@@ -376,31 +350,38 @@ struct Baseline::Impl {
   // What a call that returns takes is here; all else is for the functions below.
   [[gnu::always_inline]] End run(HartState& hart, Cold cold) {
     for (;;) {
-      // The same function is called again and again; to look its code up takes four loads, each waiting for the one before.
-      const void* entry = known.entry;
-      if (hart.pc != known.pc || hart.frm != 0 || entry == nullptr) [[unlikely]] {
+      const void* entry = hart.frm == 0 ? context.known_entry(hart.pc) : nullptr;
+      if (entry == nullptr) [[unlikely]] {
         const Found found = make_entry(hart, cold);
         if (found.entry == nullptr) return found.end;
         entry = found.entry;
       }
-      const std::int64_t granted = context.slice_gas;
-      running = true;
       memory::enter_guest(context.scope);
-      // What a call waits for stays in registers: a detour through memory costs as much as a small function.
-      const std::int64_t gas = thunks->enter(hart, context, entry, granted, context.scope.window_base);
+      const Left how = enter_compiled(hart, context, entry, context.slice_gas);
       memory::leave_guest(context.scope);
-      running = false;
-      collect_floats(hart);
-      const std::int64_t held = context.held_gas;
-      if (held != 0) [[unlikely]]
-        context.held_gas = 0;
-      context.slice_gas = gas + held;
-      if (context.exit_kind == ExitKind::kTrampoline) [[likely]] {
+      if (how.returned) [[likely]] {
+        context.slice_gas = how.gas;
         hart.trap.kind = TrapKind::kTrampoline;
         return End::kTrap;
       }
-      if (const std::optional<End> end = handle_exit(hart, held != 0)) return *end;
+      if (const std::optional<End> end = settle(hart, how.gas)) return *end;
     }
+  }
+
+  // What follows when compiled code left otherwise than by a plain return, as handle_exit().
+  [[gnu::noinline]] std::optional<End> settle(HartState& hart, std::int64_t gas) {
+    collect_floats(hart);
+    const std::int64_t held = std::exchange(context.held_gas, 0);
+    context.slice_gas = gas + held;
+    return handle_exit(hart, held != 0);
+  }
+
+  End end_run(HartState& hart, std::uint64_t* slice, End end) {
+    *slice = static_cast<std::uint64_t>(context.slice_gas) + std::exchange(context.slice_rest, 0);
+    hart.gas += static_cast<std::uint64_t>(context.slice_gas);
+    if (thrown != nullptr) [[unlikely]]
+      std::rethrow_exception(std::exchange(thrown, nullptr));
+    return end;
   }
 
   // The code of hart.pc that suits the hart, made where there is none; or how the run ends.
@@ -417,7 +398,7 @@ struct Baseline::Impl {
         if (!set_map(map)) return {nullptr, End::kNoMemory};
       }
       if (const void* const entry = find_entry(hart.pc); entry != nullptr) {
-        if (hart.frm == 0) known = {hart.pc, entry};
+        if (hart.frm == 0) context.known_at(hart.pc) = {hart.pc, entry};
         return {entry, End::kTrap};
       }
       if (!check_fetch(hart)) return {nullptr, End::kTrap};
@@ -428,7 +409,7 @@ struct Baseline::Impl {
 
   // What follows an exit of compiled code: how the run ends, or nothing where it goes on at hart.pc. `gas_was_held`: context.held_gas
   // was not 0.
-  [[gnu::noinline]] std::optional<End> handle_exit(HartState& hart, bool gas_was_held) {
+  std::optional<End> handle_exit(HartState& hart, bool gas_was_held) {
     switch (context.exit_kind) {
       case ExitKind::kDeparture: {
         const auto unpaid = *find_in_regions(
@@ -436,9 +417,9 @@ struct Baseline::Impl {
         hart.pc = unpaid.pc;
         context.slice_gas += unpaid.cost;
         if (gas_was_held || !unpaid.is_slice_end) return std::nullopt;
-        if (slice_rest != 0) [[unlikely]] {
+        if (context.slice_rest != 0) [[unlikely]] {
           hart.gas += static_cast<std::uint64_t>(context.slice_gas);
-          grant_slice(hart, slice_rest + static_cast<std::uint64_t>(context.slice_gas));
+          grant_slice(context, hart, context.slice_rest + static_cast<std::uint64_t>(context.slice_gas));
           return std::nullopt;
         }
         if (hart.gas + static_cast<std::uint64_t>(context.slice_gas) < unpaid.cost) {
@@ -473,7 +454,9 @@ struct Baseline::Impl {
       case ExitKind::kMisalignedAtomic:
         hart.trap.kind = TrapKind::kMisalignedAtomic;
         return End::kTrap;
-      case ExitKind::kTrampoline:  // run() has set the trap
+      case ExitKind::kTrampoline:
+        hart.trap.kind = TrapKind::kTrampoline;
+        return End::kTrap;
       case ExitKind::kTrap:
         return End::kTrap;
     }
@@ -497,16 +480,9 @@ struct Baseline::Impl {
   std::uint8_t* directory = nullptr;  // kPages bytes, lazily committed
   std::vector<std::shared_ptr<CodeRegion>> regions{nullptr};
   std::array<RegionTable, kMostRegions + 1> tables{};
+  std::array<std::uint64_t, kMostRegions + 1> made_at{};  // of each region: it was the how manieth
+  std::uint64_t regions_made = 0;
   std::vector<std::shared_ptr<CodeRegion>> left;  // removed while their code may be running
-  std::uint64_t generation = 0;  // changes with every code that is dropped
-  // The code that was looked up last, for a hart that rounds as hosts do.
-  struct {
-    std::uint64_t pc = 0;
-    const void* entry = nullptr;  // null: nothing was
-  } known;
-  bool running = false;
-  std::uint64_t slice_rest = 0;  // of the slice, still the hart's
-  bool* floats_changed = nullptr;  // see Baseline::take_floats_changed()
   std::exception_ptr thrown;
 
   SharedCode* shared = nullptr;
@@ -518,6 +494,42 @@ struct Baseline::Impl {
   std::vector<riscv::Decoded> block;  // the priced one, kept for its capacity
   BaselineStats counted;
 };
+
+namespace {
+
+EcallAnswer leave_for_ecall(Context* context, HartState* hart) {
+  if (hart->tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)] != 0) collect_floats(*context, *hart);
+  context->exit_kind = ExitKind::kEcall;
+  return EcallAnswer::kLeave;
+}
+
+}  // namespace
+
+// The floats were live; they are spilled and the host has its MXCSR again.
+void collect_floats(Context& context, HartState& hart) {
+  hart.tier_words[static_cast<std::size_t>(TierWord::kFloatsLive)] = 0;
+  context.floats_changed = true;
+  riscv::collect_flags(hart, context.left_mxcsr);
+}
+
+void keep_exception(Context& context) {
+  static_cast<Baseline::Impl*>(context.owner)->thrown = std::current_exception();
+}
+
+EcallAnswer end_ecall(Context& context, HartState& hart, std::uint64_t next, bool stays) {
+  context.held_gas = 0;
+  context.slice_gas = 0;
+  context.slice_rest = 0;
+  if (next == 0) {
+    context.exit_kind = ExitKind::kTrap;
+    hart.trap = {.kind = TrapKind::kEcallAnswered};
+    return EcallAnswer::kLeave;
+  }
+  grant_slice(context, hart, next);
+  if (stays) return EcallAnswer::kGoOnWithOtherGas;
+  context.exit_kind = ExitKind::kReenter;
+  return EcallAnswer::kLeave;
+}
 
 bool Baseline::is_supported(const char** missing) {
   struct Feature {
@@ -559,36 +571,39 @@ Result<std::unique_ptr<Baseline>> Baseline::create(memory::AddressSpace& memory,
   context.directory = impl->directory;
   context.regions = impl->tables.data();
   context.owner = impl.get();
-  context.ecall = [](Context* at, HartState* hart) { return static_cast<Impl*>(at->owner)->answer_ecall(*hart); };
+  context.ecall = options.ecall == nullptr ? &leave_for_ecall : options.ecall;
+  context.ecall_context = options.ecall_context;
   context.perform = [](Context* at, HartState* hart, std::uint32_t pc, std::uint32_t bits, std::uint32_t stays) {
     return static_cast<Impl*>(at->owner)->perform(*hart, pc, bits, stays != 0);
   };
   return std::unique_ptr<Baseline>(new Baseline(std::move(impl)));
 }
 
-Baseline::Baseline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
-  impl_->floats_changed = &floats_changed_;
+Baseline::Baseline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), context_(impl_->context) {
   impl_->memory.add_code_observer(this);
 }
 Baseline::~Baseline() { impl_->memory.remove_code_observer(this); }
 
 Baseline::End Baseline::run(HartState& hart, std::uint64_t* slice, Cold cold) {
   Impl& impl = *impl_;
-  Context& context = impl.context;
   hart.trap = {};
   if (hart.interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]] {
     hart.trap.kind = TrapKind::kInterrupted;
     return End::kTrap;
   }
-  impl.grant_slice(hart, *slice);
-  hart.tier_context = &context;
-  const End end = impl.run(hart, cold);
-  *slice = static_cast<std::uint64_t>(context.slice_gas) + impl.slice_rest;
-  hart.gas += static_cast<std::uint64_t>(context.slice_gas);
-  hart.tier_context = nullptr;
-  if (impl.thrown != nullptr) [[unlikely]]
-    std::rethrow_exception(std::exchange(impl.thrown, nullptr));
-  return end;
+  grant_slice(context_, hart, *slice);
+  hart.tier_context = &context_;
+  return impl.end_run(hart, slice, impl.run(hart, cold));
+}
+
+Baseline::End Baseline::end_call(HartState& hart, std::int64_t gas, std::uint64_t* slice, Cold cold) {
+  // As run() would have cleared it before.
+  if (context_.exit_kind != ExitKind::kTrap) {
+    const std::uint64_t address = context_.exit_kind == ExitKind::kMisalignedAtomic ? hart.trap.address : 0;
+    hart.trap = {.address = address};
+  }
+  const std::optional<End> end = impl_->settle(hart, gas);
+  return impl_->end_run(hart, slice, end ? *end : impl_->run(hart, cold));
 }
 
 bool Baseline::compile(std::uint32_t pc) { return impl_->compile(pc); }
@@ -635,11 +650,12 @@ void Baseline::release_code() {
     impl_->forget(*impl_->regions[index]);
     impl_->remove_region(index);
   }
-  if (!impl_->running) impl_->left.clear();
+  if (!impl_->is_running()) impl_->left.clear();
 }
 
 BaselineStats Baseline::stats() const {
   BaselineStats stats = impl_->counted;
+  stats.table_bytes = impl_->table_bytes();
   for (const std::shared_ptr<CodeRegion>& region : impl_->regions) {
     if (region != nullptr) Impl::add_stats(stats.compiled, region->stats());
   }

@@ -10,11 +10,13 @@
 #include <memory>
 #include <utility>
 
+#include "baseline/answer_ecall.h"
 #include "baseline/code_region.h"
 #include "baseline/shared_code.h"
 #include "caisson/result.h"
 #include "isa/riscv/csr_semantics.h"
 #include "isa/riscv/hart_state.h"
+#include "isa/riscv/host_float.h"
 #include "memory/address_space.h"
 
 namespace caisson::baseline {
@@ -22,19 +24,17 @@ namespace caisson::baseline {
 struct BaselineStats {
   CompileStats compiled;  // by this instance or, of shared code, by any
   std::uint64_t regions_replaced = 0;  // their code had used up its budget
+  std::uint64_t regions_dropped = 0;  // newer ones wanted the memory of their entry tables
+  std::uint64_t table_bytes = 0;  // of entry tables now, those of shared code not included
   std::uint64_t remaps = 0;  // other guest registers were chosen to live in host registers
   std::uint64_t stale_blocks = 0;  // blocks of mixed pages whose bytes had changed
   std::uint64_t left_shared_code = 0;
 };
 
-// Answers an ecall at hart.pc, whose block is charged, without leaving the tier; hart is exact, and so is its gas. The result is the
-// gas of the slice that follows; 0 ends the run with kEcallAnswered. hart.pc is where the guest goes on.
-using EcallHook = std::uint64_t (*)(void* context, riscv::HartState& hart);
-
 struct BaselineOptions {
   riscv::TimeSource time = nullptr;  // of the `time` CSR
   void* time_context = nullptr;
-  EcallHook ecall = nullptr;  // null: an ecall ends the run with kEcall
+  EcallFunction ecall = nullptr;  // answer_ecall() of a hook; null: an ecall ends the run with kEcall
   void* ecall_context = nullptr;
   NameSource names = nullptr;  // of guest functions, for listings
   void* names_context = nullptr;
@@ -64,8 +64,30 @@ class Baseline final : public memory::CodeObserver {
   // Runs until a trap or until the next block does not fit into what is left of *slice gas (at most 2^62), which is updated.
   End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
 
+  // The code at `pc` if it was looked up before, for a hart whose frm is 0; else null.
+  const void* known_entry(std::uint64_t pc) const { return context_.known_entry(pc); }
+  // run() for a call, from `entry`, the code at hart.pc; hart.interrupt is not looked at. Gives what is left of `slice` where the call
+  // returned to the trampoline, which hart.trap does not tell then; else end_call() must follow, with the same slice.
+  [[gnu::always_inline]] Left call(riscv::HartState& hart, const void* entry, std::uint64_t slice) {
+    Context& context = context_;
+    hart.gas -= slice;
+    if (context.guest_mxcsr != riscv::kMxcsrAllMasked) [[unlikely]]
+      context.guest_mxcsr = riscv::kMxcsrAllMasked;
+    if (hart.tier_context != &context) [[unlikely]]
+      hart.tier_context = &context;
+    memory::enter_guest(context.scope);
+    const Left how = enter_compiled(hart, context, entry, static_cast<std::int64_t>(slice));
+    memory::leave_guest(context.scope);
+    if (how.returned) [[likely]]
+      hart.gas += static_cast<std::uint64_t>(how.gas);
+    return how;
+  }
+  // The rest of run() behind call(), whose gas is given.
+  End end_call(riscv::HartState& hart, std::int64_t gas, std::uint64_t* slice, Cold cold);
+
   // Whether float registers or fcsr of the guest may have been changed within run() since this was last asked.
-  bool take_floats_changed() { return std::exchange(floats_changed_, false); }
+  bool floats_changed() const { return context_.floats_changed; }
+  bool take_floats_changed() { return std::exchange(context_.floats_changed, false); }
 
   // Compiles the block at `pc`, and more of its page. False where pc cannot be fetched or no memory is left.
   bool compile(std::uint32_t pc);
@@ -84,7 +106,7 @@ class Baseline final : public memory::CodeObserver {
  private:
   explicit Baseline(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
-  bool floats_changed_ = false;
+  Context& context_;  // of impl_
 };
 
 }  // namespace caisson::baseline

@@ -4,6 +4,8 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
+#include <tuple>
 
 #include "baseline/register_map.h"
 #include "isa/riscv/hart_state.h"
@@ -17,7 +19,7 @@ enum class ExitKind : std::uint32_t {
   kMissing,  // pc has no code
   kStale,  // the bytes of the block at pc are no longer those that were compiled; nothing charged
   kFault,  // a load or store; the scope describes it
-  kTrampoline,  // as enter() sets it, for the exit that should be quickest
+  kTrampoline,  // where floats were live; otherwise the exit that should be quickest tells by a register (thunks.h)
   kEcall,
   kEbreak,
   kIllegal,
@@ -43,16 +45,20 @@ struct RegionTable {
   }
 };
 
-// What compiled code does behind an ecall; bits.
+// What compiled code does behind an ecall.
 enum class EcallAnswer : std::uint8_t {
-  kLeave = 0,  // the exit is set
-  kGoOn = 1,
-  kGasChanged = 2,  // with kGoOn: slice_gas is not what it was
+  kGoOn = 0,
+  kLeave = 1,  // the exit is set
+  kGoOnWithOtherGas = 2,  // slice_gas is not what it was
 };
+
+// In kGasRegister.
+inline constexpr std::uint64_t kMostGas = std::numeric_limits<std::int32_t>::max();
 
 struct Context {
   memory::GuestScope scope;
-  std::int64_t slice_gas = 0;  // left when compiled code called out, or before it is entered
+  std::int64_t slice_gas = 0;  // left when compiled code called out, or before it is entered; at most kMostGas
+  std::uint64_t slice_rest = 0;  // of a slice that compiled code cannot count; still the hart's
   std::int64_t held_gas = 0;  // of the slice, kept back so that the next block entry leaves
   ExitKind exit_kind = ExitKind::kTrap;
   std::array<std::uint64_t, kIntegerHosts.size()> fault_integers{};  // at kFault: the host registers of kIntegerHosts
@@ -71,6 +77,25 @@ struct Context {
   bool (*perform)(Context* context, riscv::HartState* hart, std::uint32_t pc, std::uint32_t bits,
                   std::uint32_t stays_in_block) = nullptr;
   void* owner = nullptr;  // the Baseline
+
+  // For C++ alone.
+  const void* enter = nullptr;  // Thunks::enter() of the map in use
+  // Code that was looked up, for harts that round as hosts do, by pc: the same few functions are called again and again, and to look
+  // one up takes four loads, each waiting for the one before.
+  struct KnownCode {
+    std::uint64_t pc = 0;
+    const void* entry = nullptr;  // null: nothing was
+  };
+  std::array<KnownCode, 8> known;
+  KnownCode& known_at(std::uint64_t pc) { return known[pc / 16 % std::tuple_size_v<decltype(known)>]; }
+  const void* known_entry(std::uint64_t pc) {
+    const KnownCode& code = known_at(pc);
+    return code.pc == pc ? code.entry : nullptr;
+  }
+  bool floats_changed = false;  // see Baseline::take_floats_changed()
+  bool software_rounding = false;  // of the map in use
+  std::uint64_t generation = 0;  // changes with every code that is dropped
+  void* ecall_context = nullptr;  // of the hook (answer_ecall.h)
 };
 
 }  // namespace caisson::baseline

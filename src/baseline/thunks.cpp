@@ -35,8 +35,6 @@ constexpr Place kTierContext = hart_field(offsetof(HartState, tier_context));
 constexpr Place kFloatsLive = tier_word(TierWord::kFloatsLive);
 static_assert(sizeof(EntrySlot) == 4);
 
-constexpr std::array kSavedByCallee = {Gp::rbx, Gp::rbp, Gp::r12, Gp::r13, Gp::r14, Gp::r15};
-
 class ThunkWriter {
  public:
   ThunkWriter(const RegisterMap& map, X86Assembler& code) : map_(map), code_(code) {}
@@ -61,11 +59,23 @@ class ThunkWriter {
   void settle_floats(Gp context) {
     code_.alu_immediate(Alu::kCmp, Width::k32, kFloatsLive, 0);
     const std::uint32_t live = code_.jcc_forward(Condition::kNotEqual);
-    live_.push_back({context, live, code_.here()});
+    live_.push_back({context, live, code_.here(), false});
+  }
+  // The same at a return to the trampoline: rdx = 0 where floats are not live, else the context, with the exit's kind set.
+  void settle_floats_of_return() {
+    code_.alu_immediate(Alu::kCmp, Width::k32, kFloatsLive, 0);
+    const std::uint32_t live = code_.jcc_forward(Condition::kNotEqual);
+    code_.alu(Alu::kXor, Width::k32, Gp::rdx, Gp::rdx);
+    live_.push_back({Gp::rdx, live, code_.here(), true});
   }
   void settle_floats_apart() {
     for (const LiveFloats& live : live_) {
       code_.bind(live.jump);
+      if (live.is_return) {
+        code_.mov(Width::k64, live.context, kTierContext);
+        code_.store_immediate(Width::k32, context_field(live.context, offsetof(Context, exit_kind)),
+                              static_cast<std::int32_t>(ExitKind::kTrampoline));
+      }
       spill_floats();
       code_.stmxcsr(context_field(live.context, offsetof(Context, left_mxcsr)));
       code_.ldmxcsr(context_field(live.context, offsetof(Context, host_mxcsr)));
@@ -74,14 +84,17 @@ class ThunkWriter {
     live_.clear();
   }
 
-  // Calls a function of the context with (context, hart, eax, edx, ecx) on an aligned stack; the integers are spilled.
-  void call_out(std::size_t function) {
+  // Calls a function of the context with (context, hart) and, where it takes words, (eax, edx, ecx), on an aligned stack; the integers
+  // are spilled.
+  void call_out(std::size_t function, bool takes_words) {
     code_.mov(Width::k64, Gp::rdi, kTierContext);
     code_.store(Width::k64, context_field(Gp::rdi, offsetof(Context, slice_gas)), kGasRegister);
     code_.lea(Width::k64, Gp::rsi, Place::at(kHartRegister, -static_cast<std::int32_t>(kHartBias)));
-    code_.mov(Width::k32, Gp::r8, Gp::rcx);
-    code_.mov(Width::k32, Gp::rcx, Gp::rdx);
-    code_.mov(Width::k32, Gp::rdx, Gp::rax);
+    if (takes_words) {
+      code_.mov(Width::k32, Gp::r8, Gp::rcx);
+      code_.mov(Width::k32, Gp::rcx, Gp::rdx);
+      code_.mov(Width::k32, Gp::rdx, Gp::rax);
+    }
     code_.mov(Width::k64, Gp::r15, Gp::rsp);
     code_.alu_immediate(Alu::kAnd, Width::k64, Gp::rsp, -16);
     code_.call(context_field(Gp::rdi, function));
@@ -93,6 +106,7 @@ class ThunkWriter {
     Gp context;
     std::uint32_t jump;
     const void* back;
+    bool is_return;
   };
 
   const RegisterMap& map_;
@@ -148,14 +162,13 @@ void Thunks::emit() {
     code.store(Width::k64, kCodeOrigin, Gp::rax);
   };
   const auto return_to_host = [&] {
-    for (std::size_t i = kSavedByCallee.size(); i-- > 0;) code.pop(kSavedByCallee[i]);
+    code.pop(Gp::rbp);
     code.ret();
   };
-  // rdx = context, rax = gas; nothing is live any more.
+  // rdx = context, rax = gas, as enter_compiled() has them; nothing is live any more.
   const auto unwind = [&] {
     code.mov(Width::k64, Gp::rsp,
              context_field(Gp::rdx, offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack)));
-    code.alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 8);
     return_to_host();
   };
   // The integers are spilled, hart.pc and (ecx) the exit's kind are to be set.
@@ -247,23 +260,26 @@ void Thunks::emit() {
   writer.spill_integers();
   code.mov(Width::k64, Gp::rdx, kTierContext);
   writer.settle_floats(Gp::rdx);
-  writer.call_out(offsetof(Context, ecall));
-  code.test_immediate8(Gp::rax, static_cast<std::uint8_t>(EcallAnswer::kGoOn));
-  code.jcc(Condition::kEqual, leave_settled);
+  writer.call_out(offsetof(Context, ecall), false);
   // Most answers leave the gas alone: then the next block does not wait for what went through memory.
-  code.test_immediate8(Gp::rax, static_cast<std::uint8_t>(EcallAnswer::kGasChanged));
-  const std::uint32_t same_gas = code.jcc_forward(Condition::kEqual);
-  code.mov(Width::k64, Gp::rdx, kTierContext);
-  code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
-  code.bind(same_gas);
+  code.test_immediate8(Gp::rax, 0xFF);
+  const std::uint32_t other_answer = code.jcc_forward(Condition::kNotEqual);
+  const void* const go_on = code.here();
   set_code_origin();
   writer.reload_integers();
   code.ret();
 
+  code.bind(other_answer);
+  code.test_immediate8(Gp::rax, static_cast<std::uint8_t>(EcallAnswer::kLeave));
+  code.jcc(Condition::kNotEqual, leave_settled);
+  code.mov(Width::k64, Gp::rdx, kTierContext);
+  code.mov(Width::k64, kGasRegister, context_field(Gp::rdx, offsetof(Context, slice_gas)));
+  code.jmp(go_on);
+
   perform_ = begin();
   writer.spill_integers();
   writer.spill_floats();
-  writer.call_out(offsetof(Context, perform));
+  writer.call_out(offsetof(Context, perform), true);
   code.test_immediate8(Gp::rax, 1);
   code.jcc(Condition::kEqual, leave_settled);
   code.mov(Width::k64, Gp::rdx, kTierContext);
@@ -273,14 +289,12 @@ void Thunks::emit() {
   writer.reload_floats();
   code.ret();
 
-  const void* const enter = begin();
-  for (const Gp reg : kSavedByCallee) code.push(reg);
-  code.alu_immediate(Alu::kSub, Width::k64, Gp::rsp, 8);
+  enter_ = begin();
+  code.push(Gp::rbp);
   code.store(Width::k64, context_field(Gp::rsi, offsetof(Context, scope) + offsetof(memory::GuestScope, host_stack)),
              Gp::rsp);
-  code.store_immediate(Width::k32, context_field(Gp::rsi, offsetof(Context, exit_kind)),
-                       static_cast<std::int32_t>(ExitKind::kTrampoline));
   code.mov(Width::k64, kHartRegister, Gp::rdi);
+  code.mov(Width::k64, kGasRegister, Gp::rax);
   code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
   code.push(Gp::rax);
   code.lea(Width::k64, Gp::rax, Place::at(Gp::rsp, -8));  // as it is behind the call
@@ -290,22 +304,19 @@ void Thunks::emit() {
   set_code_origin();
   code.lea(Width::k64, Gp::rax, Place::absolute(missing_));
   code.store(Width::k64, tier_word(TierWord::kMissing), Gp::rax);
-  code.mov(Width::k64, kGasRegister, Gp::rcx);
-  code.mov(Width::k64, kWindowRegister, Gp::r8);
-  code.mov(Width::k64, Gp::rax, Gp::rdx);
+  code.mov(Width::k64, kWindowRegister,
+           context_field(Gp::rsi, offsetof(Context, scope) + offsetof(memory::GuestScope, window_base)));
   writer.reload_integers();
   // By a call, so that the guest's return to the trampoline is what the host's predictor expects.
-  code.call(Gp::rax);
+  code.call(Gp::rdx);
   code.load_immediate(Gp::rax, riscv::kTrampolineAddress);
   // Here the host's stack is as it was at the call: nothing waits for what was kept in memory.
   code.store(Width::k64, kPc, Gp::rax);
   writer.spill_integers();
-  code.mov(Width::k64, Gp::rdx, kTierContext);
   code.mov(Width::k64, Gp::rax, kGasRegister);
-  writer.settle_floats(Gp::rdx);
-  code.alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 16);
+  writer.settle_floats_of_return();
+  code.alu_immediate(Alu::kAdd, Width::k64, Gp::rsp, 8);
   return_to_host();
-  enter_ = std::bit_cast<Enter>(enter);
 
   writer.settle_floats_apart();
 }

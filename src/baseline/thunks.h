@@ -39,11 +39,8 @@ class Thunks {
 
   const RegisterMap& map() const { return map_; }
 
-  // Runs compiled code from `entry` until it leaves, and returns what is left of `gas`.
-  std::int64_t enter(riscv::HartState& hart, Context& context, const void* entry, std::int64_t gas,
-                     std::uint8_t* window) const {
-    return enter_(reinterpret_cast<std::uint8_t*>(&hart) + kHartBias, &context, entry, gas, window);
-  }
+  // For Context::enter.
+  const void* enter() const { return enter_; }
 
   // Called from where a block cannot be paid; the return address tells which one.
   const void* depart() const { return depart_; }
@@ -80,9 +77,7 @@ class Thunks {
   const RegisterMap map_;
   ExecutableMemory& memory_;
   const CodeBlock code_;
-  using Enter = std::int64_t (*)(std::uint8_t* hart, Context* context, const void* entry, std::int64_t gas,
-                                 std::uint8_t* window);
-  Enter enter_ = nullptr;
+  const void* enter_ = nullptr;
   const void* depart_ = nullptr;
   const void* missing_ = nullptr;
   const void* stale_ = nullptr;
@@ -98,5 +93,35 @@ class Thunks {
   const void* perform_ = nullptr;
   const FloatConstants* constants_ = nullptr;
 };
+
+// How compiled code left.
+struct Left {
+  std::int64_t gas = 0;  // of the slice
+  bool returned =
+      false;  // to the trampoline, with floats and held gas as they were at entry; else Context::exit_kind says why
+};
+
+// Runs compiled code from `entry` until it leaves. Not a C++ call: what the caller wants to keep it keeps itself, so that registers
+// which nobody needs are not saved twice. Its callers make other calls as well, so that they have no red zone.
+[[gnu::always_inline]] inline Left enter_compiled(riscv::HartState& hart, Context& context, const void* entry,
+                                                  std::int64_t gas) {
+  std::uint8_t* biased_hart = reinterpret_cast<std::uint8_t*>(&hart) + kHartBias;
+  Context* context_of_hart = &context;
+  const void* left_by = entry;
+  // rdi = hart, rsi = context, rdx = entry, rax = gas; behind it rax = gas, rdx = 0 where it returned. rbp is preserved.
+  __asm__ volatile("call *%c[enter](%%rsi)"
+                   : "+a"(gas), "+d"(left_by), "+D"(biased_hart), "+S"(context_of_hart)
+                   : [enter] "i"(offsetof(Context, enter))
+                   : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3",
+                     "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                     "xmm15",
+#ifdef __AVX512F__
+                     // Compiled code leaves them alone, but it calls C++.
+                     "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26",
+                     "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
+#endif
+                     "cc", "memory");
+  return {gas, left_by == nullptr};
+}
 
 }  // namespace caisson::baseline

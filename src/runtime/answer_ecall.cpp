@@ -12,33 +12,16 @@ namespace {
 constexpr std::uint64_t kEcallLength = 4;
 constexpr std::uint64_t kEcallGas = gas::weight(riscv::Op::kEcall);
 
-EcallOutcome call_handler(const EcallEntry& entry, GuestInstance& instance, riscv::HartState& hart) {
-  // Host functions may be small and called often: they are called from here.
-  if (entry.handler == &call_host_function) [[likely]]
-    return call_host_function(instance, hart, entry.context);
-  return entry.handler == nullptr ? EcallOutcome::kUnclaimed : entry.handler(instance, hart, entry.context);
-}
-
 }  // namespace
 
-// What run() does for an ecall between two runs of the tier, for a tier that does not end its run for it.
-std::uint64_t GuestInstance::answer_ecall(void* context, riscv::HartState& hart) {
-  auto& instance = *static_cast<GuestInstance*>(context);
-  const std::uint64_t used_before = hart.gas_used();
-  hart.reservation_width = 0;
-  instance.handle_ecall();
-  const std::uint64_t used = hart.gas_used();
-  instance.execution_->add_ecall_gas(used - used_before);
-  const std::uint64_t slice_used = used - instance.slice_start_;
-  if (instance.finished_ || slice_used >= kSliceGas || hart.interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    return 0;
-  return std::max(kSliceGas - slice_used, Execution::kLeastSlice);
-}
-
-void GuestInstance::handle_ecall() {
+// One copy is part of answer_ecall().
+[[gnu::always_inline]] inline void GuestInstance::handle_ecall_here() {
   const std::uint64_t number = hart_.x[riscv::kA7];
   const std::uint64_t gas_before = hart_.gas;
-  const EcallOutcome outcome = call_handler(ecalls_.find(number), *this, hart_);
+  // Most host functions are called again and again, and to look one up takes loads that wait for each other.
+  const EcallOutcome outcome = number == known_function_.number && known_function_.context != nullptr
+                                   ? call_host_function(*this, hart_, known_function_.context)
+                                   : call_handler(number);
   if (outcome == EcallOutcome::kContinue) [[likely]] {
     hart_.pc += kEcallLength;
   } else if (!handle_outcome(outcome, number, gas_before)) {
@@ -49,6 +32,33 @@ void GuestInstance::handle_ecall() {
     slice_requested_ = false;
     if (!finished_) end_slice();
   }
+}
+
+void GuestInstance::handle_ecall() { handle_ecall_here(); }
+
+// What run() does for an ecall between two runs of the tier, for a tier that does not end its run for it.
+[[gnu::always_inline]] inline std::uint64_t GuestInstance::answer_ecall(void* context, riscv::HartState& hart) {
+  auto& instance = *static_cast<GuestInstance*>(context);
+  const std::uint64_t gas_before = hart.gas;
+  hart.reservation_width = 0;
+  instance.handle_ecall_here();
+  if (hart.gas != gas_before) [[unlikely]]
+    instance.execution_->add_ecall_gas(gas_before - hart.gas);
+  const std::uint64_t slice_used = hart.gas_used() - instance.slice_start_;
+  if (instance.finished_ || slice_used >= kSliceGas || hart.interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    return 0;
+  return std::max(kSliceGas - slice_used, Execution::kLeastSlice);
+}
+
+baseline::EcallFunction GuestInstance::ecall_function() {
+  return &baseline::answer_ecall<&GuestInstance::answer_ecall>;
+}
+
+[[gnu::noinline]] EcallOutcome GuestInstance::call_handler(std::uint64_t number) {
+  const EcallEntry entry = ecalls_.find(number);
+  if (entry.handler == nullptr) return EcallOutcome::kUnclaimed;
+  if (entry.handler == &call_host_function) known_function_ = {number, entry.context};
+  return entry.handler(*this, hart_, entry.context);
 }
 
 // Outcomes that few ecalls have. False where a slice cannot end behind it.

@@ -83,6 +83,14 @@ void Execution::interpret(HartState& hart, std::uint64_t slice, Slices slices) {
   }
 }
 
+// Behind a call that did not return at once.
+bool Execution::end_call(HartState& hart, std::uint64_t slice, std::int64_t gas, std::uint64_t used_before) {
+  const baseline::Baseline::End end = baseline_->end_call(hart, gas, &slice, cold_);
+  gas_.baseline += hart.gas_used() - used_before - ecall_gas_;
+  if (end != baseline::Baseline::End::kTrap) go_on(end, hart, slice, Slices::kAsTiersLike);
+  return hart.trap.kind == TrapKind::kTrampoline;
+}
+
 // Behind a run of the baseline tier that ended so.
 void Execution::go_on(baseline::Baseline::End end, HartState& hart, std::uint64_t slice, Slices slices) {
   using End = baseline::Baseline::End;

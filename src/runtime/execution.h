@@ -27,7 +27,7 @@ struct ExecutionOptions {
   // The hooks share one context.
   void* context = nullptr;
   riscv::TimeSource time = nullptr;
-  baseline::EcallHook ecall = nullptr;
+  baseline::EcallFunction ecall = nullptr;
   baseline::NameSource names = nullptr;
 };
 
@@ -51,12 +51,35 @@ class Execution {
       go_on(end, hart, slice, Slices::kAsTiersLike);
   }
 
+  // run() for a call, hart.pc at the function and frm 0: quickest where the function is known and returns within the slice. False where
+  // the call did not return to the trampoline; where it did, hart.trap need not say so.
+  [[gnu::always_inline]] bool call(riscv::HartState& hart, std::uint64_t slice) {
+    const void* const entry = baseline_ == nullptr ? nullptr : baseline_->known_entry(hart.pc);
+    const bool is_quick = entry != nullptr && hart.gas >= slice && hart.interrupt.load(std::memory_order_relaxed) == 0;
+    if (!is_quick) [[unlikely]] {
+      run(hart, slice);
+      return hart.trap.kind == riscv::TrapKind::kTrampoline;
+    }
+    const std::uint64_t before = hart.gas_used();
+    ecall_gas_ = 0;
+    const baseline::Left how = baseline_->call(hart, entry, slice);
+    if (!how.returned) [[unlikely]]
+      return end_call(hart, slice, how.gas, before);
+    gas_.baseline += hart.gas_used() - before - ecall_gas_;
+    return true;
+  }
+
+  // Whether code is compiled, by a processor that can run what is compiled.
+  bool compiles() const { return baseline_ != nullptr; }
+
   // As run(), but the slice is neither lengthened nor shortened, whatever it holds: no block where none fits.
   void run_exactly(riscv::HartState& hart, std::uint64_t slice);
 
   // Slices are no shorter, whoever says so: every block can be paid from one.
   static constexpr std::uint64_t kLeastSlice = gas::dearest_block();
 
+  // Whether float registers or fcsr may have been changed since take_floats_changed().
+  bool floats_changed() const { return interpreted_ || (baseline_ != nullptr && baseline_->floats_changed()); }
   // Whether float registers or fcsr may have been changed within a run since this was last asked.
   bool take_floats_changed() {
     const bool interpreted = std::exchange(interpreted_, false);
@@ -86,6 +109,7 @@ class Execution {
     gas_.baseline += hart.gas_used() - before - ecall_gas_;
     return end;
   }
+  bool end_call(riscv::HartState& hart, std::uint64_t slice, std::int64_t gas, std::uint64_t used_before);
   void go_on(baseline::Baseline::End end, riscv::HartState& hart, std::uint64_t slice, Slices slices);
   void interpret(riscv::HartState& hart, std::uint64_t slice, Slices slices);
   void run_interpreter(riscv::HartState& hart, std::uint64_t slice, bool one_block);

@@ -82,7 +82,7 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
                                              .context = instance.get(),
                                              .time = &time_ticks,
                                              // The shadow has to see memory as it is around each ecall.
-                                             .ecall = checked.crosscheck == 0 ? &GuestInstance::answer_ecall : nullptr,
+                                             .ecall = checked.crosscheck == 0 ? ecall_function() : nullptr,
                                              .names = &function_name});
   if (!execution) return std::unexpected(execution.error());
   instance->execution_ = *std::move(execution);
@@ -228,6 +228,7 @@ Result<void> GuestInstance::charge_pages(std::uint64_t pages) {
 void GuestInstance::replace_module(std::shared_ptr<const ModuleState> module) {
   memory_->unmap(memory::kLowestAddress, memory::kHighestAddress - memory::kLowestAddress);
   ecalls_.drop_host_functions();
+  known_function_ = {};
   host_functions_.clear();
   module_ = std::move(module);
   load_bias_ = 0;

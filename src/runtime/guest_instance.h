@@ -28,6 +28,7 @@
 #include "runtime/execution.h"
 #include "runtime/module_state.h"
 #include "runtime/personality.h"
+#include "runtime/running_mark.h"
 
 namespace caisson::detail {
 struct HostFunction;
@@ -62,8 +63,7 @@ class GuestInstance {
   Result<InvocationResult> invoke_at(std::uint64_t address, const CallArguments& arguments, std::uint64_t gas);
   // The same with options().call_gas, quickest where the call returns at once.
   friend detail::PreparedResult detail::call_prepared(GuestInstance& guest, std::uint64_t address,
-                                                      const CallArguments& arguments,
-                                                      detail::ReturnRegister return_register);
+                                                      const std::uint64_t* registers, detail::CallShape shape);
   // Why the last one did not return.
   Error take_call_error() { return std::move(call_error_); }
   Result<InvocationResult> resume(std::uint64_t gas);
@@ -81,7 +81,10 @@ class GuestInstance {
   void finish(ExitReason reason, std::uint64_t exit_arg, std::uint64_t return_value);
 
   // The flat table; grows to hold `number`. Handlers stay until replaced.
-  void set_ecall(std::uint64_t number, EcallEntry entry) { ecalls_.set(number, entry); }
+  void set_ecall(std::uint64_t number, EcallEntry entry) {
+    ecalls_.set(number, entry);
+    known_function_ = {};
+  }
   // Answers every number without an entry (a personality's ENOSYS); without it such an ecall ends the run with kEcall.
   void set_unknown_ecall(EcallEntry entry) { ecalls_.set_unknown(entry); }
 
@@ -154,8 +157,11 @@ class GuestInstance {
   }
 
   // answer_ecall.cpp.
+  static baseline::EcallFunction ecall_function();
   static std::uint64_t answer_ecall(void* instance, riscv::HartState& hart);
   void handle_ecall();
+  void handle_ecall_here();
+  EcallOutcome call_handler(std::uint64_t number);
   bool handle_outcome(EcallOutcome outcome, std::uint64_t number, std::uint64_t gas_before);
   void undo_ecall(std::uint64_t gas_before);
 
@@ -169,7 +175,10 @@ class GuestInstance {
 
   // prepared_call.cpp: how calls and runs begin.
   void enter_call(std::uint64_t address, const CallArguments& arguments);
+  void set_hart_up(std::uint64_t pc, CallArguments arguments);
   void begin_run();
+  bool call_at_once(std::uint64_t address, CallArguments arguments, RunningMark& mark);
+  bool call_behind_another_run(std::uint64_t address, const std::uint64_t* registers, detail::CallShape shape);
   template <class Run>
   bool ends_by_return(Run&& run);
   bool call_differently(std::uint64_t address, const CallArguments& arguments);
@@ -184,6 +193,11 @@ class GuestInstance {
   std::uint64_t slice_start_ = 0;  // gas_used() when the current slice began
   std::shared_ptr<Personality> personality_;
   EcallTable ecalls_;
+  // The host function that was called last, as ecalls_ has it.
+  struct {
+    std::uint64_t number = 0;
+    void* context = nullptr;  // null: none
+  } known_function_;
   std::vector<BoundHostFunction> host_functions_;
   std::optional<InvocationResult> finished_;
   std::optional<PendingCall> pending_call_;
@@ -201,7 +215,7 @@ class GuestInstance {
   bool resumable_ = false;
   bool gas_fell_short_ = false;  // in charge_pages()
   bool slice_requested_ = false;
-  std::atomic<bool> running_{false};
+  std::atomic<RunState> run_state_{RunState::kIdle};
 };
 
 // Maps the PT_LOAD segments of `elf` (validated; `file` is what it was found in) at `bias`, charging 16 gas a page before any effect.

@@ -106,7 +106,7 @@ namespace runtime {
 void GuestInstance::bind_host_functions(std::vector<BoundHostFunction> functions) {
   host_functions_ = std::move(functions);
   for (const BoundHostFunction& bound : host_functions_) {
-    ecalls_.set(bound.number, {&call_host_function, const_cast<detail::HostFunction*>(bound.function.get())});
+    set_ecall(bound.number, {&call_host_function, const_cast<detail::HostFunction*>(bound.function.get())});
   }
 }
 

@@ -41,7 +41,7 @@ std::unexpected<Error> ended_before_ready(const InvocationResult& result, const 
 }  // namespace
 
 Result<InvocationResult> GuestInstance::start() {
-  const RunningMark mark(running_);
+  const RunningMark mark(run_state_);
   if (!mark) return busy();
   if (module_->elf.entry == 0) {
     return fail(ErrorCode::kInvalidArgument, "the module has no entry point; its functions can be called at once",
@@ -55,7 +55,7 @@ Result<InvocationResult> GuestInstance::start() {
 
 Result<InvocationResult> GuestInstance::invoke(std::string_view function, const CallArguments& arguments,
                                                std::uint64_t gas) {
-  if (running_.load(std::memory_order_relaxed)) return busy();
+  if (run_state_.load(std::memory_order_relaxed) == RunState::kRunning) return busy();
   if (phase_ == Phase::kEnded) return fail(ErrorCode::kGuestEnded, "the program has ended", module_->name);
   const ExportedFunction* const target = module_->find_export(function);
   if (target == nullptr) {
@@ -70,7 +70,7 @@ Result<InvocationResult> GuestInstance::invoke(std::string_view function, const 
 
 Result<InvocationResult> GuestInstance::invoke_at(std::uint64_t address, const CallArguments& arguments,
                                                   std::uint64_t gas) {
-  const RunningMark mark(running_);
+  const RunningMark mark(run_state_);
   if (!mark) return busy();
   if (phase_ == Phase::kCallable) {
     pending_call_.reset();
@@ -90,7 +90,7 @@ Result<InvocationResult> GuestInstance::invoke_at(std::uint64_t address, const C
 }
 
 Result<InvocationResult> GuestInstance::resume(std::uint64_t gas) {
-  const RunningMark mark(running_);
+  const RunningMark mark(run_state_);
   if (!mark) return busy();
   if (!resumable_) {
     return fail(ErrorCode::kInvalidArgument, "only a run that ended out of gas or interrupted can be resumed",

@@ -27,21 +27,54 @@ void place(std::span<const std::uint64_t> arguments, std::uint64_t* registers) {
   }
 }
 
+CallArguments as_arguments(const std::uint64_t* registers, detail::CallShape shape) {
+  return CallArguments({registers, shape.integers}, {registers + shape.integers, shape.floats});
+}
+
+// Sets x0 … x5 and clears all others. `has_avx`: as who compiles needs it, too.
+[[gnu::always_inline]] inline void reset_registers(std::array<std::uint64_t, 33>& x,
+                                                   const std::array<std::uint64_t, 6>& first, bool has_avx) {
+  __builtin_memcpy_inline(x.data(), first.data(), sizeof first);
+  if (!has_avx) [[unlikely]] {
+    __builtin_memset_inline(&x[first.size()], 0, sizeof x - sizeof first);
+    return;
+  }
+  // Every store counts. A register that VEX.128 clears has no upper half that would have to be cleared behind it.
+  __asm__(
+      "vpxor %%xmm0, %%xmm0, %%xmm0\n\t"
+      "vmovdqu %%xmm0, 0x30(%[x])\n\t"
+      "vmovdqu %%ymm0, 0x40(%[x])\n\t"
+      "vmovdqu %%ymm0, 0x60(%[x])\n\t"
+      "vmovdqu %%ymm0, 0x80(%[x])\n\t"
+      "vmovdqu %%ymm0, 0xa0(%[x])\n\t"
+      "vmovdqu %%ymm0, 0xc0(%[x])\n\t"
+      "vmovdqu %%ymm0, 0xe0(%[x])"
+      : "+m"(x)
+      : [x] "r"(x.data())
+      : "xmm0");
+}
+
 }  // namespace
 
-void GuestInstance::enter_call(std::uint64_t address, const CallArguments& arguments) {
-  __builtin_memcpy_inline(hart_.x.data(), call_registers_.data(), sizeof call_registers_);
-  __builtin_memset_inline(&hart_.x[call_registers_.size()], 0, sizeof hart_.x - sizeof call_registers_);
-  if (!floats_are_zero_) [[unlikely]]
+[[gnu::always_inline]] inline void GuestInstance::set_hart_up(std::uint64_t pc, CallArguments arguments) {
+  reset_registers(hart_.x, call_registers_, execution_->compiles());
+  if (!floats_are_zero_) [[unlikely]] {
     hart_.f.fill(0);
-  floats_are_zero_ = false;
+    floats_are_zero_ = true;
+  }
   hart_.frm = 0;
   hart_.fflags = 0;
   hart_.reservation_width = 0;
   place(arguments.integers, &hart_.x[riscv::kA0]);
-  if (!arguments.floats.empty()) [[unlikely]]
+  if (!arguments.floats.empty()) [[unlikely]] {
     place(arguments.floats, &hart_.f[riscv::kA0]);  // fa0 is f10 as a0 is x10
-  hart_.pc = address + load_bias_;
+    floats_are_zero_ = false;
+  }
+  hart_.pc = pc;
+}
+
+void GuestInstance::enter_call(std::uint64_t address, const CallArguments& arguments) {
+  set_hart_up(address + load_bias_, arguments);
   in_call_ = true;
 }
 
@@ -84,39 +117,58 @@ bool GuestInstance::ends_by_return(Run&& run) {
   });
 }
 
+// Behind a call that returned. Whatever another run leaves behind is for call_behind_another_run().
+[[gnu::always_inline]] inline bool GuestInstance::call_at_once(std::uint64_t address, CallArguments arguments,
+                                                               RunningMark& mark) {
+  Execution& execution = *execution_;  // read early: what is found through it is waited for
+  slice_start_ = hart_.gas_used();
+  hart_.grant_gas(options_.call_gas);
+  set_hart_up(address + load_bias_, arguments);
+  try {
+    if (!execution.call(hart_, kSliceGas)) [[unlikely]]
+      return go_on_with_call();
+  } catch (const std::bad_alloc&) {
+    call_error_ = out_of_memory();
+    floats_are_zero_ = false;
+    return false;
+  }
+  if (execution.floats_changed()) [[unlikely]] {
+    execution.take_floats_changed();
+    floats_are_zero_ = false;
+  }
+  mark.set_end(RunState::kReturned);
+  return true;
+}
+
+[[gnu::noinline]] bool GuestInstance::call_behind_another_run(std::uint64_t address, const std::uint64_t* registers,
+                                                              detail::CallShape shape) {
+  const CallArguments arguments = as_arguments(registers, shape);
+  if (run_state_.load(std::memory_order_relaxed) == RunState::kRunning || phase_ != Phase::kCallable ||
+      crosscheck_ != nullptr)
+    return call_differently(address, arguments);
+  RunningMark mark(run_state_);
+  pending_call_.reset();
+  resumable_ = false;
+  in_call_ = true;
+  begin_run();
+  return call_at_once(address, arguments, mark);
+}
+
 }  // namespace runtime
 
 namespace detail {
 
-PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t address, const CallArguments& arguments,
-                             ReturnRegister return_register) {
-  riscv::HartState& hart = guest.hart_;
-  const auto outcome = [&](bool returned) {
-    return PreparedResult{returned,
-                          return_register == ReturnRegister::kFloat ? hart.f[riscv::kA0] : hart.x[riscv::kA0]};
-  };
-  if (guest.phase_ != runtime::GuestInstance::Phase::kCallable || guest.crosscheck_ != nullptr) [[unlikely]]
-    return outcome(guest.call_differently(address, arguments));
-  const runtime::RunningMark mark(guest.running_);
-  if (!mark) [[unlikely]]
-    return outcome(guest.call_differently(address, arguments));
-  runtime::Execution& execution = *guest.execution_;  // read early: what is found through it is waited for
-  if (guest.pending_call_) [[unlikely]]
-    guest.pending_call_.reset();
-  guest.resumable_ = false;
-  hart.grant_gas(guest.options_.call_gas);
-  guest.enter_call(address, arguments);
-  guest.begin_run();
-  try {
-    execution.run(hart, runtime::GuestInstance::kSliceGas);
-  } catch (const std::bad_alloc&) {
-    guest.call_error_ = runtime::out_of_memory();
-    return outcome(false);
+PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t address, const std::uint64_t* registers,
+                             CallShape shape) {
+  bool returned;
+  if (guest.run_state_.load(std::memory_order_relaxed) == runtime::RunState::kReturned) [[likely]] {
+    runtime::RunningMark mark(guest.run_state_, runtime::RunningMark::kFree);
+    returned = guest.call_at_once(address, runtime::as_arguments(registers, shape), mark);
+  } else {
+    returned = guest.call_behind_another_run(address, registers, shape);
   }
-  if (hart.trap.kind != riscv::TrapKind::kTrampoline) [[unlikely]]
-    return outcome(guest.go_on_with_call());
-  guest.floats_are_zero_ = !execution.take_floats_changed() && arguments.floats.empty();
-  return outcome(true);
+  const riscv::HartState& hart = guest.hart_;
+  return {returned, shape.return_register == ReturnRegister::kFloat ? hart.f[riscv::kA0] : hart.x[riscv::kA0]};
 }
 
 Error take_call_error(runtime::GuestInstance& guest) { return guest.take_call_error(); }

@@ -66,9 +66,9 @@ Result<std::vector<std::uint8_t>> compile_guest(std::span<const GuestSource> sou
     files += fmt::format(" {}", path.string());
     is_cpp = is_cpp || path.extension() == ".cpp";
   }
-  const auto said =
-      output_of(fmt::format("riscv64-linux-gnu-{} -I{}/guest/sdk/include {}{} -o {}", is_cpp ? "g++" : "gcc",
-                            CAISSON_SOURCE_DIR, fmt::join(options, " "), files, program.string()));
+  const auto said = output_of(
+      fmt::format("riscv64-linux-gnu-{0} -I{1}/guest/sdk/include -I{1}/tests/support/guest {2}{3} -o {4}",
+                  is_cpp ? "g++" : "gcc", CAISSON_SOURCE_DIR, fmt::join(options, " "), files, program.string()));
   if (!said) return std::unexpected(said.error());
   return read_whole_file(program);
 }

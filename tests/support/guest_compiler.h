@@ -25,8 +25,8 @@ inline constexpr char kNoGuestCompiler[] = "riscv64-linux-gnu-gcc and g++ are no
 
 bool has_guest_compiler();
 
-// The linked program, made from `sources` with `options` in a folder of its own that is gone afterwards. Headers of guest/sdk are
-// found. An Error carries what the compiler said.
+// The linked program, made from `sources` with `options` in a folder of its own that is gone afterwards. Headers of guest/sdk and
+// tests/support/guest are found. An Error carries what the compiler said.
 Result<std::vector<std::uint8_t>> compile_guest(std::span<const GuestSource> sources,
                                                 std::span<const std::string> options);
 

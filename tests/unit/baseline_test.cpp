@@ -17,37 +17,22 @@
 #include <thread>
 #include <vector>
 
-#include "baseline/executable_memory.h"
 #include "baseline/unit_emitter.h"
 #include "gas/gas_schedule.h"
 #include "interp/interpreter.h"
-#include "memory/window_pool.h"
-#include "support/guest_words.h"
+#include "support/baseline_names.h"
 
 namespace caisson::baseline {
 namespace {
 
-using memory::kExecute;
-using memory::kPageSize;
-using memory::kRead;
-using memory::kWrite;
-using memory::MapStatus;
-using riscv::HartState;
 using riscv::Op;
-using riscv::TrapKind;
-using tests::addi;
 using tests::beq;
-using tests::bne;
 using tests::immediate_form;
 using tests::jal;
-using tests::jalr;
-using tests::kEbreakWord;
 using tests::kEcallWord;
-using tests::kReturnWord;
 using tests::ld;
 using tests::load;
 using tests::lui;
-using tests::map_code;
 using tests::no_time;
 using tests::sd;
 using tests::store;
@@ -73,11 +58,10 @@ class BaselineTest : public ::testing::Test {
 
   BaselineOptions options() {
     return {.time = no_time,
-            .ecall =
-                [](void* context, HartState& hart) {
-                  auto& test = *static_cast<BaselineTest*>(context);
-                  return test.on_ecall_ ? test.on_ecall_(hart) : 0;
-                },
+            .ecall = answer_ecall<[](void* context, HartState& hart) -> std::uint64_t {
+              auto& test = *static_cast<BaselineTest*>(context);
+              return test.on_ecall_ ? test.on_ecall_(hart) : 0;
+            }>,
             .ecall_context = this};
   }
 
@@ -678,6 +662,43 @@ TEST_F(BaselineTest, PaysForABlockThatChangesAndThenItsRoundingMode) {
   set(12, kCode + 8);
   set_pc(kCode);
   run_both();
+}
+
+// Executable mappings far from each other have an entry table each, of twice their size: none is kept for ever.
+TEST_F(BaselineTest, DropsTheOldestRegionsPastItsShareOfTables) {
+  constexpr std::uint32_t kFirst = 0x1000'0000, kDistance = 0x200'0000, kLength = 0x100'0000;
+  constexpr std::uint32_t kMappings = 24;
+  constexpr std::uint64_t kShare = std::uint64_t{128} << 20;
+  const auto middle = [](std::uint32_t number) { return kFirst + number * kDistance + kLength / 2; };
+  for (std::uint32_t number = 0; number < kMappings; ++number) {
+    const std::uint32_t words[] = {addi(10, 0, static_cast<std::int32_t>(number)), kEbreakWord};
+    ASSERT_EQ(memory_->map_anonymous(kFirst + number * kDistance, kLength, kRead | kWrite), MapStatus::kOk);
+    ASSERT_EQ(memory_->write(middle(number), words, sizeof words), sizeof words);
+    ASSERT_EQ(memory_->protect(kFirst + number * kDistance, kLength, kRead | kExecute), MapStatus::kOk);
+  }
+  const auto run_all = [&] {
+    for (std::uint32_t number = 0; number < kMappings; ++number) {
+      hart_.pc = middle(number);
+      run();
+      ASSERT_EQ(hart_.trap.kind, TrapKind::kEbreak);
+      ASSERT_EQ(hart_.x[10], number);
+      ASSERT_LE(baseline_->stats().table_bytes, kShare);
+      ASSERT_TRUE(baseline_->has_code(middle(number)));
+    }
+  };
+  run_all();
+  const BaselineStats stats = baseline_->stats();
+  EXPECT_GT(stats.table_bytes, kShare / 2);
+  EXPECT_EQ(stats.regions_dropped, kMappings - kShare / (2 * kLength));
+  EXPECT_EQ(stats.compiled.units, kMappings);
+  EXPECT_FALSE(baseline_->has_code(middle(0)));
+  // What was dropped is compiled again.
+  run_all();
+  // Nobody else notices.
+  auto memory = memory::AddressSpace::create(windows_, memory::kWindowSize).value();
+  auto other = Baseline::create(*memory, {}).value();
+  map_code(*memory, kCode, std::vector<std::uint32_t>{kEbreakWord});
+  EXPECT_TRUE(other->compile(kCode));
 }
 
 // Blocks of writable code are compiled anew with every change, and what was is given back only with its region.

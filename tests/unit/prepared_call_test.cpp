@@ -23,6 +23,7 @@ namespace {
 constexpr char kGuest[] = R"guest(
 #include <caisson/guest.h>
 #include <stdint.h>
+#include <unset_registers.h>
 CAISSON_IMPORT(int, twice, int);
 CAISSON_IMPORT(double, third, double);
 CAISSON_IMPORT(int, call_back, int);
@@ -43,11 +44,8 @@ CAISSON_EXPORT void stops(void) { __asm__ volatile("ebreak"); }
 // Every register that a call can leave unset, or'ed, before it sets some.
 CAISSON_EXPORT __attribute__((naked)) void other_registers(void) {
   __asm__ volatile(
-      "or a0, a0, a1\n or a0, a0, a2\n or a0, a0, a3\n or a0, a0, a4\n or a0, a0, a5\n or a0, a0, a6\n or a0, a0, a7\n"
-      "or a0, a0, tp\n or a0, a0, t0\n or a0, a0, t1\n or a0, a0, t2\n or a0, a0, t3\n or a0, a0, t4\n"
-      "or a0, a0, t5\n or a0, a0, t6\n or a0, a0, s0\n or a0, a0, s1\n or a0, a0, s2\n or a0, a0, s3\n or a0, a0, s4\n"
-      "or a0, a0, s5\n or a0, a0, s6\n or a0, a0, s7\n or a0, a0, s8\n or a0, a0, s9\n or a0, a0, s10\n or a0, a0, s11\n"
-      "frcsr t0\n or a0, a0, t0\n fmv.x.d t0, fs0\n or a0, a0, t0\n fmv.x.d t0, ft11\n or a0, a0, t0\n fmv.x.d t0, fa0\n or a0, a0, t0\n"
+      OR_UNSET_REGISTERS
+      "fmv.x.d t0, fa0\n or a0, a0, t0\n"
       "li s0, -1\n li t6, -1\n li a5, -1\n li s7, -1\n fmv.d.x fs0, s0\n fmv.d.x ft11, s0\n fmv.d.x fa0, s0\n"
       "li t0, 0x7f\n fscsr zero, t0\n li gp, -1\n li tp, -1\n ret");
 }

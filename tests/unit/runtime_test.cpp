@@ -24,6 +24,7 @@ using runtime::GuestInstance;
 constexpr char kFunctions[] = R"guest(
 #include <caisson/guest.h>
 #include <stdint.h>
+#include <unset_registers.h>
 
 CAISSON_EXPORT int add(int a, int b) { return a + b; }
 CAISSON_EXPORT void break_here(void) { __asm__ volatile(".globl break_at\n.type break_at, @function\nbreak_at: ebreak"); }
@@ -47,11 +48,7 @@ CAISSON_EXPORT uint64_t stack_pointer(void) { uint64_t sp; __asm__ volatile("mv 
 // Every register that a call can leave unset, or'ed.
 CAISSON_EXPORT __attribute__((naked)) void other_registers(void) {
   __asm__ volatile(
-      "or a0, a0, a1\n or a0, a0, a2\n or a0, a0, a3\n or a0, a0, a4\n or a0, a0, a5\n or a0, a0, a6\n or a0, a0, a7\n"
-      "or a0, a0, tp\n or a0, a0, t0\n or a0, a0, t1\n or a0, a0, t2\n or a0, a0, t3\n or a0, a0, t4\n"
-      "or a0, a0, t5\n or a0, a0, t6\n or a0, a0, s0\n or a0, a0, s1\n or a0, a0, s2\n or a0, a0, s3\n or a0, a0, s4\n"
-      "or a0, a0, s5\n or a0, a0, s6\n or a0, a0, s7\n or a0, a0, s8\n or a0, a0, s9\n or a0, a0, s10\n or a0, a0, s11\n"
-      "frcsr t0\n or a0, a0, t0\n fmv.x.d t0, fs0\n or a0, a0, t0\n fmv.x.d t0, ft11\n or a0, a0, t0\n"
+      OR_UNSET_REGISTERS
       "li s0, -1\n li t6, -1\n fmv.d.x fs0, s0\n fmv.d.x ft11, s0\n fscsr zero, s0\n li gp, -1\n li tp, -1\n ret");
 }
 CAISSON_EXPORT uint64_t global_pointer(void) { uint64_t gp; __asm__ volatile("mv %0, gp" : "=r"(gp)); return gp; }

@@ -12,27 +12,10 @@
 #include <thread>
 #include <vector>
 
-#include "baseline/baseline.h"
-#include "baseline/executable_memory.h"
-#include "memory/window_pool.h"
-#include "support/guest_words.h"
+#include "support/baseline_names.h"
 
 namespace caisson::baseline {
 namespace {
-
-using memory::kExecute;
-using memory::kPageSize;
-using memory::kRead;
-using memory::kWrite;
-using memory::MapStatus;
-using riscv::HartState;
-using riscv::TrapKind;
-using tests::addi;
-using tests::bne;
-using tests::jalr;
-using tests::kEbreakWord;
-using tests::kReturnWord;
-using tests::map_code;
 
 constexpr std::uint32_t kCode = 0x100000, kPages = 16;
 constexpr std::uint32_t kFunctionsPerPage = 32, kFunctionSize = kPageSize / kFunctionsPerPage;

@@ -64,6 +64,8 @@ Counts compile_counts(const baseline::BaselineStats& stats) {
           {"code_bytes", stats.compiled.code_bytes},
           {"pages_dropped", stats.compiled.pages_dropped},
           {"regions_replaced", stats.regions_replaced},
+          {"regions_dropped", stats.regions_dropped},
+          {"table_bytes", stats.table_bytes},
           {"remaps", stats.remaps},
           {"stale_blocks", stats.stale_blocks},
           {"left_shared_code", stats.left_shared_code}};
