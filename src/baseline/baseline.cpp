@@ -418,6 +418,10 @@ struct Baseline::Impl {
         context.slice_gas += unpaid.cost;
         if (gas_was_held || !unpaid.is_slice_end) return std::nullopt;
         if (context.slice_rest != 0) [[unlikely]] {
+          if (hart.interrupt.load(std::memory_order_relaxed) != 0) {
+            hart.trap.kind = TrapKind::kInterrupted;
+            return End::kTrap;
+          }
           hart.gas += static_cast<std::uint64_t>(context.slice_gas);
           grant_slice(context, hart, context.slice_rest + static_cast<std::uint64_t>(context.slice_gas));
           return std::nullopt;

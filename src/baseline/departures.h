@@ -1,8 +1,9 @@
 // Where compiled code leaves with its state exact because it cannot go on now: a block cannot be paid, or a call not be remembered.
 //
 // A jump to `call Thunks::depart()` would name its reason by the call's return address, at 5 bytes for each of many reasons that hardly
-// ever come true. So the call has several ways in: before it stand pushes of 0, 2 bytes each, and who enters n pushes early leaves
-// n zeros on the stack, where nothing else is 0. A jump of 2 bytes reaches them from code near by.
+// ever come true. So the call has several ways in: before it stand pushes of the hart register, a byte each, and who enters n pushes
+// early leaves that address n times on the stack, where all else is guest pcs and addresses of code. A jump of 2 bytes reaches them
+// from code near by.
 #pragma once
 
 #include <algorithm>

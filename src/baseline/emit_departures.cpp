@@ -7,7 +7,7 @@ namespace caisson::baseline {
 
 namespace {
 
-constexpr std::uint32_t kPushBytes = 2, kShortJump = 2, kShortReach = 128;
+constexpr std::uint32_t kPushBytes = 1, kShortJump = 2, kShortReach = 128;
 constexpr std::uint32_t kMostPushes = 8;
 
 }  // namespace
@@ -15,7 +15,7 @@ constexpr std::uint32_t kMostPushes = 8;
 // A call with its pushes, for the block at `half_word`, to which execution does not come from before, and for those behind it.
 void UnitEmitter::open_island(std::uint32_t half_word) {
   const std::uint32_t pushes = std::min(scan_->blocks_behind(half_word + 1), kMostPushes);
-  for (std::uint32_t index = 0; index < pushes; ++index) code().push_immediate(0);
+  for (std::uint32_t index = 0; index < pushes; ++index) code().push(kHartRegister);
   island_ = code().offset();
   island_taken_ = 0;
   island_ways_ = pushes + 1;
@@ -23,15 +23,14 @@ void UnitEmitter::open_island(std::uint32_t half_word) {
   departures_.calls.push_back({code().offset(), static_cast<std::uint32_t>(departures_.list.size())});
 }
 
-// Whether there is a free way into the last one, here and some bytes further on.
-bool UnitEmitter::reaches_island() {
-  constexpr std::uint32_t kCharge = 6;  // bytes of a block's subtraction
+// Whether there is a free way into the last one for a short jump so many bytes further on.
+bool UnitEmitter::reaches_island(std::uint32_t bytes) {
   return island_taken_ < island_ways_ &&
-         code().offset() + kCharge + kShortJump - (island_ - island_taken_ * kPushBytes) <= kShortReach;
+         code().offset() + bytes + kShortJump - (island_ - island_taken_ * kPushBytes) <= kShortReach;
 }
 
 void UnitEmitter::depart_if(Condition condition, const Departure& departure) {
-  if (reaches_island()) {
+  if (reaches_island(0)) {
     departures_.list.push_back(departure);
     code().jcc_back(condition, island_ - island_taken_ * kPushBytes);
     ++island_taken_;
@@ -50,7 +49,7 @@ void UnitEmitter::emit_far_departures() {
     const std::size_t end = std::min(begin + kPerCall, far_departures_.size());
     for (std::size_t index = end; index-- > begin;) {
       code().bind(far_departures_[index].jump);
-      if (index != begin) code().push_immediate(0);
+      if (index != begin) code().push(kHartRegister);
     }
     for (std::size_t index = begin; index < end; ++index) departures_.list.push_back(far_departures_[index].departure);
     code().call(thunks_.depart());

@@ -199,9 +199,9 @@ void Thunks::emit() {
   code.pop(Gp::rax);
   code.mov(Width::k64, Gp::rdx, kTierContext);
   code.store(Width::k64, context_field(Gp::rdx, offsetof(Context, left_from)), Gp::rax);
-  code.load_immediate(Gp::rcx, 0);  // counts the zeros on the stack
+  code.load_immediate(Gp::rcx, 0);  // counts the pushes
   const std::uint32_t compare = code.offset();
-  code.alu_immediate(Alu::kCmp, Width::k64, Place::indexed(Gp::rsp, Gp::rcx, 3), 0);
+  code.alu(Alu::kCmp, Width::k64, kHartRegister, Place::indexed(Gp::rsp, Gp::rcx, 3));
   const std::uint32_t counted = code.jcc_short_forward(Condition::kNotEqual);
   code.alu_immediate(Alu::kAdd, Width::k32, Gp::rcx, 1);
   code.jmp_back(compare);

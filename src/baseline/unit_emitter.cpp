@@ -14,6 +14,8 @@ namespace {
 
 // In half-words.
 constexpr std::uint32_t kFarthestMeeting = 96;
+// Bytes of the subtraction that charges a block.
+constexpr std::uint32_t kLongestCharge = 6;
 
 }  // namespace
 
@@ -196,7 +198,7 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
   const bool is_paid = falls_in == FallsIn::kPaid;
   const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
   const std::uint32_t cost = scan_->cost(half_word);
-  if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island()) open_island(half_word);
+  if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
   entry_native_[half_word] = code().offset();
   entries_.push_back({static_cast<std::uint16_t>(half_word), code().offset()});
   if (mixed_) emit_byte_check(half_word);

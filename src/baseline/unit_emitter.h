@@ -154,7 +154,7 @@ class UnitEmitter : private GuestRegisters {
   // --- emit_departures.cpp ---
   static constexpr std::uint32_t kDepartureBytes = 5;  // of one behind the code
   void open_island(std::uint32_t half_word);
-  bool reaches_island();
+  bool reaches_island(std::uint32_t bytes);
   void depart_if(Condition condition, const Departure& departure);
   void emit_far_departures();
 

@@ -212,7 +212,6 @@ class X86Assembler {
     rex(false, number(reg));
     put8(static_cast<std::uint8_t>(0x50 | (number(reg) & 7)));
   }
-  void push_immediate(std::int8_t value) { put_word(0x6A | std::uint64_t{static_cast<std::uint8_t>(value)} << 8, 2); }
   void push(Place from) { op(0xFF, Width::k32, 6, from); }
   void pop(Gp reg) {
     rex(false, number(reg));

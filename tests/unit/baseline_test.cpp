@@ -129,7 +129,15 @@ TEST_F(BaselineTest, EntersAPageOfStraightLineCodeAnywhere) {
     const auto reg = [&] { return static_cast<unsigned>(random() % 24 + 8); };
     const auto small = [&] { return static_cast<std::int32_t>(random() % 512); };
     std::uint32_t word = 0;
-    switch (random() % 6) {
+    switch (random() % 7) {
+      case 6: {  // a constant in two instructions
+        const unsigned target = reg();
+        word = random() % 2 == 0 ? lui(target, random() % 0x100000) : (random() % 0x100000) << 12 | target << 7 | 0x17;
+        halves.push_back(static_cast<std::uint16_t>(word));
+        halves.push_back(static_cast<std::uint16_t>(word >> 16));
+        word = addi(random() % 4 == 0 ? reg() : target, target, small());
+        break;
+      }
       case 0:
         word = addi(reg(), reg(), small());
         break;
@@ -570,6 +578,23 @@ TEST_F(BaselineTest, EndsAtEverySliceAndWithEveryAmountOfGas) {
     } while (other_.trap.kind == TrapKind::kNone);
     expect_agreement();
     if (HasFailure()) FAIL() << "gas " << gas;
+  }
+}
+
+// Compiled code counts in 32 bits.
+TEST_F(BaselineTest, CountsMoreGasThanItsRegisterHolds) {
+  constexpr std::uint32_t kFenceI = 0x0000100F;  // 200 gas
+  constexpr std::uint64_t kAnIteration = 4 * 200 + 1 + 2, kIterations = 6'000'000;
+  const std::uint32_t words[] = {kFenceI, kFenceI, kFenceI, kFenceI, addi(10, 10, -1), bne(10, 0, -20), kEbreakWord};
+  map_both(kCode, words);
+  static_assert(kAnIteration * kIterations > std::uint64_t{1} << 32);
+  for (const std::uint64_t gas : {kAnIteration * kIterations + 100, kAnIteration * kIterations - 100}) {
+    for (HartState* const hart : {&hart_, &other_}) hart->grant_gas(gas);
+    set(10, kIterations);
+    set_pc(kCode);
+    run_both(std::uint64_t{1} << 40);
+    EXPECT_EQ(hart_.trap.kind, gas > kAnIteration * kIterations ? TrapKind::kEbreak : TrapKind::kOutOfGas);
+    EXPECT_GT(hart_.gas_used(), std::uint64_t{1} << 32);
   }
 }
 
