@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -14,10 +15,10 @@
 #include <vector>
 
 #include "gas/gas_schedule.h"
-#include "generators/encoder.h"
 #include "isa/riscv/decoder.h"
 #include "memory/fault_recovery.h"
 #include "memory/window_pool.h"
+#include "oracles/tier_guest.h"
 #include "support/tiers.h"
 
 namespace caisson::fuzz {
@@ -29,12 +30,6 @@ using riscv::Op;
 using riscv::TrapKind;
 namespace traits = riscv::traits;
 
-constexpr std::uint64_t kCodeAddress = 0x100000, kDataAddress = 0x200000;
-constexpr std::size_t kCodePages = 3, kDataPages = 3;
-constexpr std::size_t kCodeBytes = kCodePages * kPageSize;
-// Of which the second lies behind the end of its file.
-constexpr std::size_t kFilePages = 2;
-constexpr std::uint64_t kFileAddress = kDataAddress + kDataPages * kPageSize;
 // A trap is compared, answered and left behind this often; most of the bytes would never run otherwise.
 constexpr unsigned kMostTraps = 8;
 // The host changes code at so many of them: that takes system calls.
@@ -42,236 +37,6 @@ constexpr unsigned kMostCodeChanges = 3;
 constexpr std::uint64_t kTime = 0x0123456789abcdef;
 // As in spec_runner: an embedder's MXCSR must not reach the guest, and must be back afterwards.
 constexpr std::uint32_t kForeignMxcsr = _MM_ROUND_UP | _MM_FLUSH_ZERO_ON | 0x0040 | _MM_MASK_MASK | _MM_EXCEPT_DENORM;
-
-// --- the guest that an input describes ---
-
-// The first bytes of an input. Every value of every field means something.
-struct Header {
-  std::uint8_t mode;  // bits: see the accessors
-  std::uint8_t pages;  // two bits for each page of code
-  std::uint16_t place;  // where the code begins in its pages
-  std::uint16_t entry;  // where the guest starts in the code, in half-words, modulo its length
-  std::uint8_t gas;
-  std::uint8_t portion;  // of gas, in the second run of each tier
-  std::uint8_t slice;
-  std::uint8_t fcsr;
-  std::uint16_t seed;  // of registers and data
-
-  bool chooses_rows() const { return (mode & 1) != 0; }
-  bool tiles() const { return (mode & 2) != 0; }  // the code again and again, as far as the pages go
-  bool changes_code() const { return (mode & 4) != 0; }  // the host writes an instruction at each of the first traps
-  bool has_odd_rounding() const { return (mode & 8) != 0; }  // frm of 4 to 7
-  bool points_at_code() const { return (mode & 16) != 0; }  // many registers do
-  bool answers_traps() const { return (mode & 32) == 0; }
-};
-static_assert(sizeof(Header) == 12);
-
-// The table's row and the operands of one instruction, for Header::chooses_rows().
-struct RowChoice {
-  std::uint16_t row;
-  std::uint8_t rd, rs1, rs2, rs3;  // five bits each, and three for other operands
-  std::uint16_t immediate;
-};
-static_assert(sizeof(RowChoice) == 8);
-
-struct Guest {
-  Header header{};
-  std::size_t code_begin = 0, code_end = 0;  // in `code`, what the input gave
-  std::array<std::uint8_t, kCodeBytes> code{};
-  std::array<memory::Permissions, kCodePages> permissions{};
-  std::array<std::uint8_t, kDataPages * kPageSize> data{};
-  std::array<std::uint64_t, 32> x{}, f{};
-  std::uint64_t entry = 0;
-  std::uint64_t gas = 0, portion = 0, slice = 0;
-
-  bool has_mixed_pages() const {
-    return std::ranges::any_of(permissions, [](auto one) { return (one & (memory::kWrite | memory::kExecute)) == 6; });
-  }
-};
-
-// splitmix64, the same everywhere.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t value = state_ += 0x9e3779b97f4a7c15;
-    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
-    value = (value ^ value >> 27) * 0x94d049bb133111eb;
-    return value ^ value >> 31;
-  }
-  std::uint64_t below(std::uint64_t limit) { return next() % limit; }
-
- private:
-  std::uint64_t state_;
-};
-
-constexpr std::uint64_t kIntegers[] = {0,
-                                       1,
-                                       63,
-                                       0x7fffffff,
-                                       0x80000000,
-                                       0xffffffff,
-                                       0xffffffff80000000,
-                                       0x7fffffffffffffff,
-                                       0x8000000000000000,
-                                       0xffffffffffffffff,
-                                       0xffff0000,
-                                       0xfffffffe,
-                                       0x10000,
-                                       0xffff,
-                                       0x100000000 + kDataAddress,
-                                       0xffffffff00000000 + kDataAddress};
-constexpr std::uint64_t kFloats[] = {0xffffffff3f800000, 0xffffffff7f800000, 0xffffffff7fc00000, 0xffffffff7f800001,
-                                     0xffffffff00000001, 0xffffffff80800000, 0xffffffff7f7fffff, 0xffffffffcf000000,
-                                     0x3ff0000000000000, 0x7ff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001,
-                                     0x0000000000000001, 0x8010000000000000, 0x7fefffffffffffff, 0xc3e0000000000000,
-                                     0x8000000000000000, 0x3ff0000000000001, 0x380fffffffffffff, 0x41dfffffffc00000};
-
-std::uint64_t random_integer(Random& random) {
-  switch (random.below(3)) {
-    case 0:
-      return kIntegers[random.below(std::size(kIntegers))];
-    case 1:
-      return static_cast<std::uint64_t>(static_cast<std::int64_t>(random.next()) >> random.below(64));
-    default:
-      return random.next();
-  }
-}
-
-std::uint64_t data_pointer(Random& random) {
-  switch (random.below(8)) {
-    case 0:  // around the border of two pages
-      return kDataAddress + kPageSize - 8 + random.below(16);
-    case 1:  // around the border to the page behind the file's end
-      return kFileAddress + kPageSize - 64 + random.below(128);
-    case 2:
-      return kFileAddress + random.below(64) * 8;
-    default:
-      return kDataAddress + kPageSize / 2 + random.below(256) * 8;
-  }
-}
-
-void fill_state(Guest& guest) {
-  Random random(guest.header.seed);
-  const auto code_pointer = [&] { return kCodeAddress + guest.code_begin + random.below(64) * 2; };
-  for (unsigned i = 1; i < 32; ++i) {
-    const bool is_pointer = i == riscv::kSp || (i >= 8 && i < 16);
-    const bool is_link = i == riscv::kRa || (i >= 5 && i < 8) || (guest.header.points_at_code() && i % 2 == 0);
-    guest.x[i] = is_link ? code_pointer() : is_pointer ? data_pointer(random) : random_integer(random);
-  }
-  for (std::uint64_t& value : guest.f)
-    value = random.below(4) == 0 ? random.next() : kFloats[random.below(std::size(kFloats))];
-  for (std::size_t offset = 0; offset < guest.data.size(); offset += 8) {
-    const std::uint64_t value = random.next();
-    std::memcpy(guest.data.data() + offset, &value, sizeof value);
-  }
-}
-
-// Operands that seldom fault and seldom leave the code. Not every choice is an encoding of its row, or of any.
-std::uint32_t encode_choice(const RowChoice& choice) {
-  const auto row = static_cast<Op>(1 + choice.row % (riscv::kOpCount - 1));
-  Instruction instruction{.row = row};
-  const riscv::InstructionInfo& info = fuzz::info(instruction);
-  const bool is_memory = (info.traits & (traits::kLoad | traits::kStore)) != 0;
-  const auto five = [](std::uint8_t byte) { return static_cast<std::uint8_t>(byte & 31); };
-  instruction.rd = five(choice.rd);
-  instruction.rs1 = five(choice.rs1);
-  instruction.rs2 = five(choice.rs2);
-  instruction.rs3 = five(choice.rs3);
-  const unsigned mode = choice.rd >> 5;
-  instruction.rm = static_cast<std::uint8_t>(mode == 5 && (choice.rs1 & 0x80) == 0 ? 7 : mode);
-  instruction.ordering = choice.rs3;
-  instruction.imm = static_cast<std::int16_t>(choice.immediate);
-
-  // x8 … x15 point at data and x5 … x7 at code, unless a byte's highest bit says otherwise.
-  const bool writes_integer = info.has(traits::kWritesRd) && !info.has(traits::kFloatRd);
-  if (writes_integer && !is_memory && (choice.rs2 & 0x80) == 0 && instruction.rd >= 8 && instruction.rd < 16 &&
-      !info.has(traits::kCompressed))
-    instruction.rd ^= 16;
-  if (is_memory && (choice.rs1 & 0x80) == 0) instruction.rs1 = static_cast<std::uint8_t>(8 | (instruction.rs1 & 7));
-  if (info.base == Op::kJalr && (choice.rs1 & 0x80) == 0) {
-    instruction.rs1 = static_cast<std::uint8_t>(5 + instruction.rs1 % 3);
-    instruction.imm = static_cast<std::int8_t>(choice.immediate) & ~1;
-  }
-
-  constexpr std::uint16_t kCsrs[] = {0x001, 0x002, 0x003, 0xC00, 0xC01, 0xC02};
-  switch (info.form) {
-    case riscv::Form::kB:
-    case riscv::Form::kJ:
-    case riscv::Form::kCBranch:
-    case riscv::Form::kCJump:
-      instruction.imm = static_cast<std::int8_t>(choice.immediate) * 2;
-      break;
-    case riscv::Form::kCsr:
-    case riscv::Form::kCsrImmediate:
-      instruction.imm = kCsrs[choice.immediate % std::size(kCsrs)];
-      break;
-    case riscv::Form::kU:
-    case riscv::Form::kCLui:
-      instruction.imm = static_cast<std::int32_t>(std::uint32_t{choice.immediate} << 12);
-      break;
-    case riscv::Form::kAtomic:
-    case riscv::Form::kLoadReserved:
-      instruction.ordering = choice.rs3 & 3;
-      break;
-    default:
-      break;
-  }
-  return encode(instruction);
-}
-
-std::vector<std::uint8_t> code_of(const Header& header, std::span<const std::uint8_t> input) {
-  std::vector<std::uint8_t> code;
-  if (!header.chooses_rows()) {
-    code.assign(input.begin(), input.end());
-  } else {
-    for (; input.size() >= sizeof(RowChoice); input = input.subspan(sizeof(RowChoice))) {
-      RowChoice choice;
-      std::memcpy(&choice, input.data(), sizeof choice);
-      const std::uint32_t bits = encode_choice(choice);
-      const std::size_t length = riscv::instruction_length(static_cast<std::uint16_t>(bits));
-      const auto* bytes = reinterpret_cast<const std::uint8_t*>(&bits);
-      code.insert(code.end(), bytes, bytes + length);
-    }
-  }
-  if (code.size() % 2 != 0) code.push_back(0);
-  if (code.empty()) code = {0x02, 0x90};  // c.ebreak
-  if (code.size() > kCodeBytes) code.resize(kCodeBytes);
-  return code;
-}
-
-Guest guest_of(std::span<const std::uint8_t> input) {
-  Guest guest;
-  Header& header = guest.header;
-  const std::size_t header_size = std::min(input.size(), sizeof header);
-  if (header_size != 0) std::memcpy(&header, input.data(), header_size);
-  const std::vector<std::uint8_t> code = code_of(header, input.subspan(header_size));
-
-  // Half of the places lie around the end of the first page, so that instructions straddle.
-  const std::size_t room = kCodeBytes - code.size();
-  const std::size_t wanted = (header.place & 1) != 0 ? kPageSize - header.place / 2 % 128 : header.place / 2 % room;
-  guest.code_begin = room == 0 ? 0 : std::min(wanted, room) / 2 * 2;
-  guest.code_end = guest.code_begin + code.size();
-  std::ranges::copy(code, guest.code.begin() + static_cast<std::ptrdiff_t>(guest.code_begin));
-  for (std::size_t at = guest.code_end; header.tiles() && at < kCodeBytes; ++at)
-    guest.code[at] = code[(at - guest.code_begin) % code.size()];
-
-  constexpr memory::Permissions kChoices[] = {memory::kRead | memory::kExecute,
-                                              memory::kRead | memory::kWrite | memory::kExecute,
-                                              memory::kRead | memory::kExecute, memory::kRead};
-  for (std::size_t page = 0; page < kCodePages; ++page)
-    guest.permissions[page] = kChoices[header.pages >> 2 * page & 3];
-
-  guest.entry = kCodeAddress + guest.code_begin + header.entry % (code.size() / 2) * 2;
-  guest.gas = 500 + std::uint64_t{header.gas} * 64;
-  constexpr std::uint64_t kPortions[] = {0, 0, 1, 2, 5, 13, 60, 250};
-  guest.portion = kPortions[header.portion % std::size(kPortions)] * (1 + header.portion / std::size(kPortions) % 4);
-  if (guest.portion != 0) guest.gas = std::min(guest.gas, 500 + 64 * guest.portion);
-  // A slice that is shorter than a block may end without any progress.
-  guest.slice = gas::dearest_block() + std::uint64_t{header.slice} * 4;
-  fill_state(guest);
-  return guest;
-}
 
 // --- one run ---
 
@@ -284,6 +49,7 @@ struct Snapshot {
   TrapKind trap = TrapKind::kNone;
   std::uint64_t trap_address = 0;
   bool bus_error = false;
+  std::uint64_t memory_digest = 0;  // in a sequence of runs
 
   bool operator==(const Snapshot&) const = default;
 };
@@ -341,6 +107,17 @@ int file_descriptor() {
 }
 
 constexpr memory::Permissions kReadWrite = memory::kRead | memory::kWrite;
+
+// Of all bytes that guests may change.
+std::uint64_t digest_of(const memory::AddressSpace& space) {
+  std::array<std::uint64_t, (kCodeBytes + (kDataPages + 1) * kPageSize) / 8> words;
+  auto* const bytes = reinterpret_cast<std::uint8_t*>(words.data());
+  space.read(kCodeAddress, bytes, kCodeBytes);
+  space.read(kDataAddress, bytes + kCodeBytes, (kDataPages + 1) * kPageSize);
+  std::uint64_t digest = 0;
+  for (const std::uint64_t word : words) digest = (std::rotl(digest, 5) ^ word) * 0x9e3779b97f4a7c15;
+  return digest;
+}
 
 void map_pages(memory::AddressSpace& space) {
   require(space.map_anonymous(kCodeAddress, kCodeBytes, kReadWrite) == memory::MapStatus::kOk &&
@@ -419,6 +196,41 @@ std::array<std::uint8_t, kCodeBytes + 2> read_code(const memory::AddressSpace& s
 
 bool is_code(std::uint64_t address) { return address - kCodeAddress < kCodeBytes; }
 
+// Within a page, as an embedder or a system call changes code: through permissions, where the page is not writable.
+void write_code(memory::AddressSpace& space, std::uint64_t address, const void* bytes, std::size_t length) {
+  const std::uint64_t page = address / kPageSize * kPageSize;
+  const auto before = space.permissions(static_cast<std::uint32_t>(page / kPageSize));
+  const bool is_writable = (before & memory::kWrite) != 0;
+  if (!is_writable) space.protect(page, kPageSize, kReadWrite);
+  space.write(address, bytes, length);
+  if (!is_writable) space.protect(page, kPageSize, before);
+}
+
+void change_code(const Entry& entry, memory::AddressSpace& space) {
+  switch (entry.change) {
+    case HostChange::kNothing:
+      break;
+    case HostChange::kHalfWord:
+      write_code(space, entry.change_address, &entry.change_bits, 2);
+      break;
+    case HostChange::kWord:
+      write_code(space, entry.change_address, &entry.change_bits, 4);
+      break;
+    case HostChange::kCopy: {
+      std::array<std::uint8_t, 12> bytes{};
+      space.read(entry.change_from, bytes.data(), bytes.size());
+      write_code(space, entry.change_address, bytes.data(), bytes.size());
+      break;
+    }
+    case HostChange::kPermissions: {
+      const std::uint64_t page = entry.change_address / kPageSize * kPageSize;
+      const auto before = space.permissions(static_cast<std::uint32_t>(page / kPageSize));
+      space.protect(page, kPageSize, before ^ memory::kWrite);
+      break;
+    }
+  }
+}
+
 // Where the guest goes on behind a trap, and what the host did meanwhile. False where the run ends.
 bool answer_trap(const Guest& guest, memory::AddressSpace& space, HartState& hart, std::size_t traps) {
   if (!guest.header.answers_traps() || traps >= kMostTraps) return false;
@@ -449,11 +261,7 @@ bool answer_trap(const Guest& guest, memory::AddressSpace& space, HartState& har
     const std::uint64_t address = page + (guest.code_begin + traps * 6) % kPageSize;
     const std::uint16_t kInstructions[] = {0x0505, 0x9002, 0x0001,
                                            0x8d8d};  // c.addi a0,1; c.ebreak; c.nop; c.sub a1,a1
-    const auto before = space.permissions(static_cast<std::uint32_t>(page / kPageSize));
-    const bool is_writable = (before & memory::kWrite) != 0;
-    if (!is_writable) space.protect(page, kPageSize, kReadWrite);
-    space.write_value(address, kInstructions[traps % std::size(kInstructions)]);
-    if (!is_writable) space.protect(page, kPageSize, before);
+    write_code(space, address, &kInstructions[traps % std::size(kInstructions)], sizeof *kInstructions);
   }
   return true;
 }
@@ -543,10 +351,26 @@ Run run_guest(const Guest& guest, const tests::Tier& tier, Machines machines, st
   hart.grant_gas(guest.gas);
   const std::uint32_t host_mxcsr = _mm_getcsr();
   _mm_setcsr(kForeignMxcsr);
-  do {
+  const auto run_once = [&] {
     tests::run_to_trap(runner, hart, portion);
     run.traps.push_back(snapshot_of(hart));
-  } while (answer_trap(guest, space, hart, run.traps.size()));
+  };
+  if (guest.entries.empty()) {
+    do run_once();
+    while (answer_trap(guest, space, hart, run.traps.size()));
+  }
+  for (const Entry& entry : guest.entries) {
+    change_code(entry, space);
+    const bool goes_on = entry.goes_on && !run.traps.empty() && answer_trap(guest, space, hart, 1);
+    if (!goes_on) hart.pc = entry.pc;
+    if (!goes_on && !entry.keeps_registers) {
+      std::ranges::copy(entry.x, hart.x.begin());
+      hart.f = entry.f;
+    }
+    hart.grant_gas(entry.gas);
+    run_once();
+    run.traps.back().memory_digest = digest_of(space);
+  }
   run.mxcsr = _mm_getcsr();
   _mm_setcsr(host_mxcsr);
 
@@ -590,6 +414,7 @@ std::string differing_parts(const Snapshot& left, const Snapshot& right) {
   compare("trap", left.trap, right.trap);
   compare("trap-address", left.trap_address, right.trap_address);
   compare("bus_error", left.bus_error, right.bus_error);
+  compare("memory", left.memory_digest, right.memory_digest);
   return parts;
 }
 
@@ -611,25 +436,6 @@ std::optional<std::string> difference_of(const Run& correct, const Run& other) {
   }
   if (other.mxcsr != kForeignMxcsr) return fmt::format("the host's MXCSR is {:#x}\n", other.mxcsr);
   return std::nullopt;
-}
-
-std::string describe(const Guest& guest) {
-  std::string text =
-      fmt::format("entry {:#x} gas {} portion {} slice {} frm/fflags {:#x} mode {:#x} pages", guest.entry, guest.gas,
-                  guest.portion, guest.slice, guest.header.fcsr, guest.header.mode);
-  for (const memory::Permissions permissions : guest.permissions) text += fmt::format(" {}", permissions);
-  text += '\n';
-  for (unsigned i = 0; i < 32; ++i) text += fmt::format("  x{:<2} {:016x}{}", i, guest.x[i], i % 4 == 3 ? "\n" : "");
-  for (std::size_t at = guest.code_begin; at < guest.code_end;) {
-    std::uint32_t bits = 0;
-    std::memcpy(&bits, guest.code.data() + at, std::min<std::size_t>(4, kCodeBytes - at));
-    const std::size_t length = riscv::instruction_length(static_cast<std::uint16_t>(bits));
-    if (length == 2) bits &= 0xffff;
-    text += fmt::format("  {:x}: {:0{}x}  {}\n", kCodeAddress + at, bits, length * 2,
-                        riscv::disassemble(bits, kCodeAddress + at));
-    at += length;
-  }
-  return text;
 }
 
 // Interpreters that check the other one's cache: they decode again and again, and what they would find is rare.

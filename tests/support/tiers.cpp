@@ -29,11 +29,15 @@ std::unique_ptr<TierRunner> make_interpreter(memory::AddressSpace& memory, inter
   return std::make_unique<Runner>(memory, time, time_context);
 }
 
+// What --tier=baseline is with whole pages; without, each compilation covers what is reached.
+template <bool kWholePages>
 std::unique_ptr<TierRunner> make_baseline(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
-        : baseline_(baseline::Baseline::create(memory, {.time = time, .time_context = time_context}).value()) {}
+        : baseline_(baseline::Baseline::create(memory,
+                                               {.time = time, .time_context = time_context, .whole_pages = kWholePages})
+                        .value()) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override {
       slice = std::clamp(slice, std::uint64_t{gas::dearest_block()}, interp::kLongestSlice);
       if (baseline_->run(hart, &slice) != baseline::Baseline::End::kNoMemory) return;

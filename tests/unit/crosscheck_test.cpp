@@ -8,6 +8,7 @@
 #include <array>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "caisson/engine.h"
 #include "caisson/linux.h"
@@ -86,6 +87,38 @@ int main(void) {
 }
 )guest";
 
+// A page that is entered at its end first, in front of straight-line code, and then at its begin, from where two ways lead there through
+// lui instructions that overlap: one to the same instruction, one behind it. The second compilation takes the first one's code for what
+// both have. The calls come from another page.
+constexpr char kOverlappingWays[] = R"guest(
+#include <caisson/guest.h>
+#include <stdint.h>
+__asm__(
+    ".pushsection .text.ways, \"ax\", @progbits\n"
+    ".balign 4096\n .option push\n .option norvc\n"
+    ".globl ways\n"
+    "ways: bnez a0, first\n"
+    "  bnez a1, straight\n"
+    "  bnez a2, second\n"
+    "  ret\n"
+    "first: .half 0x0fb7\n"
+    "second: .half 0x0f37, 0x0fb7\n"
+    ".globl last\n"
+    "last: .half 0x0e05\n"
+    "  .rept 3\n"
+    "  add t3, t4, s5\n add t4, t5, t1\n add t5, t6, s4\n add t6, t0, t3\n add t0, t1, s6\n add t1, t2, t5\n add t2, s2, t3\n"
+    "  .endr\n"
+    "end: add a0, t3, t4\n add a0, a0, t5\n add a0, a0, t6\n ret\n"
+    "straight: .rept 40\n add t3, t3, t4\n xor t5, t5, t3\n add t6, t6, t5\n .endr\n"
+    "  addi t4, t4, -1\n bnez t4, straight\n j end\n"
+    ".balign 4096\n .option pop\n .popsection\n");
+#define REGISTERS \
+  "li t0, 3\n li t1, 5\n li t2, 7\n li s2, 11\n li s4, 13\n li s5, 17\n li s6, 19\n" \
+  "li t3, 23\n li t4, 29\n li t5, 31\n li t6, 37\n"
+CAISSON_EXPORT __attribute__((naked)) void enter_last(void) { __asm__(REGISTERS "j last"); }
+CAISSON_EXPORT __attribute__((naked)) void enter(void) { __asm__(REGISTERS "j ways"); }
+)guest";
+
 constexpr Tier kTiers[] = {Tier::kInterp, Tier::kBaseline, Tier::kAuto};
 constexpr std::uint64_t kIntervals[] = {1, 500, 60'000};
 
@@ -160,6 +193,40 @@ TEST_F(CrosscheckTest, LinuxProgramsPrintTheSame) {
   EXPECT_TRUE(expected.ends_with(" 10 through a pipe\n")) << expected;
   for (const Tier tier : kTiers) {
     for (const std::uint64_t interval : kIntervals) EXPECT_EQ(output(tier, interval), expected);
+  }
+}
+
+// A page is compiled in several pieces, under comparison as without.
+TEST_F(CrosscheckTest, ComparesLaterPiecesOfAPage) {
+  const auto bytes = test::compile_guest({{"guest.c", kOverlappingWays}},
+                                         {"-O1", "-nostdlib", "-static", "-Wl,-e,0", "-Wl,--build-id=none"});
+  ASSERT_TRUE(bytes) << bytes.error().to_string();
+  const auto load_ways = [&] { return engine.load_bytes(*bytes, "guest").value(); };
+  Instance alone = instantiate(load_ways(), {.tier = Tier::kInterp});
+  // Ways are taken twice, so that Tier::kAuto compiles. The first order takes the long one soon: each checkpoint is a sample, and after
+  // some of them other registers are chosen and the page is compiled anew. The second one has compiled the page when it comes to that.
+  const std::vector<std::uint64_t> orders[] = {{0, 0, 2, 2, 1, 1, 4, 4, 0}, {0, 0, 1, 1, 4, 4, 2, 2, 4, 4, 0}};
+  const auto compare = [&](Tier tier, std::uint64_t interval, const std::vector<std::uint64_t>& order) {
+    // Its own module, since instances share what any of them has compiled, be it in one piece.
+    Instance instance = instantiate(load_ways(), {.tier = tier, .crosscheck = interval});
+    for (const std::uint64_t way : order) {
+      const std::array arguments = {way & 1, way >> 1 & 1, way >> 2 & 1};
+      const auto call = [&](Instance& guest) {
+        return way == 0 ? guest.invoke("enter_last") : guest.invoke("enter", arguments);
+      };
+      const Result<InvocationResult> result = call(instance);
+      ASSERT_TRUE(result) << result.error().to_string();
+      EXPECT_EQ(result->return_value, call(alone).value().return_value);
+    }
+    if (tier == Tier::kAuto) EXPECT_GT(instance.guest().execution().baseline_stats().compiled.units, 1U);
+  };
+  for (const auto& order : orders) {
+    for (const Tier tier : kTiers) {
+      for (const std::uint64_t interval : kIntervals) {
+        SCOPED_TRACE(fmt::format("tier {} interval {} order {}", static_cast<int>(tier), interval, &order - orders));
+        compare(tier, interval, order);
+      }
+    }
   }
 }
 
