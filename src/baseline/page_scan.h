@@ -6,6 +6,7 @@
 
 #include <array>
 #include <bit>
+#include <cassert>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -95,7 +96,10 @@ class PageScan {
   std::uint32_t instruction_count() const { return instruction_count_; }
   // Of the instructions that were decoded.
   std::uint32_t guest_bytes() const { return guest_bytes_; }
-  const riscv::Decoded& decoded(std::uint32_t half_word) const { return decoded_[half_word]; }
+  const riscv::Decoded& decoded(std::uint32_t half_word) const {
+    assert(decoded_[half_word].length != 0);
+    return decoded_[half_word];
+  }
   std::uint8_t flags(std::uint32_t half_word) const { return flags_[half_word]; }
   bool has(std::uint32_t half_word, std::uint8_t flag) const { return (flags_[half_word] & flag) != 0; }
   // Gas from the instruction to its block's terminator, inclusive.

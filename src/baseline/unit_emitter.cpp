@@ -170,7 +170,6 @@ inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word
 }
 
 inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags) {
-  assert(decoded.length != 0);
   const bool self_contained =
       is_nothing_kept() && (boxed_ | pending_) == 0 && !mixed_ && (!in_stretch_ || stretch_.is_at_begin());
   const std::uint32_t native = code().offset();
