@@ -26,7 +26,6 @@ namespace {
 
 using memory::kPageSize;
 using riscv::HartState;
-using riscv::Op;
 using riscv::TrapKind;
 namespace traits = riscv::traits;
 
