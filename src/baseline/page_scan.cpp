@@ -65,6 +65,10 @@ void PageScan::sweep() {
   std::uint32_t half_word = 0;
   while (half_word < std::min(available, kHalfWords)) {
     const std::uint32_t bits = fetch(half_word);
+    if ((bits & 0xFFFF) == 0 && begins_block != 0 && !is_reached) {  // most padding, and the rest of most pages
+      ++half_word;
+      continue;
+    }
     // Not from what is decoded, so that the next instruction can be fetched before this one is done.
     const std::uint32_t length = riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
     if (half_word + length > available) [[unlikely]]
