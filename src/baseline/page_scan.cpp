@@ -88,9 +88,6 @@ void PageScan::sweep() {
       begins_block = kEntry;
       is_reached = goes_on(decoded);
       if (!is_reached) flags_[half_word] |= kStops;
-      if (!is_reached) flags_[half_word] |= kStops;
-      if (!is_reached) flags_[half_word] |= kStops;
-      if (!is_reached) flags_[half_word] |= kStops;
       terminators_[terminator_count++] = static_cast<std::uint16_t>(half_word);
     }
     half_word += length;

@@ -231,6 +231,40 @@ TEST_F(BaselineTest, JoinsEarlierCodeBeforeAStretch) {
 }
 
 // Whole pages: functions that nothing in the page calls are compiled with it, whatever data lies between them.
+// A lui or auipc that overlaps the instruction before it is emitted behind the addi that completes its constant.
+TEST_F(BaselineTest, MakesAConstantWhoseSecondHalfWasEmittedFirst) {
+  constexpr std::uint32_t kLui = 0x37, kAuipc = 0x17;
+  std::uint64_t code = kCode;
+  for (const auto& [opcode, rd] : {std::pair{kLui, 20u}, {kLui, 12u}, {kAuipc, 20u}}) {
+    std::vector<std::uint16_t> halves;
+    const auto put = [&](std::uint32_t word) {
+      halves.push_back(static_cast<std::uint16_t>(word));
+      halves.push_back(static_cast<std::uint16_t>(word >> 16));
+    };
+    const std::uint32_t upper = 5u << 12 | rd << 7 | opcode;
+    put(beq(10, 11, 8));  // not taken, but what follows the jump begins a block
+    put(jal(0, 6));
+    put((upper & 0xFFFF) << 16 |
+        0x8067);  // jalr x0, whose upper half is the lower one of the constant's first instruction
+    halves.push_back(static_cast<std::uint16_t>(upper >> 16));
+    put(addi(rd, rd, 1));
+    put(kEbreakWord);
+    halves.push_back(0);
+    std::vector<std::uint32_t> words(halves.size() / 2);
+    std::memcpy(words.data(), halves.data(), words.size() * sizeof(std::uint32_t));
+    map_both(code, words);
+    for (HartState* const hart : {&hart_, &other_}) hart->grant_gas(100'000);
+    set(rd, 0x1234567);
+    set(10, 1);
+    set(11, 2);
+    set_pc(code);
+    run_both();
+    EXPECT_EQ(hart_.trap.kind, TrapKind::kEbreak);
+    EXPECT_EQ(hart_.x[rd], opcode == kLui ? 0x5001 : code + 0xA + 0x5001);
+    code += 2 * kPageSize;
+  }
+}
+
 TEST_F(BaselineTest, CompilesWhatLooksLikeCodeOfAPageAtOnce) {
   BaselineOptions whole = options();
   whole.whole_pages = true;
