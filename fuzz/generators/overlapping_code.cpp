@@ -1,5 +1,7 @@
 #include "generators/overlapping_code.h"
 
+#include <array>
+
 #include "generators/encoder.h"
 #include "generators/random.h"
 
@@ -61,6 +63,22 @@ std::uint32_t beginning(Random& random) {
   return form | std::uint32_t{result_register(random)} << 7 | operand;
 }
 
+// The lower half of a jalr that goes on nowhere: the way that comes here ends with what its upper half begins.
+std::uint32_t beginning_of_jump(Random& random) { return 0x67 | (static_cast<std::uint32_t>(random.next()) & 0x8000); }
+
+// lui or auipc, and an addi or addiw that mostly completes its constant.
+std::array<std::uint32_t, 2> constant(Random& random) {
+  const std::uint8_t rd = result_register(random);
+  const std::uint8_t from = random.below(8) == 0 ? any_register(random) : rd;
+  return {encode({.row = random.below(2) == 0 ? Op::kLui : Op::kAuipc,
+                  .rd = rd,
+                  .imm = static_cast<std::int32_t>(static_cast<std::uint32_t>(random.next()) & 0xfffff000)}),
+          encode({.row = random.below(2) == 0 ? Op::kAddi : Op::kAddiw,
+                  .rd = rd,
+                  .rs1 = from,
+                  .imm = static_cast<std::int32_t>(random.below(4096)) - 2048})};
+}
+
 }  // namespace
 
 OverlappingCode overlapping_code(std::uint64_t seed, std::size_t length, unsigned shape) {
@@ -70,6 +88,7 @@ OverlappingCode overlapping_code(std::uint64_t seed, std::size_t length, unsigne
   const unsigned anything_share = kAnythingShares[shape >> 2 & 3];
   const unsigned compressed_share = kCompressedShares[shape >> 4 & 3];
   const unsigned piece = kPieces[shape >> 6 & 3];
+  const bool has_jumps = seed % 4 == 0;
 
   Random random(seed);
   OverlappingCode code;
@@ -85,7 +104,14 @@ OverlappingCode overlapping_code(std::uint64_t seed, std::size_t length, unsigne
         const auto far = static_cast<std::int32_t>(random.below(256)) - 64;
         put(branch(random, random.below(6) == 0 ? far : behind), 4);
       }
-      for (unsigned i = 0; i < knot; ++i) put(random.below(3) == 0 ? compressed(random) : beginning(random), 2);
+      for (unsigned i = 0; i < knot; ++i) {
+        if (has_jumps && random.below(6) == 0) {
+          put(beginning_of_jump(random), 2);
+          for (const std::uint32_t word : constant(random)) put(word, 4);
+        } else {
+          put(random.below(3) == 0 ? compressed(random) : beginning(random), 2);
+        }
+      }
     }
     code.joints.push_back(code.bytes.size());
     for (std::uint64_t left = piece / 2 + random.below(piece); left > 0; --left) {

@@ -161,6 +161,14 @@ struct Baseline::Impl {
 
   // False where there is no memory for the code that `map` needs.
   bool set_map(const RegisterMap& map) {
+    try {
+      return change_map(map);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+
+  bool change_map(const RegisterMap& map) {
     Result<std::shared_ptr<const Thunks>> made = Thunks::of(map);
     if (!made) return false;
     remove_all_regions();
@@ -185,7 +193,16 @@ struct Baseline::Impl {
     return count != 0;
   }
 
+  // False where there is no memory, be it for the code or for what the compiler itself needs.
   bool compile(std::uint32_t pc) {
+    try {
+      return compile_page(pc);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+
+  bool compile_page(std::uint32_t pc) {
     const std::uint32_t page = page_of(pc);
     PageBytes bytes;
     context.known = {};  // a block of a mixed page may get other code
@@ -227,9 +244,9 @@ struct Baseline::Impl {
     return false;
   }
 
-  // Decodes the block at `pc`, which can be fetched, into `block` and returns its price.
-  std::uint32_t price_block(std::uint32_t pc) {
-    block.clear();
+  // Calls each(decoded) for the instructions of the block at `pc`, which can be fetched, and returns its price.
+  template <class Each>
+  std::uint32_t price_block(std::uint32_t pc, const Each& each) const {
     std::uint32_t cost = 0;
     const std::uint32_t page = page_of(pc);
     while (page_of(pc) == page) {
@@ -239,7 +256,7 @@ struct Baseline::Impl {
       const std::uint8_t length = riscv::instruction_length(halves[0]);
       if (count < length / 2U) break;
       const riscv::Decoded decoded = riscv::decode(std::uint32_t{halves[1]} << 16 | halves[0]);
-      block.push_back(decoded);
+      each(decoded);
       cost += gas::weight(decoded.op);
       pc += length;
       if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) break;
@@ -250,9 +267,18 @@ struct Baseline::Impl {
   // What runs at slice ends tells which registers are used. A sample costs about as much as a compilation, so once there is a first
   // choice few slices give one.
   void sample(std::uint32_t pc) {
+    try {
+      take_sample(pc);
+    } catch (const std::bad_alloc&) {
+      // The map stays as it is.
+    }
+  }
+
+  void take_sample(std::uint32_t pc) {
     constexpr std::uint32_t kSlicesPerSample = 8;
     if (!chooser.wants_samples() && ++slices % kSlicesPerSample != 0) return;
-    const std::uint32_t cost = price_block(pc);
+    block.clear();
+    const std::uint32_t cost = price_block(pc, [this](const riscv::Decoded& decoded) { block.push_back(decoded); });
     if (cost == 0) return;
     chooser.sample(block, cost);
     const std::optional<RegisterMap> better = chooser.choose(thunks->map());
@@ -301,7 +327,7 @@ struct Baseline::Impl {
     settle_floats(hart);
     hart.pc = std::uint64_t{pc} + decoded.length;
     const auto next = static_cast<std::uint32_t>(hart.pc);
-    if (page_of(next) == page_of(pc)) context.slice_gas += price_block(next);
+    if (page_of(next) == page_of(pc)) context.slice_gas += price_block(next, [](const riscv::Decoded&) {});
     context.exit_kind = ExitKind::kReenter;
     return false;
   }

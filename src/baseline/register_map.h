@@ -4,9 +4,8 @@
 // nothing. Which guest registers it names is chosen from what the guest executes (isa/riscv/register_usage.h); the others live in
 // HartState, where an operand costs a memory access of the host's.
 //
-// Fixed besides: rbp is the hart, r14 the window, ebx what is left of the slice's gas (32 bits, as few blocks cost more than a byte says, and this is in every
-// block), rsp the return stack (thunks.h);
-// rax, rcx, rdx and xmm0 … xmm2 are scratch.
+// Fixed besides: rbp is the hart, r14 the window, rsp the return stack (thunks.h), ebx what is left of the slice's gas (32 bits and no REX
+// prefix, since every block subtracts from it); rax, rcx, rdx and xmm0 … xmm2 are scratch.
 #pragma once
 
 #include <array>

@@ -112,6 +112,7 @@ bool GuestInstance::ends_by_return(Run&& run) {
 // The rest of a call that did not return at once.
 [[gnu::noinline]] bool GuestInstance::go_on_with_call() {
   return ends_by_return([&] {
+    floats_are_zero_ = false;  // whatever happens to what follows
     handle_tier_end();
     return end_advance(run_to_end());
   });

@@ -76,7 +76,8 @@ enum class RoundingMode : std::uint8_t {
 };
 
 struct HartState {
-  std::array<std::uint64_t, 33> x{};  // x[0] stays 0; x[32] swallows writes to x0
+  // x[0] stays 0; x[32] swallows writes to x0, and compiled code keeps a word of its own there.
+  std::array<std::uint64_t, 33> x{};
   std::array<std::uint64_t, 32> f{};  // single precision is NaN-boxed
   std::uint64_t pc = 0;
   std::uint64_t gas = 0;              // left; UINT64_MAX granted = unlimited
