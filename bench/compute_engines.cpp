@@ -100,6 +100,7 @@ std::span<const ComputeEngineKind> compute_engines() {
   static const ComputeEngineKind kEngines[] = {
       {"native", NativeEngine::make},
       {"baseline", CaissonEngine::make<Tier::kBaseline>},
+      {"optimized", CaissonEngine::make<Tier::kOptimized>},
       {"interp", CaissonEngine::make<Tier::kInterp>},
       {"qemu-riscv64", EmulatorEngine::make_qemu},
   };

@@ -31,6 +31,7 @@ enum class Tier : std::uint8_t {
   kAuto,  // interprets a block the first time, compiles it the second time
   kInterp,
   kBaseline,  // compiles before the first time; x86-64-v3 processors only (kUnsupported)
+  kOptimized,  // the same by the optimising compiler, as far as it goes; needs libcaisson-optimized.so (kNotFound)
 };
 
 struct InstanceOptions {

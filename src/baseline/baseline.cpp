@@ -214,7 +214,7 @@ struct Baseline::Impl {
     for (int attempt = 0; attempt < 2; ++attempt) {
       if (directory[page] == 0 && !make_region(page)) return false;
       const std::size_t index = directory[page];
-      if (regions[index]->compile(bytes, pc, reach, options.names, options.names_context)) return true;
+      if (regions[index]->compile(bytes, pc, reach, options.sources)) return true;
       // Its budget, or the process's, is used up: most of it may be code of pages that are gone.
       const bool was_shared = index == shared_index;
       counted.regions_replaced += 1;
@@ -423,6 +423,9 @@ struct Baseline::Impl {
         map.software_rounding = is_software_mode(hart);
         if (!set_map(map)) return {nullptr, End::kNoMemory};
       }
+      if (options.sources.elsewhere != nullptr && hart.pc < memory::kWindowSize &&
+          options.sources.is_elsewhere(static_cast<std::uint32_t>(hart.pc)))
+        return {nullptr, End::kElsewhere};
       if (const void* const entry = find_entry(hart.pc); entry != nullptr) {
         if (hart.frm == 0) context.known_at(hart.pc) = {hart.pc, entry};
         return {entry, End::kTrap};
@@ -637,6 +640,12 @@ Baseline::End Baseline::end_call(HartState& hart, std::int64_t gas, std::uint64_
 }
 
 bool Baseline::compile(std::uint32_t pc) { return impl_->compile(pc); }
+void Baseline::forget_page_of(std::uint32_t pc) {
+  const std::uint32_t page = page_of(pc);
+  if (const std::uint8_t index = impl_->directory[page]; index != 0) impl_->regions[index]->drop_pages(page, page + 1);
+  impl_->note_dropped_code();
+}
+
 bool Baseline::has_code(std::uint64_t pc) const { return impl_->find_entry(pc) != nullptr; }
 
 void Baseline::adopt(SharedCode& shared, std::uint32_t base, std::uint32_t size) {

@@ -36,10 +36,9 @@ struct BaselineOptions {
   void* time_context = nullptr;
   EcallFunction ecall = nullptr;  // answer_ecall() of a hook; null: an ecall ends the run with kEcall
   void* ecall_context = nullptr;
-  NameSource names = nullptr;  // of guest functions, for listings
-  void* names_context = nullptr;
   // A compilation covers its page, not only what is reached: for code that is compiled before it runs.
   bool whole_pages = false;
+  CodeSources sources;
 };
 
 class Baseline final : public memory::CodeObserver {
@@ -60,6 +59,7 @@ class Baseline final : public memory::CodeObserver {
     kSliceEnd,  // hart.trap is of kind kNone; the block at hart.pc is not charged
     kCold,  // the block at hart.pc has no code
     kNoMemory,  // the block at hart.pc has no code, and no memory is left for any
+    kElsewhere,  // another tier executes the block at hart.pc
   };
   // Runs until a trap or until the next block does not fit into what is left of *slice gas (at most 2^62), which is updated.
   End run(riscv::HartState& hart, std::uint64_t* slice, Cold cold = Cold::kCompile);
@@ -95,6 +95,9 @@ class Baseline final : public memory::CodeObserver {
 
   // [base, base + size) are the pages of a module that `shared` is for, unchanged, and hold no code yet. `shared` must outlive this.
   void adopt(SharedCode& shared, std::uint32_t base, std::uint32_t size);
+
+  // What `elsewhere` says of the block at `pc` has changed: code of its page is made anew. Not while compiled code runs.
+  void forget_page_of(std::uint32_t pc);
 
   void code_changed(std::uint32_t first_page, std::uint32_t page_count) override;
   // Gives back what is compiled for this instance alone.

@@ -88,7 +88,7 @@ bool CodeRegion::reserve(std::size_t bytes) {
   return true;
 }
 
-bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, NameSource names, void* names_context) {
+bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, const CodeSources& sources) {
   const bool mixed = reach == Reach::kMixedBlock;
   const std::scoped_lock lock(mutex_);
   if (!mixed && entry(pc) != nullptr) return true;  // by another thread meanwhile
@@ -110,7 +110,7 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   for (;; estimate *= 2) {
     if (!reserve(estimate)) return false;
     space = {blocks_.back().write + used_, blocks_.back().execute + used_, blocks_.back().size - used_};
-    if (emitter_.emit(scan, bytes, mixed, space)) break;
+    if (emitter_.emit(scan, bytes, mixed, space, sources)) break;
     if (space.size > estimate) estimate = space.size;
   }
   constexpr std::size_t kAlignment = 16;
@@ -129,7 +129,7 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   ++stats_.units;
   stats_.code_bytes += emitter_.size();
   stats_.guest_bytes += scan.guest_bytes();
-  if (CodeListing::process().is_enabled()) list(unit, space.execute, names, names_context);
+  if (CodeListing::process().is_enabled()) list(unit, space.execute, sources.names, sources.names_context);
   // Only now can anyone run it.
   const auto distance = static_cast<EntrySlot>(space.execute - memory_.code_begin());
   for (const UnitEntry& made : emitter_.entries())

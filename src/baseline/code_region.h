@@ -19,11 +19,12 @@
 #include <vector>
 
 #include "baseline/code_listing.h"
-#include "baseline/executable_memory.h"
+#include "baseline/code_sources.h"
 #include "baseline/page_scan.h"
 #include "baseline/thunks.h"
 #include "baseline/unit_emitter.h"
 #include "caisson/result.h"
+#include "memory/executable_memory.h"
 
 namespace caisson::baseline {
 
@@ -33,9 +34,6 @@ struct CompileStats {
   std::uint64_t code_bytes = 0;  // made of them
   std::uint64_t pages_dropped = 0;
 };
-
-// The name of the guest function at a pc, for listings; empty where there is none.
-using NameSource = std::string (*)(void* context, std::uint32_t pc);
 
 class CodeRegion {
  public:
@@ -67,7 +65,7 @@ class CodeRegion {
 
   // Compiles code of the page whose bytes are given, the block at `pc` in any case; of a mixed page only that. False where there is no
   // memory for code.
-  bool compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, NameSource names, void* names_context);
+  bool compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, const CodeSources& sources);
 
   // Forgets the code of pages, given by number; returns how many had any.
   std::size_t drop_pages(std::uint32_t first, std::uint32_t end);

@@ -11,11 +11,13 @@
 #include <memory>
 
 #include "baseline/context.h"
-#include "baseline/executable_memory.h"
 #include "baseline/register_map.h"
 #include "caisson/result.h"
+#include "memory/executable_memory.h"
 
 namespace caisson::baseline {
+
+using memory::CodeBlock, memory::ExecutableMemory, memory::TableBlock;
 
 inline constexpr std::int32_t kReturnStackBytes = 16 << 10;
 

@@ -34,8 +34,10 @@ const UnitEmitter::Emitters& UnitEmitter::all_emitters() {
 
 bool UnitEmitter::has_emitter(Op op) { return all_emitters()[static_cast<std::size_t>(op)] != nullptr; }
 
-bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space) {
+bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space,
+                       const CodeSources& sources) {
   scan_ = &scan;
+  sources_ = sources;
   bytes_ = &bytes;
   mixed_ = mixed;
   code() = X86Assembler(space.write, space.execute - space.write, space.size);
@@ -196,6 +198,14 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
   if (entry_native_[half_word] != kNotEmitted) return;
   const bool is_paid = falls_in == FallsIn::kPaid;
   const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
+  if (sources_.is_elsewhere(pc_)) [[unlikely]] {
+    // Not in the table, so that whoever looks it up leaves as well.
+    entry_native_[half_word] = code().offset();
+    code().load_immediate(Gp::rax, pc_);
+    code().jmp(thunks_.missing());
+    if (is_paid) code().bind_short(pass);
+    return;
+  }
   const std::uint32_t cost = scan_->cost(half_word);
   if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
   entry_native_[half_word] = code().offset();

@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "baseline/code_sources.h"
 #include "baseline/departures.h"
 #include "baseline/guest_registers.h"
 #include "baseline/local_registers.h"
@@ -68,7 +69,8 @@ class UnitEmitter : private GuestRegisters {
 
   // Emits the scan's instructions at `page` (a guest address) into `space`. `mixed`: the code may change unnoticed, so the block
   // compares its bytes when it is entered. False where the space does not suffice.
-  bool emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space);
+  bool emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space,
+            const CodeSources& sources = {});
 
   // Of the last emit().
   std::uint32_t size() const { return size_; }
@@ -331,6 +333,7 @@ class UnitEmitter : private GuestRegisters {
 
   // Of the unit.
   const PageScan* scan_ = nullptr;
+  CodeSources sources_;
   const PageBytes* bytes_ = nullptr;
   bool mixed_ = false;
   bool ended_ = false;  // out of space

@@ -89,6 +89,8 @@ class LinuxPersonality final : public runtime::Personality {
     deliver_signals(*process_);
   }
 
+  bool wants_slices() const override { return process_->timers.any_armed() || process_->signals.deliverable(); }
+
   std::vector<std::pair<std::string, std::uint64_t>> call_counts() const override {
     std::vector<std::pair<std::string, std::uint64_t>> counts;
     for (unsigned row = 0; row < kRowCount; ++row) {

@@ -115,7 +115,7 @@ bool recover_tier(int signal_number, std::uintptr_t pc, std::uintptr_t address, 
     describe_fault(*scope, signal_number, address, context);
     scope->fault_host_pc = reinterpret_cast<const void*>(pc);
     set_register(context, REG_RIP, landing);
-    set_register(context, REG_RSP, reinterpret_cast<std::uintptr_t>(scope->host_stack));
+    if (!scope->keeps_stack) set_register(context, REG_RSP, reinterpret_cast<std::uintptr_t>(scope->host_stack));
     return true;
   }
   return false;

@@ -5,7 +5,8 @@
 // memory AND the faulting address is the guest's. There are two kinds of such code:
 //  - the guarded primitives below (copy, load, compare-and-swap), which then return a failure;
 //  - a tier's handlers, a range of host code registered with register_tier(): control goes to the tier's landing with all
-//    general registers as they were at the fault, rsp replaced by GuestScope::host_stack, and the fault described in GuestScope.
+//    general registers as they were at the fault, rsp replaced by GuestScope::host_stack (see keeps_stack), and the fault described
+//    in GuestScope.
 //    The address must lie in the window (or its guards) that the thread has declared as current.
 // A handler that someone installs later, over ours, must pass on what it does not know.
 #pragma once
@@ -21,6 +22,7 @@ namespace caisson::memory {
 struct GuestScope {
   std::uint8_t* window_base = nullptr;
   void* host_stack = nullptr;  // rsp for the landing
+  bool keeps_stack = false;  // the landing gets rsp as it was at the fault instead
   std::uint64_t fault_address = 0;  // out: guest address of the first inaccessible byte, modulo 2^32
   bool fault_is_write = false;  // out
   bool fault_is_bus_error = false;  // out: SIGBUS, a file mapping past the end of its file

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "baseline/baseline.h"
@@ -18,22 +19,28 @@
 #include "interp/interpreter.h"
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
+#include "optimized/optimized.h"
+#include "optimized/unit_compiler.h"
 
 namespace caisson::runtime {
 
 struct ExecutionOptions {
   Tier tier = Tier::kAuto;
   interp::CacheMode cache_mode = interp::CacheMode::kOn;
+  // Slices end where those of other tiers end, for clocks that gas drives. Else they may be up to optimized::kGasReserve longer.
+  bool exact_slices = false;
   // The hooks share one context.
   void* context = nullptr;
   riscv::TimeSource time = nullptr;
   baseline::EcallFunction ecall = nullptr;
   baseline::NameSource names = nullptr;
+  // The next slice where one ends in the middle of optimised code; see optimized::SliceSource.
+  std::uint64_t (*next_slice)(void* context) = nullptr;
 };
 
 // Gas that each tier's instructions used; what ecalls charge is in neither.
 struct TierGas {
-  std::uint64_t interp = 0, baseline = 0;
+  std::uint64_t interp = 0, baseline = 0, optimized = 0;
 };
 
 class Execution {
@@ -46,6 +53,7 @@ class Execution {
     slice = std::clamp(slice, kLeastSlice, interp::kLongestSlice);
     if (baseline_ == nullptr) [[unlikely]]
       return interpret(hart, slice, Slices::kAsTiersLike);
+    if (optimized_ != nullptr) return run_units(hart, slice, Slices::kAsTiersLike);
     const baseline::Baseline::End end = run_baseline(hart, &slice);
     if (end != baseline::Baseline::End::kTrap) [[unlikely]]
       go_on(end, hart, slice, Slices::kAsTiersLike);
@@ -54,7 +62,8 @@ class Execution {
   // run() for a call, hart.pc at the function and frm 0: quickest where the function is known and returns within the slice. False where
   // the call did not return to the trampoline; where it did, hart.trap need not say so.
   [[gnu::always_inline]] bool call(riscv::HartState& hart, std::uint64_t slice) {
-    const void* const entry = baseline_ == nullptr ? nullptr : baseline_->known_entry(hart.pc);
+    const bool has_other_code = optimized_ != nullptr && optimized_->has_unit(hart.pc);
+    const void* const entry = baseline_ == nullptr || has_other_code ? nullptr : baseline_->known_entry(hart.pc);
     const bool is_quick = entry != nullptr && hart.gas >= slice && hart.interrupt.load(std::memory_order_relaxed) == 0;
     if (!is_quick) [[unlikely]] {
       run(hart, slice);
@@ -68,6 +77,8 @@ class Execution {
     gas_.baseline += hart.gas_used() - before - ecall_gas_;
     return true;
   }
+
+  bool optimizes() const { return optimized_ != nullptr; }
 
   // Whether code is compiled, by a processor that can run what is compiled.
   bool compiles() const { return baseline_ != nullptr; }
@@ -94,6 +105,7 @@ class Execution {
   void add_ecall_gas(std::uint64_t gas) { ecall_gas_ += gas; }
   interp::InterpreterStats interpreter_stats() const;
   baseline::BaselineStats baseline_stats() const;
+  optimized::OptimizedStats optimized_stats() const;
 
  private:
   Execution(memory::AddressSpace& memory, const ExecutionOptions& options)
@@ -114,15 +126,24 @@ class Execution {
   void interpret(riscv::HartState& hart, std::uint64_t slice, Slices slices);
   void run_interpreter(riscv::HartState& hart, std::uint64_t slice, bool one_block);
   bool was_seen(std::uint64_t pc);
+  void run_units(riscv::HartState& hart, std::uint64_t slice, Slices slices);
+  bool run_unit(riscv::HartState& hart, std::uint64_t* slice, Slices slices);
+  bool finish_slice(riscv::HartState& hart, std::uint64_t slice, Slices slices);
+  bool compile_unit(std::uint64_t pc);
 
   memory::AddressSpace& memory_;
   const ExecutionOptions options_;
   const baseline::Baseline::Cold cold_;
   std::unique_ptr<interp::Interpreter> interpreter_;  // made when first needed
   std::unique_ptr<baseline::Baseline> baseline_;  // null where everything is interpreted
+  std::unique_ptr<optimized::Optimized> optimized_;  // null where nothing is optimised
   TierGas gas_;
   std::uint64_t ecall_gas_ = 0;  // charged while the baseline tier ran
   bool interpreted_ = false;  // since take_floats_changed()
+
+  // Entries that units were not made for. Forgotten as a whole when there are many, and when code changes.
+  static constexpr std::size_t kMostUnfit = 1 << 16;
+  std::unordered_set<std::uint32_t> unfit_;
 
   // The half-words at which blocks were entered once, by page. Forgotten as a whole when it has grown large.
   static constexpr std::size_t kMostSeenPages = 4096;

@@ -79,11 +79,13 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
   Result<std::unique_ptr<Execution>> execution =
       Execution::create(*instance->memory_, {.tier = checked.tier,
                                              .cache_mode = cache_mode(checked.decode_cache),
+                                             .exact_slices = checked.deterministic,
                                              .context = instance.get(),
                                              .time = &time_ticks,
                                              // The shadow has to see memory as it is around each ecall.
                                              .ecall = checked.crosscheck == 0 ? ecall_function() : nullptr,
-                                             .names = &function_name});
+                                             .names = &function_name,
+                                             .next_slice = checked.crosscheck == 0 ? &next_slice : nullptr});
   if (!execution) return std::unexpected(execution.error());
   instance->execution_ = *std::move(execution);
   if (checked.crosscheck != 0) {
@@ -154,6 +156,16 @@ void GuestInstance::handle_tier_end() {
 
 void GuestInstance::finish(ExitReason reason, std::uint64_t exit_arg, std::uint64_t return_value) {
   finished_ = InvocationResult{reason, exit_arg, return_value, 0};
+}
+
+// As end_slice() where it would find nothing to do.
+std::uint64_t GuestInstance::next_slice(void* context) {
+  auto& instance = *static_cast<GuestInstance*>(context);
+  if (instance.deadline_passed()) return 0;
+  if (instance.phase_ != Phase::kNew && instance.personality_ != nullptr && instance.personality_->wants_slices())
+    return 0;
+  instance.slice_start_ = instance.hart_.gas_used();
+  return kSliceGas;
 }
 
 void GuestInstance::end_slice() {

@@ -143,7 +143,7 @@ class GuestInstance {
                 std::unique_ptr<memory::AddressSpace> memory);
 
   // How often the personality is asked for signals and timers, and the deadline is looked at; well below a millisecond.
-  static constexpr std::uint64_t kSliceGas = 60'000;
+  static constexpr std::uint64_t kSliceGas = 240'000;
 
   // guest_instance.cpp: the run loop.
   InvocationResult run_to_end();
@@ -152,6 +152,7 @@ class GuestInstance {
   void handle_trap();
   void handle_fault();
   void end_slice();
+  static std::uint64_t next_slice(void* context);
   bool deadline_passed() const {
     return deadline_ != std::chrono::steady_clock::time_point::max() && std::chrono::steady_clock::now() >= deadline_;
   }

@@ -53,9 +53,10 @@ class Personality {
   // (a signal handler was entered). False with GuestInstance::finish() called: the run ends so; false without: the default exit.
   virtual bool on_trap(GuestInstance& instance, riscv::HartState& hart, const riscv::Trap& trap) = 0;
 
-  // Called at every slice end (about every 60 000 gas) and behind each ecall for which `pending` was raised: deliver signals, timers.
+  // Called at every slice end (about every 240 000 gas) and behind each ecall for which `pending` was raised: deliver signals, timers.
   virtual void on_slice(GuestInstance& instance, riscv::HartState& hart) = 0;
-
+  // Whether on_slice() would have something to do now. Slices that nobody wants may end without a call.
+  virtual bool wants_slices() const { return true; }
   // name → count for --stats: calls answered, and numbers that no handler knows.
   virtual std::vector<std::pair<std::string, std::uint64_t>> call_counts() const { return {}; }
   virtual std::vector<std::pair<std::string, std::uint64_t>> unknown_call_counts() const { return {}; }

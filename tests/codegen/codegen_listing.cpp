@@ -22,10 +22,10 @@
 #include <string>
 #include <vector>
 
-#include "baseline/executable_memory.h"
 #include "baseline/page_scan.h"
 #include "baseline/thunks.h"
 #include "baseline/unit_emitter.h"
+#include "memory/executable_memory.h"
 #include "support/guest_compiler.h"
 
 namespace caisson::baseline {

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "baseline/baseline.h"
-#include "baseline/executable_memory.h"
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
+#include "memory/executable_memory.h"
 #include "memory/window_pool.h"
 #include "support/guest_words.h"
 

@@ -51,14 +51,14 @@ std::unique_ptr<TierRunner> make_baseline(memory::AddressSpace& memory, interp::
   return std::make_unique<Runner>(memory, time, time_context);
 }
 
-// What a program meets that asks for no tier: interpreted and compiled blocks in turns.
-std::unique_ptr<TierRunner> make_auto(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
+// Tiers in turns, as a program meets them.
+template <caisson::Tier kTier>
+std::unique_ptr<TierRunner> make_execution(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
         : execution_(
-              runtime::Execution::create(memory, {.tier = caisson::Tier::kAuto, .context = time_context, .time = time})
-                  .value()) {}
+              runtime::Execution::create(memory, {.tier = kTier, .context = time_context, .time = time}).value()) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override { execution_->run(hart, slice); }
 
    private:

@@ -20,10 +20,10 @@
 #include <vector>
 
 #include "baseline/baseline.h"
-#include "baseline/executable_memory.h"
 #include "command_line.h"
 #include "exit_status.h"
 #include "memory/address_space.h"
+#include "memory/executable_memory.h"
 #include "memory/fault_recovery.h"
 #include "memory/window_pool.h"
 #include "verb.h"
@@ -173,7 +173,7 @@ Finding baseline_tier() {
   const char* missing = nullptr;
   if (!baseline::Baseline::is_supported(&missing))
     return {"tiers", "baseline", false, fmt::format("the processor lacks {} (x86-64-v3 is needed)", missing)};
-  if (const auto memory = baseline::ExecutableMemory::process(); !memory)
+  if (const auto memory = memory::ExecutableMemory::process(); !memory)
     return {"tiers", "baseline", false, memory.error().to_string()};
   return {"tiers", "baseline", true, "compiles what runs"};
 }

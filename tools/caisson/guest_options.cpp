@@ -31,7 +31,8 @@ Result<std::uint64_t> parse_number(std::string_view text) {
 template <class T>
 using Choice = std::pair<std::string_view, T>;
 
-constexpr Choice<Tier> kTiers[] = {{"auto", Tier::kAuto}, {"interp", Tier::kInterp}, {"baseline", Tier::kBaseline}};
+constexpr Choice<Tier> kTiers[] = {
+    {"auto", Tier::kAuto}, {"interp", Tier::kInterp}, {"baseline", Tier::kBaseline}, {"optimized", Tier::kOptimized}};
 constexpr Choice<InstanceOptions::DecodeCache> kDecodeCaches[] = {
     {"on", InstanceOptions::DecodeCache::kOn},
     {"off", InstanceOptions::DecodeCache::kOff},
@@ -108,7 +109,7 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
     app.add_option(name)->type_name(type)->description(text)->each(function);
   };
   const std::string default_gas = instance.gas == kUnlimitedGas ? "unlimited" : fmt::format("{}", instance.gas);
-  add("--tier", "auto|interp|baseline", "what executes the guest", convert_into(instance.tier, one_of<Tier>(kTiers)));
+  add("--tier", "auto|interp|baseline|optimized", "what executes the guest", convert_into(instance.tier, one_of<Tier>(kTiers)));
   add("--gas", "N", "gas to run on, or unlimited; default: " + default_gas, convert_into(instance.gas, parse_gas));
   add("--memory", "SIZE", "bytes the guest may use, with K, M or G; default and most: 4G",
       convert_into(instance.memory_limit, parse_size));

@@ -58,7 +58,7 @@ Counts decode_cache_counts(const interp::InterpreterStats& stats) {
           {"verify_failures", stats.verify_failures}};
 }
 
-Counts compile_counts(const baseline::BaselineStats& stats) {
+Counts compile_counts(const baseline::BaselineStats& stats, const optimized::OptimizedStats& optimized) {
   return {{"units", stats.compiled.units},
           {"guest_bytes", stats.compiled.guest_bytes},
           {"code_bytes", stats.compiled.code_bytes},
@@ -68,7 +68,12 @@ Counts compile_counts(const baseline::BaselineStats& stats) {
           {"table_bytes", stats.table_bytes},
           {"remaps", stats.remaps},
           {"stale_blocks", stats.stale_blocks},
-          {"left_shared_code", stats.left_shared_code}};
+          {"left_shared_code", stats.left_shared_code},
+          {"optimized_units", optimized.units},
+          {"optimized_code_bytes", optimized.code_bytes},
+          {"optimized_units_dropped", optimized.units_dropped},
+          {"optimized_entries", optimized.entries},
+          {"optimized_exits_midway", optimized.exits_midway}};
 }
 
 std::string to_json(const Stats& stats) {
@@ -112,8 +117,10 @@ void print_stats(StatsFormat format, Instance& instance, const runtime::Personal
       .wall_ns = clock.wall_ns(),
       .cpu_ns = clock.cpu_ns(),
       .peak_committed_bytes = instance.peak_committed_bytes(),
-      .tiers = {{"interp", execution.tier_gas().interp}, {"baseline", execution.tier_gas().baseline}},
-      .compile = compile_counts(execution.baseline_stats()),
+      .tiers = {{"interp", execution.tier_gas().interp},
+                {"baseline", execution.tier_gas().baseline},
+                {"optimized", execution.tier_gas().optimized}},
+      .compile = compile_counts(execution.baseline_stats(), execution.optimized_stats()),
       .decode_cache = decode_cache_counts(execution.interpreter_stats()),
       .syscalls = {},
       .unknown_syscalls = {},

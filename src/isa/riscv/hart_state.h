@@ -90,7 +90,7 @@ struct HartState {
   std::atomic<std::uint32_t> interrupt{0};  // set from any thread: stop at the next slice end or block entry
   Trap trap;
   void* tier_context = nullptr;  // the running tier's own context
-  std::array<std::uint64_t, 5> tier_words{};  // the same in words, for what compiled code wants near its registers
+  std::array<std::uint64_t, 9> tier_words{};  // the same in words, for what compiled code wants near its registers
 
   std::uint64_t gas_used() const { return gas_granted - gas; }
 

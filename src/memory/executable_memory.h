@@ -16,7 +16,7 @@
 
 #include "caisson/result.h"
 
-namespace caisson::baseline {
+namespace caisson::memory {
 
 struct CodeBlock {
   std::uint8_t* write = nullptr;
@@ -96,4 +96,4 @@ class ExecutableMemory {
   std::size_t kept_code_size_ = 0, kept_table_size_ = 0;
 };
 
-}  // namespace caisson::baseline
+}  // namespace caisson::memory

@@ -1,4 +1,4 @@
-#include "baseline/executable_memory.h"
+#include "memory/executable_memory.h"
 
 #include <sys/mman.h>
 
@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-namespace caisson::baseline {
+namespace caisson::memory {
 namespace {
 
 constexpr std::size_t kPage = 4096;
@@ -219,4 +219,4 @@ std::size_t ExecutableMemory::kept() const {
   return kept_code_size_ + kept_table_size_;
 }
 
-}  // namespace caisson::baseline
+}  // namespace caisson::memory

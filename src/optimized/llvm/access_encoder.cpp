@@ -1,0 +1,141 @@
+#include "optimized/llvm/access_encoder.h"
+
+#include <cstddef>
+
+#include "isa/riscv/hart_state.h"
+
+namespace caisson::optimized {
+namespace {
+
+struct Form {
+  bool operand_size = false;  // prefix 66
+  bool is_wide = false;       // REX.W
+  bool has_escape = false;    // 0F
+  std::uint8_t opcode = 0;
+  std::uint8_t vector_prefix = 0;  // pp of a VEX prefix, 0: no vector instruction
+};
+
+// Intel SDM volume 2: MOV, MOVZX, MOVSX, MOVSXD, VMOVSS, VMOVSD.
+constexpr Form form_of(Access access) {
+  switch (access) {
+    case Access::kLoad8Signed:
+      return {.is_wide = true, .has_escape = true, .opcode = 0xBE};
+    case Access::kLoad8:
+      return {.has_escape = true, .opcode = 0xB6};
+    case Access::kLoad16Signed:
+      return {.is_wide = true, .has_escape = true, .opcode = 0xBF};
+    case Access::kLoad16:
+      return {.has_escape = true, .opcode = 0xB7};
+    case Access::kLoad32Signed:
+      return {.is_wide = true, .opcode = 0x63};
+    case Access::kLoad32:
+      return {.opcode = 0x8B};
+    case Access::kLoad64:
+      return {.is_wide = true, .opcode = 0x8B};
+    case Access::kLoadSingle:
+      return {.opcode = 0x10, .vector_prefix = 2};
+    case Access::kLoadDouble:
+      return {.opcode = 0x10, .vector_prefix = 3};
+    case Access::kStore8:
+      return {.opcode = 0x88};
+    case Access::kStore16:
+      return {.operand_size = true, .opcode = 0x89};
+    case Access::kStore32:
+      return {.opcode = 0x89};
+    case Access::kStore64:
+      return {.is_wide = true, .opcode = 0x89};
+    case Access::kStoreSingle:
+      return {.opcode = 0x11, .vector_prefix = 2};
+    case Access::kStoreDouble:
+      return {.opcode = 0x11, .vector_prefix = 3};
+    case Access::kExit:
+      return {.opcode = 0xFF};
+  }
+  return {};
+}
+
+// The numbers of instructions for DWARF's numbers of general registers (System V ABI, figure 3.36).
+constexpr std::array<std::uint8_t, 16> kGeneral = {0, 2, 1, 3, 6, 7, 5, 4, 8, 9, 10, 11, 12, 13, 14, 15};
+constexpr unsigned kFirstVector = 17, kVectors = 16;
+
+constexpr std::int32_t kExitWord =
+    static_cast<std::int32_t>(offsetof(riscv::HartState, tier_words) + static_cast<std::size_t>(UnitWord::kExit) * 8);
+
+// Of kExit: the call, and the move of its result.
+constexpr std::uint32_t kLongestCall = 8, kMove = 3;
+
+enum class Reach : std::uint8_t { kNone, kByte, kWord };
+constexpr Reach reach_of(std::int32_t displacement) {
+  return displacement == 0 ? Reach::kNone : displacement >= -128 && displacement <= 127 ? Reach::kByte : Reach::kWord;
+}
+
+}  // namespace
+
+bool is_load(Access access) { return access <= Access::kLoadDouble; }
+bool uses_vectors(Access access) { return form_of(access).vector_prefix != 0; }
+
+std::uint32_t encoded_size(Access access, std::int32_t displacement) {
+  if (access == Access::kExit) return kLongestCall + kMove;
+  const Form form = form_of(access);
+  const Reach reach = reach_of(displacement);
+  const std::uint32_t tail = 2 + (reach == Reach::kNone   ? 0
+                                  : reach == Reach::kByte ? 1
+                                                          : 4);  // ModRM, SIB, displacement
+  if (form.vector_prefix != 0) return 3 + 1 + tail;
+  return (form.operand_size ? 1 : 0) + 1 + (form.has_escape ? 1 : 0) + 1 + tail;
+}
+
+std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, const AccessRegisters& registers) {
+  EncodedAccess made;
+  const auto put = [&made](unsigned byte) { made.bytes[made.size++] = static_cast<std::uint8_t>(byte); };
+  const auto put_word = [&](std::int32_t word) {
+    for (int shift = 0; shift < 32; shift += 8) put(static_cast<std::uint32_t>(word) >> shift & 0xFF);
+  };
+  if (registers.window >= kGeneral.size()) return std::nullopt;
+  if (access == Access::kExit) {
+    const unsigned hart = kGeneral[registers.window];
+    put(0x40 | hart >> 3);  // REX.B
+    put(0xFF);              // call through memory: FF /2, a displacement of 32 bits
+    put(0x80 | 2 << 3 | (hart & 7));
+    if ((hart & 7) == 4) put(0x24);  // rsp and r12 need a SIB byte
+    put_word(kExitWord);
+    made.call_size = made.size;
+    if (registers.value >= kGeneral.size()) return std::nullopt;
+    const unsigned to = kGeneral[registers.value];
+    put(0x4C | to >> 3);  // REX.W, R and B
+    put(0x89);            // mov to, r11
+    put(0xC0 | (11 & 7) << 3 | (to & 7));
+    while (made.size < kLongestCall + kMove) put(0x90);
+    return made;
+  }
+  const Form form = form_of(access);
+  if (registers.address >= kGeneral.size()) return std::nullopt;
+  unsigned base = kGeneral[registers.window], index = kGeneral[registers.address];
+  const Reach reach = reach_of(displacement);
+  // rbp and r13 are no base without a displacement, rsp is no index.
+  if (reach == Reach::kNone && (base & 7) == 5) std::swap(base, index);
+  if ((reach == Reach::kNone && (base & 7) == 5) || index == 4) return std::nullopt;
+  unsigned value = 0;
+  if (form.vector_prefix != 0) {
+    if (registers.value < kFirstVector || registers.value >= kFirstVector + kVectors) return std::nullopt;
+    value = registers.value - kFirstVector;
+    put(0xC4);
+    put((value >> 3 ^ 1) << 7 | (index >> 3 ^ 1) << 6 | (base >> 3 ^ 1) << 5 | 1);  // R, X, B inverted; map 0F
+    put(0x78 | form.vector_prefix);                                                // vvvv unused
+  } else {
+    if (registers.value >= kGeneral.size()) return std::nullopt;
+    value = kGeneral[registers.value];
+    if (form.operand_size) put(0x66);
+    put(0x40 | (form.is_wide ? 8 : 0) | value >> 3 << 2 | index >> 3 << 1 | base >> 3);
+    if (form.has_escape) put(0x0F);
+  }
+  put(form.opcode);
+  const unsigned mod = reach == Reach::kNone ? 0 : reach == Reach::kByte ? 1 : 2;
+  put(mod << 6 | (value & 7) << 3 | 4);
+  put((index & 7) << 3 | (base & 7));
+  if (reach == Reach::kByte) put(static_cast<std::uint32_t>(displacement) & 0xFF);
+  if (reach == Reach::kWord) put_word(displacement);
+  return made;
+}
+
+}  // namespace caisson::optimized

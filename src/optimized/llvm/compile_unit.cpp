@@ -1,0 +1,290 @@
+#include "optimized/llvm/compile_unit.h"
+
+#include <fmt/format.h>
+#include <immintrin.h>
+#include <llvm/Analysis/AliasAnalysis.h>
+#include <llvm/Analysis/LoopAnalysisManager.h>
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/CommandLine.h>
+#include <llvm/Support/SmallVectorMemoryBuffer.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "isa/riscv/decoder.h"
+#include "optimized/llvm/access_encoder.h"
+#include "optimized/llvm/lifter.h"
+#include "optimized/llvm/object_image.h"
+
+namespace caisson::optimized {
+namespace {
+
+constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
+// What the baseline tier asks of the processor as well (Baseline::is_supported).
+constexpr const char* kProcessor = "x86-64-v3";
+
+// LLVM computes with floats: under the modes of this object, and its flags are nobody else's.
+class OwnFloatState {
+ public:
+  OwnFloatState() : saved_(_mm_getcsr()) { _mm_setcsr(kAllMasked); }
+  ~OwnFloatState() { _mm_setcsr(saved_); }
+  OwnFloatState(const OwnFloatState&) = delete;
+  OwnFloatState& operator=(const OwnFloatState&) = delete;
+
+ private:
+  static constexpr unsigned kAllMasked = 0x1F80;
+  const unsigned saved_;
+};
+
+// What LLVM keeps per process.
+void prepare_llvm() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+    // The pass computes which registers live across patchpoints, which nobody wants, and of some registers it cannot tell.
+    auto& options = llvm::cl::getRegisteredOptions();
+    if (const auto found = options.find("enable-patchpoint-liveness"); found != options.end())
+      static_cast<llvm::cl::opt<bool>*>(found->second)->setValue(false);
+  });
+}
+
+std::unique_ptr<llvm::TargetMachine> make_machine() {
+  std::string error;
+  const llvm::Target* const target = llvm::TargetRegistry::lookupTarget(kTriple, error);
+  if (target == nullptr) return nullptr;
+  llvm::TargetOptions options;
+  options.EnableFastISel = false;
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      kTriple, kProcessor, "", options, llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+}
+
+// A trimmed list: a unit is straight from a compiler, which has done what could be done about its loops.
+void improve(llvm::Module& module, llvm::TargetMachine& machine) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  llvm::ModulePassManager passes;
+  // Not instcombine: it rewrites sums of 32 bits, of which guests are full, into longer ones that code generation does not undo.
+  constexpr const char* kPasses = "function(mem2reg,early-cse,simplifycfg,sccp,early-cse,adce,simplifycfg)";
+  if (llvm::Error error = builder.parsePassPipeline(passes, kPasses)) {
+    llvm::consumeError(std::move(error));
+    return;
+  }
+  passes.run(module, modules);
+}
+
+// LLVM would load a constant anew into a register of its own for each site that keeps it, more than there are.
+void settle_constants(llvm::Function& function) {
+  llvm::Type* const word = llvm::Type::getInt64Ty(function.getContext());
+  for (llvm::BasicBlock& block : function) {
+    for (llvm::Instruction& instruction : block) {
+      auto* const call = llvm::dyn_cast<llvm::CallInst>(&instruction);
+      if (call == nullptr || call->getCallingConv() != llvm::CallingConv::AnyReg) continue;
+      constexpr unsigned kFixedOperands = 4;
+      const auto arguments = llvm::cast<llvm::ConstantInt>(call->getArgOperand(3))->getZExtValue();
+      for (unsigned index = kFixedOperands + static_cast<unsigned>(arguments); index < call->arg_size(); ++index) {
+        llvm::Value* const operand = call->getArgOperand(index);
+        if (const auto* const number = llvm::dyn_cast<llvm::ConstantFP>(operand)) {
+          const std::uint64_t bits = number->getValueAPF().bitcastToAPInt().getZExtValue();
+          call->setArgOperand(index, llvm::ConstantInt::get(word, bits));
+        } else if (llvm::isa<llvm::UndefValue>(operand)) {
+          call->setArgOperand(index, llvm::ConstantInt::get(word, 0));
+        }
+      }
+    }
+  }
+}
+
+// Errors of code generation become errors of the compilation, where LLVM would end the process.
+class DiagnosticCollector final : public llvm::DiagnosticHandler {
+ public:
+  explicit DiagnosticCollector(std::string& errors) : errors_(errors) {}
+  bool handleDiagnostics(const llvm::DiagnosticInfo& diagnostic) override {
+    if (diagnostic.getSeverity() == llvm::DS_Error) {
+      llvm::raw_string_ostream stream(errors_);
+      llvm::DiagnosticPrinterRawOStream printer(stream);
+      diagnostic.print(printer);
+    }
+    return true;
+  }
+
+ private:
+  std::string& errors_;
+};
+
+std::string text_of(const llvm::Module& module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream, nullptr);
+  return text;
+}
+
+std::string text_of(const GuestUnit& unit) {
+  std::string text;
+  for (std::size_t index = 0; index < unit.blocks.size(); ++index) {
+    const UnitBlock& block = unit.blocks[index];
+    text += fmt::format("block {} at 0x{:x}: cost {}, {} in{}{}\n", index, block.pc, block.cost, block.predecessors,
+                        block.is_checked ? ", checked" : "", block.end == BlockEnd::kLeave ? ", leaves" : "");
+    if (block.next_block >= 0 || block.target_block >= 0)
+      text += fmt::format("  to {} {}\n", block.next_block, block.target_block);
+    text += fmt::format("  needed {:x} dirty {:x}\n", block.needed, block.dirty);
+  }
+  return text;
+}
+
+std::optional<Location> location_of(const StackMapLocation& from, const std::vector<std::uint64_t>& constants) {
+  Location to;
+  switch (from.kind) {
+    case StackMapLocation::kRegister:
+      to.kind = LocationKind::kRegister;
+      to.host = static_cast<std::uint8_t>(from.dwarf_register);
+      if (from.dwarf_register > 32 || from.offset != 0) return std::nullopt;
+      return to;
+    case StackMapLocation::kIndirect:
+      to.kind = LocationKind::kStackSlot;
+      to.host = static_cast<std::uint8_t>(from.dwarf_register);
+      to.offset = from.offset;
+      if (from.dwarf_register > 32) return std::nullopt;
+      return to;
+    case StackMapLocation::kConstant:
+      to.kind = LocationKind::kConstant;
+      to.offset = from.offset;
+      return to;
+    case StackMapLocation::kConstantIndex:
+      to.kind = LocationKind::kLargeConstant;
+      if (static_cast<std::uint32_t>(from.offset) >= constants.size()) return std::nullopt;
+      to.constant = constants[static_cast<std::uint32_t>(from.offset)];
+      return to;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Fills in the accesses of `image` and gives their table.
+std::optional<std::vector<Site>> fill_sites(const LiftedUnit& unit, ObjectImage& image) {
+  std::vector<Site> sites;
+  for (const StackMapRecord& record : image.records) {
+    if (record.id >= unit.sites.size()) return std::nullopt;
+    const LiftedSite& lifted = unit.sites[record.id];
+    const bool is_exit = lifted.access == Access::kExit;
+    const bool gives = is_exit || is_load(lifted.access);
+    const std::size_t arguments = is_exit ? 1 : gives ? 2 : 3;
+    const std::size_t first = arguments + (gives ? 1 : 0);
+    if (record.locations.size() != first + 1 + lifted.registers.size()) return std::nullopt;
+    const auto host_register = [&](std::size_t index) {
+      const StackMapLocation& location = record.locations[index];
+      return location.kind == StackMapLocation::kRegister ? unsigned{location.dwarf_register} : 255U;
+    };
+    AccessRegisters registers;
+    registers.window = host_register(gives ? 1 : 0);
+    registers.value = host_register(gives ? 0 : 2);
+    if (!is_exit) registers.address = host_register(gives ? 2 : 1);
+    const std::optional<EncodedAccess> encoded = encode(lifted.access, lifted.displacement, registers);
+    if (!encoded || encoded->size > encoded_size(lifted.access, lifted.displacement)) return std::nullopt;
+    if (record.offset + encoded->size > image.bytes.size()) return std::nullopt;
+    std::copy_n(encoded->bytes.begin(), encoded->size, image.bytes.begin() + record.offset);
+    Site site{.host = record.offset + encoded->call_size,
+              .guest = lifted.guest,
+              .kind = lifted.kind,
+              .gas_due = lifted.gas_due};
+    const std::optional<Location> gas = location_of(record.locations[first], image.constants);
+    if (!gas) return std::nullopt;
+    site.gas = *gas;
+    for (std::size_t index = 0; index < lifted.registers.size(); ++index) {
+      std::optional<Location> location = location_of(record.locations[first + 1 + index], image.constants);
+      if (!location) return std::nullopt;
+      location->guest = lifted.registers[index].guest;
+      location->form = lifted.registers[index].form;
+      site.registers.push_back(*location);
+    }
+    sites.push_back(std::move(site));
+  }
+  std::ranges::sort(sites, {}, &Site::host);
+  return sites;
+}
+
+std::vector<std::uint32_t> pages_of(const GuestUnit& unit) {
+  std::vector<std::uint32_t> pages;
+  for (const UnitBlock& block : unit.blocks) {
+    const UnitInstruction& last = block.instructions.back();
+    pages.push_back(block.pc / 4096);
+    pages.push_back((last.pc + last.decoded.length - 1) / 4096);
+  }
+  std::ranges::sort(pages);
+  const auto rest = std::ranges::unique(pages);
+  pages.erase(rest.begin(), rest.end());
+  return pages;
+}
+
+}  // namespace
+
+Result<CodeBlob> compile_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits, UnitDump* dump) {
+  const OwnFloatState floats;
+  prepare_llvm();
+  const std::optional<GuestUnit> unit = read_unit(code, entry, limits);
+  if (!unit) {
+    return fail(ErrorCode::kUnsupported, fmt::format("the block at 0x{:x} is for other tiers", entry));
+  }
+  const std::unique_ptr<llvm::TargetMachine> machine = make_machine();
+  if (machine == nullptr) return fail(ErrorCode::kUnsupported, "this LLVM has no x86-64 target");
+  llvm::LLVMContext context;
+  std::string errors;
+  context.setDiagnosticHandler(std::make_unique<DiagnosticCollector>(errors));
+  llvm::Module module("unit", context);
+  module.setTargetTriple(kTriple);
+  module.setDataLayout(machine->createDataLayout());
+  const LiftedUnit lifted = lift(module, *unit, "unit");
+  if (dump != nullptr) {
+    dump->blocks = text_of(*unit);
+    dump->lifted = text_of(module);
+  }
+  if (llvm::verifyModule(module, nullptr)) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    llvm::verifyModule(module, &stream);
+    return fail(ErrorCode::kInternal, "the unit was lifted to what LLVM does not accept: " + text);
+  }
+  improve(module, *machine);
+  settle_constants(*lifted.function);
+  if (dump != nullptr) dump->improved = text_of(module);
+  llvm::SmallVector<char, 0> object;
+  {
+    llvm::raw_svector_ostream stream(object);
+    llvm::legacy::PassManager generate;
+    if (machine->addPassesToEmitFile(generate, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
+      return fail(ErrorCode::kInternal, "LLVM cannot write object code");
+    generate.run(module);
+  }
+  if (!errors.empty()) return fail(ErrorCode::kInternal, "LLVM cannot generate the unit: " + errors);
+  Result<ObjectImage> image = read_object(std::span<const char>(object.data(), object.size()));
+  if (!image) return std::unexpected(image.error());
+  std::optional<std::vector<Site>> sites = fill_sites(lifted, *image);
+  if (!sites) return fail(ErrorCode::kInternal, "the stack map of a unit is not understood");
+  CodeBlob blob;
+  blob.code = std::move(image->bytes);
+  blob.entries.push_back({.guest_pc = entry, .offset = image->entry});
+  blob.pc_map = encode_tables({.pages = pages_of(*unit), .sites = *std::move(sites)});
+  return blob;
+}
+
+}  // namespace caisson::optimized

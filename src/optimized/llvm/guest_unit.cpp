@@ -1,0 +1,417 @@
+#include "optimized/llvm/guest_unit.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "gas/gas_schedule.h"
+#include "isa/riscv/float_semantics.h"
+#include "isa/riscv/hart_state.h"
+
+namespace caisson::optimized {
+
+using riscv::Decoded;
+using riscv::Op;
+namespace traits = riscv::traits;
+
+namespace {
+
+constexpr std::uint32_t kPage = 4096;
+
+constexpr bool is_branch(Op op) { return riscv::info(op).gas_class == riscv::GasClass::kBranch; }
+
+FloatKind merge(FloatKind a, FloatKind b) {
+  if (a == b || b == FloatKind::kUnvisited) return a;
+  if (a == FloatKind::kUnvisited) return b;
+  if (is_single(a) && is_single(b)) return FloatKind::kSingle;
+  const auto either = [&](FloatKind kind) { return a == kind || b == kind; };
+  if (either(FloatKind::kNumber) && either(FloatKind::kComputed)) return FloatKind::kComputed;
+  return FloatKind::kExact;
+}
+
+class UnitReader {
+ public:
+  UnitReader(const GuestCode& code, const UnitLimits& limits) : code_(code), limits_(limits) {}
+
+  std::optional<GuestUnit> read(std::uint32_t entry) {
+    if (add(entry) != 0) return std::nullopt;
+    // Breadth first, so that what is near the entry is in.
+    for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
+      UnitBlock& block = unit_.blocks[index];
+      const BlockEnd end = block.end;
+      const std::uint64_t target = block.target, next = block.next;
+      const bool goes_on = end == BlockEnd::kGoOn || end == BlockEnd::kBranch || end == BlockEnd::kCall ||
+                           end == BlockEnd::kIndirectCall;
+      // The blocks may move.
+      const int next_block = goes_on ? add(next) : UnitBlock::kOutside;
+      const int target_block = end == BlockEnd::kBranch ? add(target) : UnitBlock::kOutside;
+      unit_.blocks[index].next_block = next_block;
+      unit_.blocks[index].target_block = target_block;
+    }
+    count_predecessors();
+    place_checks();
+    find_loops();
+    find_dirty();
+    find_needed();
+    find_kinds();
+    return std::move(unit_);
+  }
+
+ private:
+  // The block at `pc`, or kOutside.
+  int add(std::uint64_t pc) {
+    if (pc - code_.base >= code_.bytes.size()) return UnitBlock::kOutside;
+    const auto at = static_cast<std::uint32_t>(pc);
+    if (const auto found = indices_.find(at); found != indices_.end()) return found->second;
+    if (unit_.blocks.size() >= limits_.most_blocks || instructions_ >= limits_.most_instructions)
+      return UnitBlock::kOutside;
+    UnitBlock block;
+    if (!fill(block, at)) {
+      indices_.emplace(at, UnitBlock::kOutside);
+      return UnitBlock::kOutside;
+    }
+    instructions_ += static_cast<std::uint32_t>(block.instructions.size());
+    const int index = static_cast<int>(unit_.blocks.size());
+    indices_.emplace(at, index);
+    unit_.blocks.push_back(std::move(block));
+    return index;
+  }
+
+  // False where the block is better left to other tiers.
+  bool fill(UnitBlock& block, std::uint32_t pc) {
+    block.pc = pc;
+    std::uint32_t at = pc;
+    bool leaves = false;
+    for (;;) {
+      if (at / kPage != pc / kPage) {
+        if (!leaves) block.next = at;
+        if (!leaves) block.end = BlockEnd::kGoOn;
+        break;
+      }
+      std::uint16_t halves[2] = {};
+      const std::size_t offset = at - code_.base;
+      if (code_.bytes.size() - offset < 2) return false;
+      std::memcpy(&halves[0], code_.bytes.data() + offset, 2);
+      const std::uint8_t length = riscv::instruction_length(halves[0]);
+      if (code_.bytes.size() - offset < length) return false;
+      if (length == 4) std::memcpy(&halves[1], code_.bytes.data() + offset + 2, 2);
+      const Decoded decoded = riscv::decode(std::uint32_t{halves[1]} << 16 | halves[0]);
+      const bool ends = riscv::info(decoded.op).has(traits::kTerminator);
+      const std::uint32_t weight = gas::weight(decoded.op);
+      if (!leaves && !is_lifted(decoded)) {
+        leaves = true;
+        block.end = BlockEnd::kLeave;
+        block.next = at;
+      }
+      block.cost += weight;
+      if (leaves) {
+        block.refund += weight;
+      } else {
+        block.instructions.push_back({at, decoded});
+        note_registers(block, decoded);
+        if (ends) end_block(block, decoded, at);
+      }
+      at += length;
+      if (ends) break;
+    }
+    return !block.instructions.empty() && block.cost <= static_cast<std::uint32_t>(kGasReserve) / 2;
+  }
+
+  static void end_block(UnitBlock& block, const Decoded& decoded, std::uint32_t pc) {
+    block.next = std::uint64_t{pc} + decoded.length;
+    block.target = std::uint64_t{pc} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
+    if (is_branch(decoded.op)) {
+      block.end = BlockEnd::kBranch;
+    } else if (decoded.op == Op::kJal) {
+      block.end = decoded.rd == 0 ? BlockEnd::kGoOn : BlockEnd::kCall;
+      if (decoded.rd == 0) block.next = block.target;
+    } else if (decoded.rd != 0) {
+      block.end = BlockEnd::kIndirectCall;
+    } else {
+      const bool is_link = decoded.rs1 == riscv::kRa || decoded.rs1 == riscv::kT0;
+      block.end = is_link && decoded.imm == 0 ? BlockEnd::kReturn : BlockEnd::kIndirectJump;
+    }
+  }
+
+  void note_registers(UnitBlock& block, const Decoded& decoded) {
+    const riscv::InstructionInfo& row = riscv::info(decoded.op);
+    const auto use = [&](std::uint32_t reads, std::uint32_t is_float, std::uint8_t reg) {
+      if (!row.has(reads)) return;
+      block.used |= (row.has(is_float) ? float_bit(reg) : integer_bit(reg)) & ~block.defined;
+    };
+    use(traits::kReadsRs1, traits::kFloatRs1, decoded.rs1);
+    use(traits::kReadsRs2, traits::kFloatRs2, decoded.rs2);
+    use(traits::kReadsRs3, traits::kFloatRs3, decoded.rs3);
+    constexpr std::uint32_t kFloats = traits::kFloatRs1 | traits::kFloatRs2 | traits::kFloatRd | traits::kRaisesFlags;
+    if ((row.traits & kFloats) != 0) unit_.uses_floats = true;
+    if (row.has(traits::kWritesRd))
+      block.defined |= row.has(traits::kFloatRd) ? float_bit(decoded.rd) : integer_bit(decoded.rd);
+  }
+
+  template <class Each>
+  void for_each_successor(const UnitBlock& block, const Each& each) {
+    if (block.next_block != UnitBlock::kOutside) each(unit_.blocks[static_cast<std::size_t>(block.next_block)]);
+    if (block.target_block != UnitBlock::kOutside) each(unit_.blocks[static_cast<std::size_t>(block.target_block)]);
+  }
+  static bool is_call(const UnitBlock& block) {
+    return block.end == BlockEnd::kCall || block.end == BlockEnd::kIndirectCall;
+  }
+
+  void count_predecessors() {
+    unit_.blocks[0].predecessors = 1;
+    for (const UnitBlock& block : unit_.blocks) {
+      unit_.makes_calls |= is_call(block);
+      for_each_successor(block, [](UnitBlock& next) { ++next.predecessors; });
+    }
+  }
+
+  // Checks stand at the entry, behind calls, at the targets of backward edges, and wherever paths without one would be too dear.
+  void place_checks() {
+    std::vector<UnitBlock>& blocks = unit_.blocks;
+    blocks[0].is_checked = true;
+    for (const UnitBlock& block : blocks) {
+      if (is_call(block)) for_each_successor(block, [](UnitBlock& next) { next.is_checked = true; });
+    }
+    enum : std::uint8_t { kNew, kOpen, kDone };
+    std::vector<std::uint8_t> state(blocks.size(), kNew);
+    std::vector<std::int64_t> dearest(blocks.size(), 0);  // path from the block to the next check
+    struct Step {
+      std::size_t block;
+      int successor;
+    };
+    std::vector<Step> path{{0, 0}};
+    state[0] = kOpen;
+    while (!path.empty()) {
+      Step& step = path.back();
+      UnitBlock& block = blocks[step.block];
+      const int successor = step.successor == 0   ? block.next_block
+                            : step.successor == 1 ? block.target_block
+                                                  : UnitBlock::kOutside;
+      if (step.successor < 2) {
+        ++step.successor;
+        if (successor == UnitBlock::kOutside) continue;
+        const auto next = static_cast<std::size_t>(successor);
+        if (state[next] == kOpen) {
+          blocks[next].is_checked = true;
+          backward_edges_.push_back({step.block, next});
+        }
+        if (state[next] != kNew) continue;
+        state[next] = kOpen;
+        path.push_back({next, 0});
+        continue;
+      }
+      state[step.block] = kDone;
+      std::int64_t behind = 0;
+      for_each_successor(block, [&](UnitBlock& next) {
+        if (next.is_checked) return;
+        const std::int64_t path_cost = dearest[static_cast<std::size_t>(&next - blocks.data())];
+        if (path_cost + block.cost > kGasReserve) {
+          next.is_checked = true;
+        } else {
+          behind = std::max(behind, path_cost);
+        }
+      });
+      dearest[step.block] = behind + block.cost;
+      path.pop_back();
+    }
+  }
+
+  void find_loops() {
+    std::vector<UnitBlock>& blocks = unit_.blocks;
+    std::vector<std::vector<std::size_t>> predecessors(blocks.size());
+    for (std::size_t index = 0; index < blocks.size(); ++index) {
+      for_each_successor(blocks[index], [&](UnitBlock& next) {
+        predecessors[static_cast<std::size_t>(&next - blocks.data())].push_back(index);
+      });
+    }
+    // One loop for each backward edge: the blocks from which the edge is reached without passing the header.
+    std::vector<std::vector<bool>> loops;
+    for (const auto& [latch, header] : backward_edges_) {
+      std::vector<bool>& loop = loops.emplace_back(blocks.size());
+      loop[header] = true;
+      std::vector<std::size_t> left{latch};
+      while (!left.empty()) {
+        const std::size_t index = left.back();
+        left.pop_back();
+        if (loop[index]) continue;
+        loop[index] = true;
+        left.insert(left.end(), predecessors[index].begin(), predecessors[index].end());
+      }
+    }
+    // A loop that contains another one of the same header is around it: a unit that begins in an inner loop has all loops there.
+    for (std::size_t one = 0; one < loops.size(); ++one) {
+      const std::size_t header = backward_edges_[one].to;
+      bool is_around = false;
+      for (std::size_t other = 0; other < loops.size(); ++other) {
+        if (backward_edges_[other].to != header || loops[one] == loops[other]) continue;
+        bool contains = true;
+        for (std::size_t index = 0; index < blocks.size(); ++index)
+          contains &= loops[one][index] || !loops[other][index];
+        is_around |= contains;
+      }
+      if (is_around) continue;
+      std::vector<bool>& loop = blocks[header].loop;
+      loop.resize(blocks.size());
+      for (std::size_t index = 0; index < blocks.size(); ++index) loop[index] = loop[index] || loops[one][index];
+    }
+    for (UnitBlock& block : blocks) {
+      for (std::size_t index = 0; index < block.loop.size(); ++index) {
+        if (block.loop[index]) block.loop_defined |= blocks[index].defined;
+      }
+    }
+  }
+
+  void find_dirty() {
+    for (bool changes = true; changes;) {
+      changes = false;
+      for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
+        const UnitBlock& block = unit_.blocks[index];
+        const RegisterSet made = is_call(block) ? 0 : block.dirty | block.defined;
+        for_each_successor(block, [&](UnitBlock& next) {
+          const RegisterSet out =
+              made & ~unit_.flushed_between(index, static_cast<std::size_t>(&next - unit_.blocks.data()));
+          changes |= (out & ~next.dirty) != 0;
+          next.dirty |= out;
+        });
+      }
+    }
+  }
+
+  void find_needed() {
+    for (bool changes = true; changes;) {
+      changes = false;
+      for (auto block = unit_.blocks.rbegin(); block != unit_.blocks.rend(); ++block) {
+        RegisterSet behind = 0;
+        if (!is_call(*block)) for_each_successor(*block, [&](UnitBlock& next) { behind |= next.needed; });
+        const RegisterSet needed = block->dirty | block->used | (behind & ~block->defined);
+        changes |= needed != block->needed;
+        block->needed = needed;
+      }
+    }
+  }
+
+  void find_kinds() {
+    unit_.blocks[0].kinds.fill(FloatKind::kExact);
+    for (bool changes = true; changes;) {
+      changes = false;
+      for (const UnitBlock& block : unit_.blocks) {
+        FloatKinds kinds = block.kinds;
+        if (kinds[0] == FloatKind::kUnvisited) continue;  // all are, or none
+        for (const UnitInstruction& instruction : block.instructions) follow_kinds(kinds, instruction.decoded);
+        if (is_call(block)) kinds.fill(FloatKind::kExact);
+        for_each_successor(block, [&](UnitBlock& next) {
+          for (std::size_t reg = 0; reg < kinds.size(); ++reg) {
+            const FloatKind merged = merge(next.kinds[reg], kinds[reg]);
+            changes |= merged != next.kinds[reg];
+            next.kinds[reg] = merged;
+          }
+        });
+      }
+    }
+  }
+
+  const GuestCode code_;
+  const UnitLimits limits_;
+  GuestUnit unit_;
+  std::map<std::uint32_t, int> indices_;
+  std::uint32_t instructions_ = 0;
+  struct Edge {
+    std::size_t from, to;
+  };
+  std::vector<Edge> backward_edges_;
+};
+
+// Instructions that are performed under static rounding modes, but by host instructions of their own.
+bool converts_by_truncation(const Decoded& decoded) {
+  const bool truncates = decoded.rm == static_cast<std::uint8_t>(riscv::RoundingMode::kTowardZero);
+  const bool converts =
+      decoded.op == Op::kFcvtWD || decoded.op == Op::kFcvtLD || decoded.op == Op::kFcvtWS || decoded.op == Op::kFcvtLS;
+  return truncates && converts;
+}
+
+}  // namespace
+
+bool is_lifted(const Decoded& decoded) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  switch (row.gas_class) {
+    case riscv::GasClass::kIllegal:
+    case riscv::GasClass::kAtomic:
+    case riscv::GasClass::kFenceI:
+    case riscv::GasClass::kCsr:
+    case riscv::GasClass::kEnvironment:
+      return false;
+    case riscv::GasClass::kFloat:
+    case riscv::GasClass::kFloatDivide:
+      break;
+    default:
+      return true;
+  }
+  switch (decoded.op) {
+    case Op::kFclassS:
+    case Op::kFclassD:
+    case Op::kFcvtWuS:
+    case Op::kFcvtLuS:
+    case Op::kFcvtWuD:
+    case Op::kFcvtLuD:
+    case Op::kFcvtSLu:
+    case Op::kFcvtDLu:
+      return false;
+    default:
+      return riscv::uses_host_rounding(decoded.op, decoded.rm) || converts_by_truncation(decoded);
+  }
+}
+
+void follow_kinds(FloatKinds& kinds, const Decoded& decoded) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  if (!row.has(traits::kWritesRd) || !row.has(traits::kFloatRd)) return;
+  FloatKind& kind = kinds[decoded.rd];
+  switch (decoded.op) {
+    case Op::kFld:
+    case Op::kFmvDX:
+    case Op::kFsgnjD:
+    case Op::kFsgnjnD:
+    case Op::kFsgnjxD:
+    case Op::kFminD:
+    case Op::kFmaxD:
+      // A move of what is computed stays so.
+      if (decoded.op == Op::kFsgnjD && decoded.rs1 == decoded.rs2 && !is_single(kinds[decoded.rs1])) {
+        kind = kinds[decoded.rs1];
+      } else {
+        kind = decoded.op == Op::kFmvDX && decoded.rs1 == 0 ? FloatKind::kNumber : FloatKind::kExact;
+      }
+      return;
+    case Op::kFcvtDW:
+    case Op::kFcvtDWu:
+    case Op::kFcvtDL:
+      kind = FloatKind::kNumber;
+      return;
+    case Op::kFlw:
+    case Op::kFmvWX:
+    case Op::kFsgnjS:
+    case Op::kFsgnjnS:
+    case Op::kFsgnjxS:
+    case Op::kFminS:
+    case Op::kFmaxS:
+    case Op::kFcvtSW:
+    case Op::kFcvtSWu:
+    case Op::kFcvtSL:
+      kind = FloatKind::kSingle;
+      return;
+    case Op::kFcvtDS:
+      kind = FloatKind::kComputed;
+      return;
+    case Op::kFcvtSD:
+      kind = FloatKind::kComputedSingle;
+      return;
+    default:
+      // Arithmetic: the format is in the mnemonic.
+      kind = row.mnemonic.ends_with(".d") ? FloatKind::kComputed : FloatKind::kComputedSingle;
+      return;
+  }
+}
+
+std::optional<GuestUnit> read_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits) {
+  return UnitReader(code, limits).read(entry);
+}
+
+}  // namespace caisson::optimized

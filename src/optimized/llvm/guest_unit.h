@@ -1,0 +1,94 @@
+// The guest code of a unit as a graph of blocks, and what is known of registers at block entries. Nothing of LLVM is here.
+//
+// Blocks are those of the gas schedule: from an entry to the terminator or the page's end. Two blocks may share instructions; each has
+// its own copy. Execution leaves the unit where an instruction is not compiled here, and where a jump leads out of what was taken in.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "isa/riscv/decoder.h"
+#include "optimized/guest_code.h"
+#include "optimized/unit_format.h"
+
+namespace caisson::optimized {
+
+// Bits 1 … 31 are x1 … x31, bits 32 … 63 are f0 … f31.
+using RegisterSet = std::uint64_t;
+constexpr RegisterSet integer_bit(unsigned reg) { return reg == 0 ? 0 : RegisterSet{1} << reg; }
+constexpr RegisterSet float_bit(unsigned reg) { return RegisterSet{1} << (32 + reg); }
+
+// What a float register is known to hold.
+enum class FloatKind : std::uint8_t {
+  kUnvisited,  // no path was seen
+  kNumber,  // a double that is no NaN
+  kComputed,  // a double; a NaN in it may be any, and means the canonical one
+  kExact,  // these 64 bits
+  kSingle,  // a boxed single, these 32 bits
+  kComputedSingle,  // a boxed single; a NaN means the canonical one
+};
+using FloatKinds = std::array<FloatKind, 32>;
+constexpr bool is_single(FloatKind kind) { return kind == FloatKind::kSingle || kind == FloatKind::kComputedSingle; }
+
+enum class BlockEnd : std::uint8_t {
+  kGoOn,  // at `next`
+  kBranch,  // to `target` or `next`
+  kCall,  // of `target`, then `next`
+  kIndirectCall,  // then `next`
+  kReturn,  // to ra or t0, as the instruction says
+  kIndirectJump,
+  kLeave,  // before the instruction at `next`, whose part of the block's price goes back
+};
+
+struct UnitInstruction {
+  std::uint32_t pc = 0;
+  riscv::Decoded decoded;
+};
+
+struct UnitBlock {
+  static constexpr int kOutside = -1;
+
+  std::uint32_t pc = 0;
+  std::vector<UnitInstruction> instructions;  // the terminator included; of kLeave, those before it
+  BlockEnd end = BlockEnd::kLeave;
+  std::uint64_t target = 0, next = 0;  // guest pcs
+  int target_block = kOutside, next_block = kOutside;  // the same as indices
+  std::uint32_t cost = 0;  // of the whole block
+  std::uint32_t refund = 0;  // of kLeave: the part that is not executed
+  std::uint32_t predecessors = 0;
+  bool is_checked = false;  // whoever enters looks at the gas
+  // Where backward edges lead here: the blocks of the innermost loops that begin here, and what they define. What else is
+  // dirty is written to the hart where the loop is entered: in the loop no site has to keep it.
+  std::vector<bool> loop;
+  RegisterSet loop_defined = 0;
+  RegisterSet used = 0;  // before they are defined
+  RegisterSet defined = 0;
+  RegisterSet dirty = 0;  // at entry: on some path to here defined, so that the hart may have an old value
+  RegisterSet needed = 0;  // at entry: has to be out of the hart
+  FloatKinds kinds{};  // at entry
+};
+
+struct GuestUnit {
+  // What is written to the hart between the blocks of these indices.
+  RegisterSet flushed_between(std::size_t from, std::size_t to) const {
+    const UnitBlock& block = blocks[to];
+    return block.loop.empty() || block.loop[from] ? 0 : ~block.loop_defined;
+  }
+
+  std::vector<UnitBlock> blocks;  // the first is the entry
+  bool makes_calls = false;
+  bool uses_floats = false;
+};
+
+// Whether the lifter has the instruction inline, under a rounding mode that MXCSR expresses.
+bool is_lifted(const riscv::Decoded& decoded);
+
+// What `decoded` makes of the kinds of float registers.
+void follow_kinds(FloatKinds& kinds, const riscv::Decoded& decoded);
+
+// Nothing where the entry's block begins with what is not lifted, or cannot be fetched.
+std::optional<GuestUnit> read_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits = {});
+
+}  // namespace caisson::optimized

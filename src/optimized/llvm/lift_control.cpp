@@ -1,0 +1,191 @@
+// Branches, calls, returns, and the ways out of a unit.
+#include <llvm/IR/MDBuilder.h>
+
+#include "isa/riscv/hart_state.h"
+#include "optimized/llvm/lifter.h"
+
+namespace caisson::optimized {
+
+using riscv::HartState;
+using riscv::Op;
+
+void Lifter::end_block(const UnitBlock& block) {
+  switch (block.end) {
+    case BlockEnd::kGoOn:
+      builder_.CreateBr(edge_to(block.next_block, block.next));
+      return;
+    case BlockEnd::kBranch:
+      return branch(block);
+    case BlockEnd::kCall:
+    case BlockEnd::kIndirectCall:
+      return call(block);
+    case BlockEnd::kReturn: {
+      const Decoded& decoded = block.instructions.back().decoded;
+      pay();
+      return leave(builder_.CreateAnd(get(decoded.rs1), constant(~std::uint64_t{1})));
+    }
+    case BlockEnd::kIndirectJump: {
+      const Decoded& decoded = block.instructions.back().decoded;
+      pay();
+      Value* const sum =
+          builder_.CreateAdd(get(decoded.rs1), constant(static_cast<std::uint64_t>(std::int64_t{decoded.imm})));
+      return jump_away(builder_.CreateAnd(sum, constant(~std::uint64_t{1})));
+    }
+    case BlockEnd::kLeave:
+      pay();
+      return leave(constant(block.next));
+  }
+}
+
+// Where execution goes for the block of that index, which is at `pc`. The insertion point stays.
+llvm::BasicBlock* Lifter::edge_to(int block, std::uint64_t pc) {
+  const auto here = builder_.saveIP();
+  auto* const edge = llvm::BasicBlock::Create(context_, "", function_);
+  builder_.SetInsertPoint(edge);
+  const FloatKinds kinds = kinds_;
+  const std::int32_t due = due_;
+  const RegisterSet dirty = dirty_;
+  if (block == UnitBlock::kOutside) {
+    pay();
+    jump_away(constant(pc));
+  } else {
+    enter(static_cast<std::size_t>(block));
+  }
+  kinds_ = kinds;
+  due_ = due;
+  dirty_ = dirty;
+  builder_.restoreIP(here);
+  return edge;
+}
+
+// On an edge: pays where others come to the block as well, or gas is looked at. The subtraction stands right before the check, so that
+// its flags are the check.
+void Lifter::enter(std::size_t index) {
+  const UnitBlock& block = unit_.blocks[index];
+  const RegisterSet flushed = unit_.flushed_between(block_, index);
+  flush(flushed);
+  dirty_ &= ~flushed;
+  if (block.is_checked || block.predecessors != 1) pay();
+  if (block.is_checked) check_gas(block);
+  due_at_entry_[index] = due_;
+  reconcile(block);
+  builder_.CreateBr(blocks_[index]);
+}
+
+// Brings float registers into the form in which the next block expects them.
+void Lifter::reconcile(const UnitBlock& next) {
+  for (unsigned reg = 0; reg < 32; ++reg) {
+    if ((next.needed & float_bit(reg)) == 0) continue;
+    const FloatKind have = kinds_[reg], want = next.kinds[reg];
+    if (have == want) continue;
+    if (want == FloatKind::kExact) {
+      make_exact(reg);
+    } else if (want == FloatKind::kSingle) {
+      builder_.CreateStore(get_exact_single(reg), singles_[reg]);
+    }
+    // A number is computed as well.
+  }
+}
+
+void Lifter::branch(const UnitBlock& block) {
+  const Decoded& decoded = block.instructions.back().decoded;
+  Value* const first = get(decoded.rs1);
+  Value* const second = get(decoded.rs2);
+  const auto condition = [&] {
+    switch (decoded.op) {
+      case Op::kBeq:
+        return llvm::CmpInst::ICMP_EQ;
+      case Op::kBne:
+        return llvm::CmpInst::ICMP_NE;
+      case Op::kBlt:
+        return llvm::CmpInst::ICMP_SLT;
+      case Op::kBge:
+        return llvm::CmpInst::ICMP_SGE;
+      case Op::kBltu:
+        return llvm::CmpInst::ICMP_ULT;
+      default:
+        return llvm::CmpInst::ICMP_UGE;
+    }
+  }();
+  Value* const holds = builder_.CreateICmp(condition, first, second);
+  llvm::BasicBlock* const taken = edge_to(block.target_block, block.target);
+  llvm::BasicBlock* const passed = edge_to(block.next_block, block.next);
+  builder_.CreateCondBr(holds, taken, passed);
+}
+
+// Calls to code with the guest's state in the hart. Whoever returns to elsewhere than behind the call is passed on.
+void Lifter::call(const UnitBlock& block) {
+  const Decoded& decoded = block.instructions.back().decoded;
+  pay();
+  Value* target;
+  if (block.end == BlockEnd::kCall) {
+    target = constant(block.target);
+  } else {
+    Value* const sum =
+        builder_.CreateAdd(get(decoded.rs1), constant(static_cast<std::uint64_t>(std::int64_t{decoded.imm})));
+    target = builder_.CreateAnd(sum, constant(~std::uint64_t{1}));
+  }
+  set(decoded.rd, constant(block.next));
+  flush();
+  const bool calls_itself = block.end == BlockEnd::kCall && block.target == unit_.blocks[0].pc;
+  Value* const code = calls_itself ? function_ : find_code(target);
+  Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
+  llvm::CallInst* const result = builder_.CreateCall(function_->getFunctionType(), code, {hart_, window_, gas, target});
+  builder_.CreateStore(builder_.CreateExtractValue(result, 0), gas_);
+  Value* const pc = builder_.CreateExtractValue(result, 1);
+  auto* const back = llvm::BasicBlock::Create(context_, "", function_);
+  auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
+  builder_.CreateCondBr(builder_.CreateICmpEQ(pc, constant(block.next)), back, elsewhere,
+                        llvm::MDBuilder(context_).createBranchWeights(1 << 20, 1));
+  builder_.SetInsertPoint(elsewhere);
+  dirty_ = 0;
+  kinds_.fill(FloatKind::kExact);
+  leave(pc);
+  builder_.SetInsertPoint(back);
+  if (block.next_block == UnitBlock::kOutside) return jump_away(pc);
+  const auto next = static_cast<std::size_t>(block.next_block);
+  load(unit_.blocks[next].needed);
+  enter(next);
+}
+
+void Lifter::give(Value* gas, Value* pc) {
+  Value* result = llvm::PoisonValue::get(result_type_);
+  result = builder_.CreateInsertValue(result, gas, 0);
+  builder_.CreateRet(builder_.CreateInsertValue(result, pc, 1));
+}
+
+void Lifter::leave(Value* pc) {
+  flush();
+  give(builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc);
+}
+
+void Lifter::jump_away(Value* pc) {
+  flush();
+  Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
+  llvm::CallInst* const call =
+      builder_.CreateCall(function_->getFunctionType(), find_code(pc), {hart_, window_, gas, pc});
+  call->setTailCallKind(llvm::CallInst::TCK_MustTail);
+  builder_.CreateRet(call);
+}
+
+// The code that the entry table has for an even `pc`; what is at the origin where it has none.
+Lifter::Value* Lifter::find_code(Value* pc) {
+  Value* const table = word(UnitWord::kEntryTable);
+  Value* const origin = word(UnitWord::kOrigin);
+  llvm::Type* const word_type = builder_.getInt64Ty();
+  // Of a pc beyond 32 bits the first slot is read, which is always empty.
+  Value* place = pc;
+  if (!llvm::isa<llvm::ConstantInt>(pc))
+    place = builder_.CreateSelect(builder_.CreateICmpULE(pc, constant(0xFFFFFFFF)), pc, constant(0));
+  else if (llvm::cast<llvm::ConstantInt>(pc)->getZExtValue() >> 32 != 0)
+    place = constant(0);
+  Value* const address = builder_.CreateAdd(table, builder_.CreateShl(place, constant(1)));
+  llvm::LoadInst* const slot =
+      builder_.CreateLoad(builder_.getInt32Ty(), builder_.CreateIntToPtr(address, builder_.getPtrTy()));
+  slot->setAtomic(llvm::AtomicOrdering::Acquire);
+  slot->setAlignment(llvm::Align(4));
+  Value* const distance = builder_.CreateSExt(slot, word_type);
+  return builder_.CreateIntToPtr(builder_.CreateAdd(origin, distance), builder_.getPtrTy());
+}
+
+}  // namespace caisson::optimized

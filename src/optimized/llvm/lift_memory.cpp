@@ -1,0 +1,75 @@
+// Loads and stores: patchpoints whose bytes are filled in once LLVM has chosen registers (access_encoder.h).
+//
+// The host's address is window + the low 32 bits of rs1 + the immediate, as one operand. That differs from the guest's address modulo
+// 2^32 only where the sum wraps; then it lies in the window's guard, while the guest means the first or last pages, which are never
+// mapped: both fault, and the fault's address is taken modulo 2^32.
+#include "optimized/llvm/lifter.h"
+
+namespace caisson::optimized {
+
+using riscv::Op;
+
+Lifter::Value* Lifter::address(const Decoded& decoded) {
+  Value* const low = builder_.CreateTrunc(get(decoded.rs1), builder_.getInt32Ty());
+  return builder_.CreateZExt(low, builder_.getInt64Ty());
+}
+
+bool Lifter::lift_memory(const Decoded& decoded, std::uint32_t pc) {
+  const auto load = [&](Access access, llvm::Type* type) {
+    Value* const arguments[] = {window_, address(decoded)};
+    return site({.guest = pc, .kind = SiteKind::kLoad, .access = access, .displacement = decoded.imm, .gas_due = due_},
+                type, arguments);
+  };
+  const auto load_word = [&](Access access) {
+    set(decoded.rd, load(access, builder_.getInt64Ty()));
+    return true;
+  };
+  const auto store = [&](Access access, Value* value) {
+    Value* const arguments[] = {window_, address(decoded), value};
+    site({.guest = pc, .kind = SiteKind::kStore, .access = access, .displacement = decoded.imm, .gas_due = due_},
+         nullptr, arguments);
+    return true;
+  };
+  switch (decoded.op) {
+    case Op::kLb:
+      return load_word(Access::kLoad8Signed);
+    case Op::kLbu:
+      return load_word(Access::kLoad8);
+    case Op::kLh:
+      return load_word(Access::kLoad16Signed);
+    case Op::kLhu:
+      return load_word(Access::kLoad16);
+    case Op::kLw:
+      return load_word(Access::kLoad32Signed);
+    case Op::kLwu:
+      return load_word(Access::kLoad32);
+    case Op::kLd:
+      return load_word(Access::kLoad64);
+    case Op::kFlw:
+      set_single(decoded.rd, load(Access::kLoadSingle, builder_.getFloatTy()), FloatKind::kSingle);
+      return true;
+    case Op::kFld:
+      set_double(decoded.rd, load(Access::kLoadDouble, builder_.getDoubleTy()), FloatKind::kExact);
+      return true;
+    case Op::kSb:
+      return store(Access::kStore8, get(decoded.rs2));
+    case Op::kSh:
+      return store(Access::kStore16, get(decoded.rs2));
+    case Op::kSw:
+      return store(Access::kStore32, get(decoded.rs2));
+    case Op::kSd:
+      return store(Access::kStore64, get(decoded.rs2));
+    case Op::kFsw: {
+      // The register's low 32 bits, boxed or not.
+      if (is_single(kinds_[decoded.rs2])) return store(Access::kStoreSingle, get_exact_single(decoded.rs2));
+      Value* const bits = builder_.CreateBitCast(get_exact(decoded.rs2), builder_.getInt64Ty());
+      return store(Access::kStore32, bits);
+    }
+    case Op::kFsd:
+      return store(Access::kStoreDouble, get_exact(decoded.rs2));
+    default:
+      return false;
+  }
+}
+
+}  // namespace caisson::optimized

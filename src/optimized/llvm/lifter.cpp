@@ -1,0 +1,203 @@
+#include "optimized/llvm/lifter.h"
+
+#include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/MDBuilder.h>
+
+#include <bit>
+#include <cstddef>
+
+#include "isa/riscv/hart_state.h"
+#include "optimized/llvm/access_encoder.h"
+
+namespace caisson::optimized {
+
+using riscv::HartState;
+
+LiftedUnit lift(llvm::Module& module, const GuestUnit& unit, const char* name) {
+  return Lifter(module, unit, name).lift();
+}
+
+Lifter::Lifter(llvm::Module& module, const GuestUnit& unit, const char* name)
+    : module_(module), context_(module.getContext()), builder_(context_), unit_(unit) {
+  declare(name);
+}
+
+void Lifter::declare(const char* name) {
+  llvm::Type* const word = builder_.getInt64Ty();
+  llvm::Type* const pointer = builder_.getPtrTy();
+  result_type_ = llvm::StructType::get(word, word);
+  auto* const type = llvm::FunctionType::get(result_type_, {pointer, pointer, word, word}, false);
+  function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module_);
+  made_.function = function_;
+  // Sites are found with the stack as it was at the fault, and signal handlers run on it.
+  function_->addFnAttr(llvm::Attribute::NoRedZone);
+  function_->addFnAttr(llvm::Attribute::NoUnwind);
+  function_->addFnAttr("no-jump-tables", "true");
+  if (unit_.uses_floats) function_->addFnAttr(llvm::Attribute::StrictFP);
+  hart_ = function_->getArg(0);
+  window_ = function_->getArg(1);
+  function_->getArg(0)->addAttr(llvm::Attribute::NoAlias);
+  builder_.setDefaultConstrainedExcept(llvm::fp::ebStrict);
+  builder_.setDefaultConstrainedRounding(llvm::RoundingMode::Dynamic);
+  builder_.setIsFPConstrained(unit_.uses_floats);
+}
+
+LiftedUnit Lifter::lift() {
+  auto* const entry = llvm::BasicBlock::Create(context_, "entry", function_);
+  builder_.SetInsertPoint(entry);
+  gas_ = builder_.CreateAlloca(builder_.getInt64Ty(), nullptr, "gas");
+  for (unsigned reg = 1; reg < 32; ++reg) integers_[reg] = builder_.CreateAlloca(builder_.getInt64Ty());
+  for (unsigned reg = 0; reg < 32; ++reg) {
+    doubles_[reg] = builder_.CreateAlloca(builder_.getDoubleTy());
+    singles_[reg] = builder_.CreateAlloca(builder_.getFloatTy());
+  }
+  builder_.CreateStore(function_->getArg(2), gas_);
+  for (std::size_t index = 0; index < unit_.blocks.size(); ++index)
+    blocks_.push_back(llvm::BasicBlock::Create(context_, "", function_));
+  if (unit_.makes_calls) {
+    // Deep recursion goes on with an empty stack.
+    auto* const deep = llvm::BasicBlock::Create(context_, "deep", function_);
+    auto* const go_on = llvm::BasicBlock::Create(context_, "go_on", function_);
+    Value* const frame =
+        builder_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {builder_.getPtrTy()}, {builder_.getInt32(0)});
+    Value* const is_deep =
+        builder_.CreateICmpULT(builder_.CreatePtrToInt(frame, builder_.getInt64Ty()), word(UnitWord::kStackLimit));
+    builder_.CreateCondBr(is_deep, deep, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
+    builder_.SetInsertPoint(deep);
+    give(function_->getArg(2), constant(unit_.blocks[0].pc));
+    builder_.SetInsertPoint(go_on);
+  }
+  check_gas(unit_.blocks[0]);
+  load(unit_.blocks[0].needed);
+  builder_.CreateBr(blocks_[0]);
+  due_at_entry_.assign(unit_.blocks.size(), 0);
+  for (std::size_t index = 0; index < unit_.blocks.size(); ++index) lift_block(index);
+  return std::move(made_);
+}
+
+void Lifter::lift_block(std::size_t index) {
+  const UnitBlock& block = unit_.blocks[index];
+  builder_.SetInsertPoint(blocks_[index]);
+  block_ = index;
+  dirty_ = block.dirty;
+  kinds_ = block.kinds;
+  due_ = due_at_entry_[index] + static_cast<std::int32_t>(block.cost);
+  for (const UnitInstruction& instruction : block.instructions) lift_instruction(instruction);
+  due_ -= static_cast<std::int32_t>(block.refund);
+  end_block(block);
+}
+
+void Lifter::lift_instruction(const UnitInstruction& instruction) {
+  const Decoded& decoded = instruction.decoded;
+  if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) return;  // end_block()
+  if (lift_integer(decoded, instruction.pc) || lift_memory(decoded, instruction.pc)) return;
+  lift_float(decoded);
+}
+
+// --- gas ---
+
+// On the way to `block`, which is then entered or not paid for.
+void Lifter::check_gas(const UnitBlock& block) {
+  auto* const exit = llvm::BasicBlock::Create(context_, "", function_);
+  auto* const go_on = llvm::BasicBlock::Create(context_, "", function_);
+  Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
+  builder_.CreateCondBr(builder_.CreateICmpSLT(gas, constant(0)), exit, go_on,
+                        llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
+  builder_.SetInsertPoint(exit);
+  Value* const arguments[] = {hart_};
+  Value* const more = site({.guest = block.pc, .kind = SiteKind::kOutOfGas, .access = Access::kExit, .gas_due = due_},
+                           builder_.getInt64Ty(), arguments);
+  builder_.CreateStore(more, gas_);
+  builder_.CreateBr(go_on);
+  builder_.SetInsertPoint(go_on);
+}
+
+void Lifter::pay() {
+  if (due_ != 0) {
+    Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
+    builder_.CreateStore(builder_.CreateSub(gas, constant(static_cast<std::uint64_t>(std::int64_t{due_}))), gas_);
+  }
+  due_ = 0;
+}
+
+// --- registers ---
+
+Lifter::Value* Lifter::hart_field(std::size_t offset) {
+  return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), hart_, offset);
+}
+
+Lifter::Value* Lifter::word(UnitWord which) {
+  return builder_.CreateLoad(builder_.getInt64Ty(),
+                             hart_field(offsetof(HartState, tier_words) + static_cast<std::size_t>(which) * 8));
+}
+
+Lifter::Value* Lifter::get(unsigned reg) {
+  return reg == 0 ? constant(0) : builder_.CreateLoad(builder_.getInt64Ty(), integers_[reg]);
+}
+
+void Lifter::set(unsigned reg, Value* value) {
+  if (reg == 0) return;
+  builder_.CreateStore(value, integers_[reg]);
+  dirty_ |= integer_bit(reg);
+}
+
+void Lifter::load(RegisterSet registers) {
+  for (RegisterSet left = registers; left != 0; left &= left - 1) {
+    const auto bit = static_cast<unsigned>(std::countr_zero(left));
+    if (bit < 32) {
+      Value* const from = hart_field(offsetof(HartState, x) + bit * 8);
+      builder_.CreateStore(builder_.CreateLoad(builder_.getInt64Ty(), from), integers_[bit]);
+    } else {
+      Value* const from = hart_field(offsetof(HartState, f) + (bit - 32) * 8);
+      builder_.CreateStore(builder_.CreateLoad(builder_.getDoubleTy(), from), doubles_[bit - 32]);
+    }
+  }
+}
+
+void Lifter::flush(RegisterSet registers) {
+  for (RegisterSet left = dirty_ & registers; left != 0; left &= left - 1) {
+    const auto bit = static_cast<unsigned>(std::countr_zero(left));
+    if (bit < 32) {
+      builder_.CreateStore(get(bit), hart_field(offsetof(HartState, x) + bit * 8));
+    } else {
+      builder_.CreateStore(get_exact(bit - 32), hart_field(offsetof(HartState, f) + (bit - 32) * 8));
+    }
+  }
+}
+
+// --- sites ---
+
+Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments) {
+  const auto id = made_.sites.size();
+  LiftedSite& made = made_.sites.emplace_back(what);
+  std::vector<Value*> operands = {constant(id), builder_.getInt32(encoded_size(what.access, what.displacement)),
+                                  llvm::ConstantPointerNull::get(builder_.getPtrTy()),
+                                  builder_.getInt32(static_cast<std::uint32_t>(arguments.size()))};
+  operands.insert(operands.end(), arguments.begin(), arguments.end());
+  operands.push_back(builder_.CreateLoad(builder_.getInt64Ty(), gas_));
+  for (RegisterSet left = dirty_; left != 0; left &= left - 1) {
+    const auto bit = static_cast<unsigned>(std::countr_zero(left));
+    const auto guest = static_cast<std::uint8_t>(bit);
+    if (bit < 32) {
+      operands.push_back(get(bit));
+      made.registers.push_back({guest, ValueForm::kWord});
+      continue;
+    }
+    const FloatKind kind = kinds_[bit - 32];
+    const ValueForm form = kind == FloatKind::kComputed         ? ValueForm::kComputed
+                           : kind == FloatKind::kSingle         ? ValueForm::kSingle
+                           : kind == FloatKind::kComputedSingle ? ValueForm::kComputedSingle
+                                                                : ValueForm::kWord;
+    operands.push_back(is_single(kind) ? builder_.CreateLoad(builder_.getFloatTy(), singles_[bit - 32])
+                                       : builder_.CreateLoad(builder_.getDoubleTy(), doubles_[bit - 32]));
+    made.registers.push_back({guest, form});
+  }
+  llvm::Function* const patchpoint =
+      result == nullptr ? llvm::Intrinsic::getDeclaration(&module_, llvm::Intrinsic::experimental_patchpoint_void)
+                        : llvm::Intrinsic::getDeclaration(&module_, llvm::Intrinsic::experimental_patchpoint, {result});
+  llvm::CallInst* const call = builder_.CreateCall(patchpoint, operands);
+  call->setCallingConv(llvm::CallingConv::AnyReg);
+  return result == nullptr ? nullptr : call;
+}
+
+}  // namespace caisson::optimized

@@ -1,0 +1,150 @@
+// A guest unit as an LLVM function.
+//
+// Guest registers become SSA values: each has a variable that LLVM promotes. A block needs some of them at its entry
+// (UnitBlock::needed); they are loaded from the hart where the unit is entered and behind calls, and what was changed is written back
+// where the unit is left. Memory accesses are patchpoints: calls to LLVM, with the guest's state as operands, whose bytes are filled in
+// by access_encoder.h. So LLVM knows that all state is wanted at each access, allocates registers freely, and tells where everything is.
+//
+// Gas is one variable less kGasReserve. Prices of blocks are taken off where paths meet or gas is looked at; until then they are due, a
+// constant that sites know.
+#pragma once
+
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "optimized/llvm/guest_unit.h"
+#include "optimized/unit_format.h"
+
+namespace caisson::optimized {
+
+// How a guest memory access looks to the host.
+enum class Access : std::uint8_t {
+  kLoad8Signed,
+  kLoad8,
+  kLoad16Signed,
+  kLoad16,
+  kLoad32Signed,
+  kLoad32,
+  kLoad64,
+  kLoadSingle,
+  kLoadDouble,
+  kStore8,
+  kStore16,
+  kStore32,
+  kStore64,
+  kStoreSingle,
+  kStoreDouble,
+  kExit,  // no access: the call of the hart's exit function
+};
+
+// A patchpoint, by its number in the stack map.
+struct LiftedSite {
+  std::uint32_t guest = 0;
+  SiteKind kind = SiteKind::kLoad;
+  Access access = Access::kLoad64;
+  std::int32_t displacement = 0;
+  std::int32_t gas_due = 0;
+  struct Register {
+    std::uint8_t guest = 0;
+    ValueForm form = ValueForm::kWord;
+  };
+  // In the order of the patchpoint's operands behind its arguments, of which the first is the gas.
+  std::vector<Register> registers;
+};
+
+struct LiftedUnit {
+  llvm::Function* function = nullptr;
+  std::vector<LiftedSite> sites;
+};
+
+// Adds a function named `name` for `unit` to `module`.
+LiftedUnit lift(llvm::Module& module, const GuestUnit& unit, const char* name);
+
+class Lifter {
+ public:
+  Lifter(llvm::Module& module, const GuestUnit& unit, const char* name);
+  LiftedUnit lift();
+
+ private:
+  using Decoded = riscv::Decoded;
+  using Value = llvm::Value;
+  using Row = void (Lifter::*)(const Decoded&);
+
+  // --- lifter.cpp: blocks, registers, gas ---
+  void declare(const char* name);
+  void lift_block(std::size_t index);
+  void lift_instruction(const UnitInstruction& instruction);
+  void check_gas(const UnitBlock& block);
+  void pay();  // what is due
+  void load(RegisterSet registers);  // from the hart
+  void flush(RegisterSet registers = ~RegisterSet{0});  // what is dirty of these, to the hart
+  Value* hart_field(std::size_t offset);
+  Value* word(UnitWord which);
+  Value* get(unsigned reg);
+  void set(unsigned reg, Value* value);
+  Value* constant(std::uint64_t value) { return builder_.getInt64(value); }
+  // The value of a patchpoint (or null), with all dirty registers as operands.
+  Value* site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments);
+  RegisterSet dirty_now() const { return dirty_; }
+
+  // --- lift_control.cpp ---
+  void end_block(const UnitBlock& block);
+  llvm::BasicBlock* edge_to(int block, std::uint64_t pc);
+  void branch(const UnitBlock& block);
+  void call(const UnitBlock& block);
+  void leave(Value* pc);  // returns to the caller
+  void jump_away(Value* pc);  // to other code, if there is any
+  Value* find_code(Value* pc);
+  void give(Value* gas, Value* pc);
+  void reconcile(const UnitBlock& next);
+  void enter(std::size_t block);
+
+  // --- lift_integer.cpp ---
+  bool lift_integer(const Decoded& decoded, std::uint32_t pc);
+
+  // --- lift_memory.cpp ---
+  bool lift_memory(const Decoded& decoded, std::uint32_t pc);
+  Value* address(const Decoded& decoded);
+
+  // --- lift_float.cpp ---
+  bool lift_float(const Decoded& decoded);
+  Value* get_double(unsigned reg);  // for arithmetic: a NaN may be any
+  Value* get_exact(unsigned reg);  // a double with the register's 64 bits
+  Value* get_single(unsigned reg);  // for arithmetic
+  Value* get_exact_single(unsigned reg);
+  void set_double(unsigned reg, Value* value, FloatKind kind);
+  void set_single(unsigned reg, Value* value, FloatKind kind);
+  void make_exact(unsigned reg);  // the 64 bits are in the double's variable, the kind becomes kExact
+  Value* canonical(Value* value);
+  Value* box(Value* single);
+  Value* convert_to_integer(Value* value, bool is_wide, bool truncates);
+  void raise_for_product(Value* first, Value* second, Value* third);
+  void make_minimum(const Decoded& decoded, bool is_double, bool is_maximum);
+
+  llvm::Module& module_;
+  llvm::LLVMContext& context_;
+  llvm::IRBuilder<> builder_;
+  const GuestUnit& unit_;
+  LiftedUnit made_;
+  llvm::Function* function_ = nullptr;
+  llvm::StructType* result_type_ = nullptr;
+  Value* hart_ = nullptr;
+  Value* window_ = nullptr;
+  Value* gas_ = nullptr;  // variable
+  std::array<Value*, 32> integers_{}, doubles_{}, singles_{};  // variables
+  std::vector<llvm::BasicBlock*> blocks_;
+  std::vector<std::int32_t> due_at_entry_;  // of each block
+
+  // While a block is lifted.
+  std::size_t block_ = 0;
+  RegisterSet dirty_ = 0;
+  FloatKinds kinds_{};
+  std::int32_t due_ = 0;
+};
+
+}  // namespace caisson::optimized

@@ -1,0 +1,47 @@
+#include "optimized/loaded_unit.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "memory/address_space.h"
+
+namespace caisson::optimized {
+namespace {
+
+std::unexpected<Error> damaged(const char* what) {
+  return fail(ErrorCode::kInvalidImage, std::string("compiled code has ") + what);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const LoadedUnit>> LoadedUnit::load(const CodeBlob& blob) {
+  if (blob.code.empty()) return damaged("no code");
+  if (blob.entries.size() != 1) return damaged("not one entry");
+  const CodeBlob::Entry& entry = blob.entries.front();
+  if (entry.offset >= blob.code.size()) return damaged("an entry outside its code");
+  if (entry.guest_pc >= memory::kWindowSize || entry.guest_pc % 2 != 0) return damaged("an entry at no guest address");
+  if (!blob.relocations.empty()) return damaged("relocations, of which units have none");
+  std::optional<UnitTables> tables = decode_tables(blob.pc_map, blob.code.size());
+  if (!tables) return damaged("tables that are not whole");
+  const Result<memory::ExecutableMemory*> executable = memory::ExecutableMemory::process();
+  if (!executable) return std::unexpected(executable.error());
+  const std::optional<memory::CodeBlock> block = (*executable)->allocate_code(blob.code.size());
+  if (!block) return fail(ErrorCode::kOutOfMemory, "no memory is left for compiled code");
+  std::memcpy(block->write, blob.code.data(), blob.code.size());
+  std::shared_ptr<LoadedUnit> unit(new LoadedUnit(**executable, *block));
+  unit->size_ = blob.code.size();
+  unit->guest_pc_ = static_cast<std::uint32_t>(entry.guest_pc);
+  unit->entry_ = entry.offset;
+  unit->tables_ = *std::move(tables);
+  return unit;
+}
+
+LoadedUnit::~LoadedUnit() { memory_.free_code(code_); }
+
+const Site* LoadedUnit::site_at(const void* host) const {
+  const auto offset = static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(host) - code_.execute);
+  const auto site = std::ranges::lower_bound(tables_.sites, offset, {}, &Site::host);
+  return site != tables_.sites.end() && site->host == offset ? &*site : nullptr;
+}
+
+}  // namespace caisson::optimized

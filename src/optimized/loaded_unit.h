@@ -1,0 +1,45 @@
+// A unit in executable memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "caisson/code_blob.h"
+#include "caisson/result.h"
+#include "memory/executable_memory.h"
+#include "optimized/unit_format.h"
+
+namespace caisson::optimized {
+
+// Immutable once loaded; shared by whoever runs it.
+class LoadedUnit {
+ public:
+  // Checks every table of `blob`, which may come from anywhere that is authenticated, and makes its code executable. Errors: kInvalidImage,
+  // kOutOfMemory, kUnsupported (no executable memory here).
+  static Result<std::shared_ptr<const LoadedUnit>> load(const CodeBlob& blob);
+  ~LoadedUnit();
+  LoadedUnit(const LoadedUnit&) = delete;
+  LoadedUnit& operator=(const LoadedUnit&) = delete;
+
+  std::uint32_t guest_pc() const { return guest_pc_; }
+  const std::uint8_t* entry() const { return code_.execute + entry_; }
+  const std::uint8_t* code() const { return code_.execute; }
+  std::size_t code_size() const { return size_; }
+  const UnitTables& tables() const { return tables_; }
+  // The site at a host address; null where there is none.
+  const Site* site_at(const void* host) const;
+  bool contains(const void* host) const {
+    return static_cast<std::size_t>(static_cast<const std::uint8_t*>(host) - code_.execute) <= size_;
+  }
+
+ private:
+  LoadedUnit(memory::ExecutableMemory& memory, const memory::CodeBlock& code) : memory_(memory), code_(code) {}
+
+  memory::ExecutableMemory& memory_;
+  const memory::CodeBlock code_;
+  std::size_t size_ = 0;
+  std::uint32_t guest_pc_ = 0, entry_ = 0;
+  UnitTables tables_;
+};
+
+}  // namespace caisson::optimized

@@ -1,0 +1,78 @@
+// What the compiler of units tells the runtime about their code: where a unit can leave from its middle, and where the guest's state is
+// at each such place. It is the pc_map of a CodeBlob, so it comes from a store as well as from the compiler, and is read as hostile.
+//
+// A unit is compiled code with one guest entry. Its convention, as a C function of the System V ABI:
+//
+//   struct { i64 gas; u64 pc; } unit(HartState* hart, u8* window, i64 gas, u64 pc)
+//
+// On entry the guest's state is in the hart; on return it is there again, and execution goes on at the pc returned. `gas` is what is left
+// of the slice less kGasReserve. Whoever called the unit for a guest call goes on where the pc returned is its return address, and
+// returns the same where it is not: so any return at any depth, for any reason, is right.
+//
+// In its middle, a unit keeps guest registers where its compiler put them. A site is a host instruction at which the unit may leave
+// nevertheless: a load or store that faults, or a call of the hart's exit function because the gas does not suffice.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace caisson::optimized {
+
+// A unit goes on from one check of its gas to the next without looking, for at most so much.
+inline constexpr std::int64_t kGasReserve = 2048;
+
+// Words of HartState::tier_words that units use.
+enum class UnitWord : std::uint8_t {
+  kEntryTable = 5,  // address of the slot of guest pc 0: an i32 for each half-word, the distance of code from kOrigin
+  kOrigin,  // where slots that hold 0 lead: returns to the caller with the pc that was asked for
+  kStackLimit,  // a unit that is entered below it returns at once
+  kExit,  // called at a site of kind kOutOfGas: leaves the unit, or preserves all registers but r11 and gives more gas in it
+};
+
+enum class SiteKind : std::uint8_t { kLoad, kStore, kOutOfGas };
+
+// Where a value is at a site. Host registers have the numbers of DWARF (System V ABI, AMD64 supplement, figure 3.36).
+enum class LocationKind : std::uint8_t { kRegister, kStackSlot, kConstant, kLargeConstant };
+
+// How the value becomes the guest register's 64 bits.
+enum class ValueForm : std::uint8_t {
+  kWord,  // as it is
+  kComputed,  // a double of which a NaN is still to be made canonical
+  kSingle,  // 32 bits that are still to be boxed
+  kComputedSingle,  // both
+};
+
+struct Location {
+  std::uint8_t guest = 0;  // x1 … x31 are 1 … 31, f0 … f31 are 32 … 63
+  LocationKind kind = LocationKind::kRegister;
+  ValueForm form = ValueForm::kWord;
+  std::uint8_t host = 0;  // register, or the base of a stack slot
+  std::int32_t offset = 0;  // of a stack slot; a constant of 32 bits, sign-extended
+  std::uint64_t constant = 0;  // a large one
+  friend bool operator==(const Location&, const Location&) = default;
+};
+
+struct Site {
+  std::uint32_t host = 0;  // offset of the instruction; of kOutOfGas, of what follows the call
+  std::uint32_t guest = 0;  // pc of the instruction, or of the block that is not paid
+  SiteKind kind = SiteKind::kLoad;
+  std::int32_t gas_due = 0;  // to be taken off what `gas` holds
+  Location gas;  // its `guest` means nothing
+  std::vector<Location> registers;  // guest registers that the hart does not have; no register twice
+  friend bool operator==(const Site&, const Site&) = default;
+};
+
+struct UnitTables {
+  std::vector<std::uint32_t> pages;  // numbers of the guest pages that the unit was made from, ascending
+  std::vector<Site> sites;  // in the order of host offsets
+  friend bool operator==(const UnitTables&, const UnitTables&) = default;
+};
+
+std::vector<std::uint8_t> encode_tables(const UnitTables& tables);
+// Nothing where the bytes are not what encode_tables() makes for code of `code_size` bytes.
+std::optional<UnitTables> decode_tables(std::span<const std::uint8_t> bytes, std::size_t code_size);
+
+}  // namespace caisson::optimized
