@@ -243,6 +243,7 @@ Result<WriteOutcome> LmdbEnvironment::write(const Work& work, Deadline deadline,
       code = 0;
     }
     if (code == 0) continue;
+    if (code == EIO) code = cause_of_short_write();
     if (const Result<void> repaired = repair_after(code); !repaired) return std::unexpected(repaired.error());
     return fail_with(code);
   }
@@ -257,6 +258,19 @@ Result<void> LmdbEnvironment::repair_after(int code) {
   if (code != MDB_PANIC && run(MDB_RDONLY, nothing) != MDB_PANIC) return {};
   close_files();
   return open_files();
+}
+
+// LMDB calls it EIO where the kernel could write only a part. One byte more tells why, behind all pages. The directory's lock must be held.
+int LmdbEnvironment::cause_of_short_write() {
+  const std::scoped_lock gate(gate_);
+  const std::scoped_lock exclusive(map_in_use_);
+  int descriptor = -1;
+  struct stat status {};
+  if (environment_ == nullptr || mdb_env_get_fd(environment_, &descriptor) != 0 || fstat(descriptor, &status) != 0)
+    return EIO;
+  constexpr char kByte = 0;
+  if (pwrite(descriptor, &kByte, sizeof kByte, status.st_size) < 0) return errno;
+  return ftruncate(descriptor, status.st_size) == 0 ? EIO : errno;
 }
 
 int LmdbEnvironment::grow(std::uint64_t map_limit) {

@@ -75,6 +75,7 @@ class LmdbEnvironment {
   Result<void> extend_to_last_page();
   Result<void> open_tables();
   void close_files();
+  int cause_of_short_write();
   int grow(std::uint64_t map_limit);
   int adopt_map_size();
   Result<void> repair_after(int code);
