@@ -33,21 +33,27 @@ bool can_map(std::uint64_t size) {
   return true;
 }
 
-// Sets or checks the number that tells the format of the tables. False: it is another one.
-int check_format(const Transaction& transaction, bool& is_ours) {
-  MDB_val key{.mv_size = 6, .mv_data = const_cast<char*>("format")};
+MDB_val format_name() {
+  static char name[] = "format";
+  return {.mv_size = sizeof name - 1, .mv_data = name};
+}
+
+// The number that tells the format of the tables; 0 where none was written yet.
+int read_format(const Transaction& transaction, std::uint64_t& format) {
+  MDB_val key = format_name();
   MDB_val value{};
-  int code = mdb_get(transaction.handle, transaction.table(Table::kTotals), &key, &value);
-  if (code == MDB_NOTFOUND) {
-    std::uint64_t format = kFormat;
-    value = {.mv_size = sizeof format, .mv_data = &format};
-    code = mdb_put(transaction.handle, transaction.table(Table::kTotals), &key, &value, 0);
-    is_ours = true;
-    return code;
-  }
-  if (code != 0) return code;
-  is_ours = value.mv_size == sizeof kFormat && std::memcmp(value.mv_data, &kFormat, sizeof kFormat) == 0;
-  return 0;
+  format = 0;
+  const int code = mdb_get(transaction.handle, transaction.table(Table::kTotals), &key, &value);
+  if (code == MDB_NOTFOUND) return 0;
+  if (code == 0 && value.mv_size == sizeof format) std::memcpy(&format, value.mv_data, sizeof format);
+  return code;
+}
+
+int write_format(const Transaction& transaction) {
+  MDB_val key = format_name();
+  std::uint64_t format = kFormat;
+  MDB_val value{.mv_size = sizeof format, .mv_data = &format};
+  return mdb_put(transaction.handle, transaction.table(Table::kTotals), &key, &value, 0);
 }
 
 }  // namespace
@@ -100,7 +106,6 @@ Result<void> LmdbEnvironment::open_files() {
     result = check_opened_files();
     if (result) result = extend_to_last_page();
     if (result) result = open_tables();
-    if (result) result = directory_.sync();
   }
   if (!result) close_files();
   return result;
@@ -146,17 +151,25 @@ Result<void> LmdbEnvironment::extend_to_last_page() {
 Result<void> LmdbEnvironment::open_tables() {
   int dead = 0;
   mdb_reader_check(environment_, &dead);
-  bool is_ours = false;
+  std::uint64_t format = 0;
+  Result<void> synced;
   const int code = run(0, [&](const Transaction& transaction) {
     for (std::size_t index = 0; index < kTables; ++index) {
       if (const int error = mdb_dbi_open(transaction.handle, kTableNames[index], MDB_CREATE, &tables_[index]);
           error != 0)
         return error;
     }
-    return check_format({transaction.handle, tables_}, is_ours);
+    const Transaction opened{transaction.handle, tables_};
+    if (const int error = read_format(opened, format); error != 0 || format != 0) return error;
+    // A store counts as made once its files' names are durable.
+    synced = directory_.sync();
+    format = kFormat;
+    return synced ? write_format(opened) : EIO;
   });
+  if (!synced) return synced;
   if (code != 0) return fail_with(code);
-  if (!is_ours) return fail(ErrorCode::kUnsupported, "is a store of another version of the engine", directory_.path());
+  if (format != kFormat)
+    return fail(ErrorCode::kUnsupported, "is a store of another version of the engine", directory_.path());
   return {};
 }
 
@@ -265,7 +278,7 @@ int LmdbEnvironment::cause_of_short_write() {
   const std::scoped_lock gate(gate_);
   const std::scoped_lock exclusive(map_in_use_);
   int descriptor = -1;
-  struct stat status {};
+  struct stat status{};
   if (environment_ == nullptr || mdb_env_get_fd(environment_, &descriptor) != 0 || fstat(descriptor, &status) != 0)
     return EIO;
   constexpr char kByte = 0;
