@@ -20,6 +20,7 @@ constexpr std::uint64_t kFirstMapSize = 16U << 20U;
 constexpr unsigned kMostReaders = 510;  // transactions at a time, of all processes
 constexpr mdb_mode_t kFileMode = 0600;
 constexpr std::uint64_t kFormat = 1;  // of the tables
+constexpr std::uint64_t kUnknownFormat = ~std::uint64_t{0};
 constexpr std::array<const char*, kTables> kTableNames = {"artifacts", "facts", "order", "totals"};
 constexpr const char* kDataName = "data.mdb";
 constexpr const char* kLmdbLockName = "lock.mdb";
@@ -45,8 +46,10 @@ int read_format(const Transaction& transaction, std::uint64_t& format) {
   format = 0;
   const int code = mdb_get(transaction.handle, transaction.table(Table::kTotals), &key, &value);
   if (code == MDB_NOTFOUND) return 0;
-  if (code == 0 && value.mv_size == sizeof format) std::memcpy(&format, value.mv_data, sizeof format);
-  return code;
+  if (code != 0) return code;
+  format = kUnknownFormat;
+  if (value.mv_size == sizeof format) std::memcpy(&format, value.mv_data, sizeof format);
+  return 0;
 }
 
 int write_format(const Transaction& transaction) {

@@ -358,6 +358,30 @@ TEST(DirectoryStore, TheLeastRecentlyUsedMakesRoom) {
   EXPECT_EQ(outcome(*store, numbered_artifact(399).key), "given");
 }
 
+TEST(DirectoryStore, AnotherFormatIsUnsupported) {
+  const ScratchDirectory scratch;
+  const std::string path = scratch / "store";
+  {
+    const store::Deadline deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto environment = LmdbEnvironment::Handle::open(path, true, deadline);
+    ASSERT_TRUE(environment);
+    const auto written =
+        (*environment)
+            ->write(
+                [](const Transaction& transaction) {
+                  std::uint64_t format = 2;
+                  MDB_val key{.mv_size = 6, .mv_data = const_cast<char*>("format")};
+                  MDB_val value{.mv_size = sizeof format, .mv_data = &format};
+                  return mdb_put(transaction.handle, transaction.table(store::Table::kTotals), &key, &value, 0);
+                },
+                deadline, 1U << 30U);
+    ASSERT_TRUE(written);
+  }
+  const Result<StorePointer> refused = open_artifact_store(path);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+}
+
 TEST(DirectoryStore, TheMapGrows) {
   const ScratchDirectory scratch;
   const StorePointer store = open(scratch / "store");
