@@ -17,7 +17,8 @@ namespace caisson::store {
 namespace {
 
 constexpr std::uint64_t kFirstMapSize = 16U << 20U;
-constexpr unsigned kMostReaders = 510;  // transactions at a time, of all processes
+constexpr unsigned kLeastReaders = 400;           // places for transactions at a time, of all processes
+constexpr std::uint64_t kLmdbLockBytes = 32U << 10U;  // has room for more than these; LMDB uses all of it
 constexpr mdb_mode_t kFileMode = 0600;
 constexpr std::uint64_t kFormat = 1;  // of the tables
 constexpr std::uint64_t kUnknownFormat = ~std::uint64_t{0};
@@ -94,12 +95,14 @@ Result<void> LmdbEnvironment::open_files() {
   for (const char* const name : {kDataName, kLmdbLockName}) {
     if (const Result<void> owner = directory_.check_file(name); !owner) return owner;
   }
+  if (const Result<void> allocated = directory_.allocate_file(kLmdbLockName, kLmdbLockBytes); !allocated)
+    return allocated;
   if (const int code = mdb_env_create(&environment_); code != 0) {
     environment_ = nullptr;
     return fail_with(code);
   }
   mdb_env_set_maxdbs(environment_, kTables);
-  mdb_env_set_maxreaders(environment_, kMostReaders);
+  mdb_env_set_maxreaders(environment_, kLeastReaders);
   mdb_env_set_mapsize(environment_, map_size_);
   int code = mdb_env_open(environment_, directory_.path().c_str(), MDB_NOTLS, kFileMode);
   Result<void> result;
@@ -333,7 +336,7 @@ std::unexpected<Error> LmdbEnvironment::fail_with(int code) const {
       return fail(ErrorCode::kIo, fmt::format("is damaged ({}); remove the file to start afresh", mdb_strerror(code)),
                   path);
     case MDB_READERS_FULL:
-      return fail(ErrorCode::kBusy, fmt::format("{} readers are at work", kMostReaders), path);
+      return fail(ErrorCode::kBusy, "all places for readers are taken", path);
     case MDB_PANIC:
       return fail(ErrorCode::kIo, "is closed after a failed write; the next write opens it", path);
     case MDB_MAP_FULL:

@@ -219,6 +219,14 @@ Result<void> StoreDirectory::check_file(const char* name) const {
   return check_owner(status, kOthersWrite, path_of(name));
 }
 
+Result<void> StoreDirectory::allocate_file(const char* name, std::uint64_t bytes) const {
+  const Descriptor file(openat(descriptor_.get(), name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, kFileMode));
+  if (!file) return fail_with_errno(errno, "cannot open", path_of(name));
+  if (const int error_number = posix_fallocate(file.get(), 0, static_cast<off_t>(bytes)); error_number != 0)
+    return fail_with_errno(error_number, "cannot allocate", path_of(name));
+  return {};
+}
+
 Result<void> StoreDirectory::sync() const {
   if (fsync(descriptor_.get()) != 0) return fail_with_errno(errno, "cannot make durable", path_);
   return {};

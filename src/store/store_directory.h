@@ -76,6 +76,10 @@ class StoreDirectory {
   // Checks the owner and the mode of a file of the directory; one that is absent is in order. Errors: kPermission, kIo.
   Result<void> check_file(const char* name) const;
 
+  // Gives a file of the directory, new or not, blocks on the disk for its first `bytes`: LMDB writes to its lock file by way of memory, where
+  // a full disk is a SIGBUS. Nobody may hold record locks of the file in this process. Errors: kLimit, kPermission, kIo.
+  Result<void> allocate_file(const char* name, std::uint64_t bytes) const;
+
   // Makes entries of the directory durable. Errors: kIo.
   Result<void> sync() const;
 

@@ -1,17 +1,21 @@
 // What several processes, killed ones and full disks do to a store of artifacts.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
+#include <latch>
 #include <random>
 #include <thread>
 
 #include "caisson/artifact_administration.h"
 #include "caisson/artifact_store.h"
+#include "store/lmdb_environment.h"
 #include "support/child_process.h"
 #include "support/sample_artifact.h"
 #include "support/scratch_directory.h"
@@ -183,7 +187,11 @@ TEST(StoreProcesses, KilledWritersLoseNothingThatWasAcknowledged) {
     const std::uint32_t first = kNumbersEach * static_cast<std::uint32_t>(round);
     const pid_t child = test::start_child([&] { return write_until_killed(path, acknowledged[1], first); });
     close(acknowledged[1]);
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 25'000));
+    // Every other one is killed while it is at it, however busy the machine is; the rest may still be opening the store.
+    constexpr int kMostWait = 10'000;  // ms
+    pollfd first_one{.fd = acknowledged[0], .events = POLLIN, .revents = 0};
+    if (round % 2 == 0) poll(&first_one, 1, kMostWait);
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 8'000));
     kill(child, SIGKILL);
     EXPECT_EQ(test::wait_for_child(child), 128 + SIGKILL);
     const std::vector<std::uint32_t> numbers = read_numbers(acknowledged[0]);
@@ -203,7 +211,7 @@ TEST(StoreProcesses, KilledWritersLoseNothingThatWasAcknowledged) {
   const std::uint64_t count = count_good(path);
   EXPECT_GE(count, all.size());
   EXPECT_LE(count, all.size() + kKills);
-  EXPECT_GT(all.size(), 2 * static_cast<std::size_t>(kKills)) << "the writers came to nothing";
+  EXPECT_GE(all.size(), kKills + kKills / 2) << "the writers came to nothing";
 }
 
 // Stores until there is no room. Then what was stored is there, small things can be removed, and room is used again.
@@ -255,6 +263,47 @@ TEST(StoreProcesses, AFullFileSystemIsALimit) {
   const int status = test::run_child([&scratch] { return fill(scratch / "store"); });
   EXPECT_EQ(status, 0);
   EXPECT_GT(count_good(scratch / "store"), 20U);
+  EXPECT_EQ(umount2(scratch.path().c_str(), MNT_DETACH), 0);
+}
+
+// LMDB's table of readers is memory that a file system backs.
+TEST(StoreProcesses, AFileSystemThatIsFullAlreadyEndsNoProcess) {
+  const ScratchDirectory scratch;
+  if (mount("caisson-test", scratch.path().c_str(), "tmpfs", 0, "size=1m,mode=0700") != 0)
+    GTEST_SKIP() << "a small file system cannot be mounted here";
+  const std::string path = scratch / "store";
+  EXPECT_TRUE(open_artifact_store(path).value()->store(numbered_artifact(1)));
+  const int filled = ::open((scratch / "filler").c_str(), O_WRONLY | O_CREAT, 0600);
+  const std::vector<char> block(4096);
+  while (write(filled, block.data(), block.size()) > 0) continue;
+  close(filled);
+  // So many readers in one moment that several pages of the table are used.
+  const int status = test::run_child([&] {
+    constexpr int kReaders = 200;
+    const auto deadline = Clock::now() + std::chrono::seconds(20);
+    const auto environment = store::LmdbEnvironment::Handle::open(path, false, deadline);
+    if (!environment) return 1;
+    std::latch all_read(kReaders);
+    std::atomic<int> wrong = 0;
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < kReaders; ++thread) {
+      threads.emplace_back([&] {
+        const auto wait_for_all = [&all_read](const store::Transaction&) {
+          all_read.arrive_and_wait();
+          return 0;
+        };
+        wrong += (*environment)->read(wait_for_all, deadline) ? 0 : 1;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return wrong == 0 ? 0 : 2;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(test::run_child([&] {
+              const Result<StorePointer> made = open_artifact_store(scratch / "other");
+              return !made && made.error().code == ErrorCode::kLimit ? 0 : 1;
+            }),
+            0);
   EXPECT_EQ(umount2(scratch.path().c_str(), MNT_DETACH), 0);
 }
 
