@@ -36,7 +36,9 @@ class ReadThroughArtifactStore final : public ArtifactStore {
     const bool is_given = found && found->has_value();
     if (rejected != nullptr) *rejected = !is_given && (local_rejected || shared_rejected);
     // Where it cannot be kept it is used all the same.
-    if (is_given) (void)local_->store(**found);
+    if (is_given) {
+      [[maybe_unused]] const Result<void> kept = local_->store(**found);
+    }
     return found;
   }
 
