@@ -39,8 +39,8 @@ struct CodeBlob {
   };
 
   std::vector<std::uint8_t> code;  // machine code and its constants; starts at a multiple of 64 bytes when it is loaded
-  std::vector<Entry> entries;
-  std::vector<Relocation> relocations;
+  std::vector<Entry> entries;  // in the order of guest_pc, each once; offsets lie within `code`
+  std::vector<Relocation> relocations;  // offsets lie within `code`
   std::vector<std::uint8_t> pc_map;  // host offset → guest state, in the guest kind's own form
   std::vector<std::uint8_t> unwind;  // unwind data, in the guest kind's own form
 

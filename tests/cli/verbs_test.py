@@ -129,7 +129,7 @@ class Doctor(CommandLineTest):
 
 class Help(CommandLineTest):
     def test_each_verb_has_an_example(self):
-        for verb in (["run"], ["invoke"], ["image"], ["image", "inspect"], ["doctor"]):
+        for verb in (["run"], ["invoke"], ["image"], ["image", "inspect"], ["store"], ["doctor"]):
             done = self.caisson(*verb, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""), verb)
             self.assertRegex(done.stdout, r"(?m)^Usage: caisson " + " ".join(verb))
@@ -137,7 +137,7 @@ class Help(CommandLineTest):
 
     def test_lists_the_verbs(self):
         done = self.caisson("--help")
-        for verb in ("run", "invoke", "image", "doctor"):
+        for verb in ("run", "invoke", "image", "store", "doctor"):
             self.assertRegex(done.stdout, rf"(?m)^  {verb} ")
 
 

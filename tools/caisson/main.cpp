@@ -25,6 +25,7 @@ constexpr Verb kVerbs[] = {
     {"invoke", "call an exported function of a program", caisson::cli::invoke_verb},
     {"image", "show what a program file holds: segments, functions, blocks and their gas", caisson::cli::image_verb},
     {"bench", "measure kernels, process start and idle memory against native code and peers", caisson::cli::bench_verb},
+    {"store", "list, check and clean a directory of compiled code", caisson::cli::store_verb},
     {"doctor", "what this machine offers: isolation levels, tiers, limits, and why not", caisson::cli::doctor_verb},
 };
 

@@ -18,5 +18,6 @@ int invoke_verb(const Arguments& arguments);
 int image_verb(const Arguments& arguments);
 int doctor_verb(const Arguments& arguments);
 int bench_verb(const Arguments& arguments);
+int store_verb(const Arguments& arguments);
 
 }  // namespace caisson::cli

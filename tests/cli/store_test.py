@@ -1,0 +1,123 @@
+"""caisson store ls, verify and gc."""
+
+import json
+import os
+import pathlib
+import pty
+import subprocess
+import tempfile
+import unittest
+
+from command_line import CAISSON, CommandLineTest
+
+SAMPLE_STORE = os.environ["SAMPLE_STORE"]
+GOOD = 3
+
+
+class Store(CommandLineTest):
+    @classmethod
+    def setUpClass(cls):
+        pass  # no guests are needed
+
+    def setUp(self):
+        owner = tempfile.TemporaryDirectory(prefix="caisson-cli-")
+        self.addCleanup(owner.cleanup)
+        self.folder = pathlib.Path(owner.name)
+        self.store = self.folder / "store"
+        subprocess.run([SAMPLE_STORE, self.store, str(GOOD)], check=True)
+
+    def task(self, *words, **options):
+        return self.caisson("store", *words, "--store", self.store, **options)
+
+    def report(self, *words):
+        done = self.task(*words, "--json")
+        self.assertEqual(done.stderr, "")
+        return json.loads(done.stdout)
+
+    def test_ls_tells_each_artifact(self):
+        done = self.task("ls")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["key", "state", "tier", "kind", "stored", "bytes", "age", "label"])
+        self.assertRegex(lines[2], r"\A0000000000000001  good +optimized +riscv +\d+ +\d+ +\d+s  number 1\Z")
+        self.assertRegex(lines[4], r"\A0000000000000003  rejected +- +- +\d+ +- +2d  .*damaged")
+        self.assertRegex(lines[5], r"\A0000000000000004  foreign .*format")
+        self.assertRegex(lines[6], rf"\A{self.store}: {GOOD} good, 1 foreign, 1 rejected, \d+ bytes\Z")
+        self.assertEqual(len(lines), 7)
+
+    def test_labels_cannot_command_a_terminal(self):
+        done = self.task("ls")
+        self.assertIn("red ?[31m and ?", done.stdout)
+        self.assertNotIn("\x1b", done.stdout)
+
+    def test_json_has_everything(self):
+        report = self.report("ls")
+        self.assertEqual(report["store"], str(self.store))
+        self.assertEqual([artifact["state"] for artifact in report["artifacts"]], ["good"] * GOOD + ["rejected", "foreign"])
+        artifact = report["artifacts"][1]
+        self.assertEqual((artifact["kind"], artifact["tier"], artifact["label"]), ("riscv", "optimized", "number 1"))
+        self.assertEqual((len(artifact["key"]), artifact["cpu_features"]), (64, 5))
+        self.assertEqual(artifact["build_id"], "01" + "00" * 31)
+
+    def test_verify_tells_by_its_status(self):
+        done = self.task("verify")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertEqual(len(done.stdout.splitlines()), 3)
+        self.task("gc")
+        done = self.task("verify")
+        self.assertEqual((done.returncode, done.stdout.count("\n")), (0, 1))
+
+    def test_gc_removes_what_is_of_no_use(self):
+        report = self.report("gc")
+        self.assertEqual((report["rejected"], report["foreign"], report["evicted"]), (1, 1, 0))
+        self.assertGreater(report["bytes_freed"], 500)
+        self.assertEqual(len(self.report("ls")["artifacts"]), GOOD)
+        size = self.report("ls")["artifacts"][0]["stored_bytes"]
+        report = self.report("gc", "--budget", size + 50)
+        self.assertEqual(report["evicted"], GOOD - 1)
+        self.assertLessEqual(report["bytes_kept"], size + 50)
+        self.assertRegex(self.task("gc").stdout, r"removed 0 rejected, 0 foreign, 0 beyond the budget; 0 bytes freed, \d+ kept\n\Z")
+
+    def test_the_directory_comes_from_the_environment(self):
+        environment = {name: value for name, value in os.environ.items() if name not in ("CAISSON_STORE", "XDG_CACHE_HOME")}
+        for variables in ({"CAISSON_STORE": str(self.store)}, {"XDG_CACHE_HOME": str(self.folder)}, {"HOME": str(self.folder)}):
+            if "XDG_CACHE_HOME" in variables:
+                self.store.rename(self.folder / "caisson")
+            if "HOME" in variables:
+                (self.folder / ".cache").mkdir()
+                (self.folder / "caisson").rename(self.folder / ".cache/caisson")
+            done = self.caisson("store", "ls", env=environment | variables)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("3 good", done.stdout)
+
+    def test_progress_is_for_terminals(self):
+        controller, terminal = pty.openpty()
+        done = subprocess.run([CAISSON, "store", "verify", "--store", self.store], stdout=subprocess.PIPE, stderr=terminal, check=False)
+        os.close(terminal)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"verifying 5/5", os.read(controller, 1000))
+        os.close(controller)
+
+    def test_errors(self):
+        self.assert_own_error(self.caisson("store", "ls", "--store", self.folder / "absent"), "absent")
+        empty = self.folder / "empty"
+        empty.mkdir(mode=0o700)
+        self.assert_own_error(self.caisson("store", "gc", "--store", empty), "holds no store")
+        self.assertEqual(list(empty.iterdir()), [])
+        self.store.chmod(0o777)
+        self.assert_own_error(self.task("ls"), "chmod go-w")
+        self.assert_own_error(self.caisson("store"), "what to do is missing")
+        self.assert_own_error(self.caisson("store", "fold"), "what to do is missing")
+        self.assert_own_error(self.task("ls", "more"), "nothing stands behind store ls")
+        self.assert_own_error(self.task("ls", "--budget=1"), "unknown option --budget")
+
+    def test_help_has_examples(self):
+        for words in ([], ["ls"], ["verify"], ["gc"]):
+            done = self.caisson("store", *words, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, r"(?m)^Usage: caisson store")
+            self.assertRegex(done.stdout, r"(?m)^Example: caisson store")
+
+
+if __name__ == "__main__":
+    unittest.main()
