@@ -72,6 +72,7 @@ void BackendState::drain(Lock& lock) {
     ++(counters_.*item.handled);
     handle(item.request, item.compiler);
   }
+  if (!drained.empty()) outcome_known_.notify_all();
   feed_workers();
 }
 

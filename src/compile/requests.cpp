@@ -87,9 +87,9 @@ LoadedCodePointer BackendState::get_compiled(const CodeKey& key, bool is_tracked
 
 Result<void> BackendState::enqueue(Request request, Clock::time_point deadline) {
   Lock lock(mutex_);
-  ++counters_.commands_offered;
   const auto has_room = [this] { return commands_.size() < config_.tuning.command_capacity; };
   if (enabled()) room_made_.wait_until(lock, deadline, [&] { return has_room() || !enabled(); });
+  ++counters_.commands_offered;
   if (!enabled()) {
     ++counters_.commands_dropped;
     return std::unexpected(disabled_error());
