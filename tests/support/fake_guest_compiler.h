@@ -33,7 +33,8 @@ inline CodeKey key_of(std::uint64_t number) {
 }
 
 // `behaviour` becomes the hints. Known ones: "" (compiles), "fail", "throw", "ineligible", "unloadable", "wait" (until the gate opens, with yield
-// points), "hang" (until the gate opens, without), "spin" (yields until it is told to stop), "large" (1000 bytes of code instead of 10).
+// points), "hang" (until the gate opens, without), "spin" (yields until it is told to stop), "large" (1000 bytes of code instead of 10), "flaky"
+// (waits for the gate, and fails the first time), "stall" (the question whether it is eligible waits for the gate).
 inline CompileInput input_of(std::uint64_t number, std::string_view behaviour = {}) {
   CompileInput input;
   input.guest_kind = "fake";
@@ -91,11 +92,18 @@ class FakeCompiler : public GuestCompiler {
  public:
   std::atomic<int> compilations = 0, loads = 0, running = 0, most_running = 0;
   std::atomic<bool> is_broken = false;  // every compilation fails
+  mutable std::atomic<bool> is_stalled = false;
   Gate gate;
 
   std::string_view guest_kind() const override { return "fake"; }
   ArtifactContext context() const override { return {.cpu_features = 7}; }
-  bool is_eligible(const CompileInput& input) const override { return behaviour(input) != "ineligible"; }
+  bool is_eligible(const CompileInput& input) const override {
+    if (behaviour(input) == "stall") {
+      is_stalled = true;
+      gate.wait();
+    }
+    return behaviour(input) != "ineligible";
+  }
 
   Result<CodeBlob> compile(const CompileInput& input, CompileLimits& limits, CompileDump* dump) override {
     ++compilations;
@@ -130,6 +138,11 @@ class FakeCompiler : public GuestCompiler {
       throw std::runtime_error("told to throw");
     }
     if (behaviour == "hang") gate.wait();
+    if (behaviour == "flaky") {
+      const bool is_first = compilations == 1;
+      gate.wait();
+      if (is_first) return fail(ErrorCode::kUnsupported, "told to fail");
+    }
     if (behaviour == "wait" || behaviour == "spin") {
       while (behaviour == "spin" || !gate.is_open()) {
         if (!limits.yield_point()) return fail(ErrorCode::kBusy, "told to stop");
@@ -143,11 +156,13 @@ class FakeCompiler : public GuestCompiler {
 class FakeStore : public ArtifactStore {
  public:
   std::atomic<bool> is_broken = false;
-  std::atomic<bool> waits_at_gate = false;  // writes do
-  std::atomic<int> writes_begun = 0;
+  std::atomic<bool> waits_at_gate = false;  // writes and load_all do
+  std::atomic<int> writes_begun = 0, preloads_begun = 0;
   Gate gate;
 
   Result<std::uint64_t> load_all(const ArtifactContext& context, const std::function<void(Artifact&&)>& each) override {
+    ++preloads_begun;
+    if (waits_at_gate) gate.wait();
     if (is_broken) return fail(ErrorCode::kIo, "told to fail");
     const std::scoped_lock lock(mutex_);
     std::uint64_t rejected = 0;
