@@ -91,6 +91,9 @@ class BackendState : public std::enable_shared_from_this<BackendState> {
 
   explicit BackendState(RuntimeConfig config);
 
+  // What becomes of code that got hot.
+  JobKind demand_kind() const { return config_.aot ? JobKind::kAot : JobKind::kJit; }
+
   // requests.cpp
   InterpretReason note_miss(CodeSlot& slot, std::uint64_t gas);
   Result<void> enqueue(Request request, Clock::time_point deadline);

@@ -61,9 +61,8 @@ void BackendState::drain(Lock& lock) {
     auto input = events_.pop();
     if (!input) break;
     auto compiler = compiler_of(**input);
-    drained.push_back({{*std::move(input), config_.aot ? JobKind::kAot : JobKind::kJit, nullptr},
-                       std::move(compiler),
-                       &RuntimeStatsSnapshot::events_handled});
+    drained.push_back(
+        {{*std::move(input), demand_kind(), nullptr}, std::move(compiler), &RuntimeStatsSnapshot::events_handled});
     // More may be waiting than one drain takes.
     if (count + 1 == config_.tuning.max_events_per_drain) is_woken_.store(true);
   }
@@ -123,7 +122,9 @@ BackendState::Counter BackendState::admit(const Request& request, const std::sha
     return &RuntimeStatsSnapshot::requests_ineligible;
   }
   if (const Error* error = failures_.backing_off(key, request.kind, Clock::now())) {
-    refuse(CodeSlot::State::kFailed, InterpretReason::kCompileFailed, *error);
+    // What cannot be prepared may well be compiled on demand.
+    refuse(request.kind == demand_kind() ? CodeSlot::State::kFailed : CodeSlot::State::kCold,
+           InterpretReason::kCompileFailed, *error);
     return &RuntimeStatsSnapshot::requests_backing_off;
   }
   if (counters_.pending_jobs >= config_.tuning.pending_jobs) {

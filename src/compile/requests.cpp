@@ -111,8 +111,8 @@ Result<void> BackendState::compile_jit(const CompileRequest& request) {
 Outcome BackendState::compile_jit_sync(const CompileRequest& request) {
   const Clock::time_point now = Clock::now(), deadline = now + config_.tuning.sync_compile_timeout;
   const auto ticket = std::make_shared<Ticket>();
-  const Result<void> queued = enqueue({request.input, config_.aot ? JobKind::kAot : JobKind::kJit, ticket},
-                                      std::min(deadline, now + config_.tuning.queue_timeout));
+  const Result<void> queued =
+      enqueue({request.input, demand_kind(), ticket}, std::min(deadline, now + config_.tuning.queue_timeout));
   if (!queued) {
     const bool is_disabled = queued.error().code == ErrorCode::kUnsupported;
     return Outcome::of(is_disabled ? InterpretReason::kDisabled : InterpretReason::kCold, queued.error());

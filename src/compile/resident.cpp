@@ -159,7 +159,7 @@ std::shared_ptr<CodeSlot> BackendState::make_slot(CompileInput input) {
   slot->word_.store(reinterpret_cast<std::uintptr_t>(record.code.get()));
   if (record.job != nullptr) {
     slot->state_.store(CodeSlot::State::kPending);
-  } else if (failures_.backing_off(key, JobKind::kJit, Clock::now()) != nullptr) {
+  } else if (failures_.backing_off(key, demand_kind(), Clock::now()) != nullptr) {
     slot->state_.store(CodeSlot::State::kFailed);
   }
   return slot;

@@ -249,7 +249,7 @@ void BackendState::fail_job(const std::shared_ptr<Job>& job, const Error& error)
     feed_workers();
     return;
   }
-  set_slot_states(record, CodeSlot::State::kFailed);
+  set_slot_states(record, job->kind == demand_kind() ? CodeSlot::State::kFailed : CodeSlot::State::kCold);
   for (const auto& ticket : job->tickets) complete(ticket, Outcome::of(InterpretReason::kCompileFailed, error));
   drop_if_empty(key);
 }

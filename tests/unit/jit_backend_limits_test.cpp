@@ -283,13 +283,17 @@ TEST_F(JitBackendLimitsTest, AFailureIsRememberedThenTriedAgain) {
 TEST_F(JitBackendLimitsTest, AFailureOfPreparingDoesNotPoisonCompilingOnDemand) {
   config.tuning.retry_backoff = std::chrono::hours(1);
   const JitBackend backend = make();
+  CodeReader reader = backend.make_reader();
+  const auto slot = backend.make_slot(input_of(1));
   compiler->is_broken = true;
-  ASSERT_TRUE(backend.prepare_aot(input_of(1)));
+  ASSERT_TRUE(backend.prepare_aot(*slot));
   ASSERT_TRUE(eventually([&] { return backend.stats().compilations_failed == 1; }));
+  EXPECT_EQ(look(backend, *slot, reader), InterpretReason::kCold);
   compiler->is_broken = false;
-  ASSERT_TRUE(backend.prepare_aot(input_of(1)));
+  ASSERT_TRUE(backend.prepare_aot(*slot));
   ASSERT_TRUE(eventually([&] { return backend.stats().requests_backing_off == 1; }));
-  EXPECT_TRUE(backend.compile_jit_sync(input_of(1)));
+  EXPECT_EQ(look(backend, *slot, reader, 5000), InterpretReason::kPending);
+  EXPECT_TRUE(eventually([&] { return look(backend, *slot, reader) == InterpretReason::kNone; }));
 }
 
 TEST_F(JitBackendLimitsTest, WhoJoinedAPreparationThatFailsGetsACompilation) {
