@@ -31,7 +31,9 @@ class EmptyCompiler : public GuestCompiler {
   ArtifactContext context() const override { return {}; }
   bool is_eligible(const CompileInput&) const override { return true; }
   Result<CodeBlob> compile(const CompileInput&, CompileLimits&, CompileDump*) override {
-    return CodeBlob{.code = {0xC3}};
+    CodeBlob blob;
+    blob.code = {0xC3};
+    return blob;
   }
   Result<std::shared_ptr<const LoadedCode>> load(const CodeBlob&) override {
     return std::make_shared<const EmptyCode>();
@@ -59,6 +61,7 @@ std::optional<double> time_threads(const JitBackend& backend, const std::vector<
   std::vector<std::optional<double>> times(thread_count);
   std::barrier start(static_cast<std::ptrdiff_t>(thread_count));
   std::vector<std::thread> threads;
+  threads.reserve(thread_count);
   for (std::size_t index = 0; index < thread_count; ++index) {
     threads.emplace_back([&, index] {
       start.arrive_and_wait();
@@ -87,7 +90,8 @@ Result<void> measure_lookup(const std::string& suite, const std::string& case_na
   if (!backend) return std::unexpected(backend.error());
   std::vector<std::shared_ptr<CodeSlot>> slots;
   for (std::size_t index = 0; index < kSlots; ++index) {
-    CompileInput input{.guest_kind = "empty"};
+    CompileInput input;
+    input.guest_kind = "empty";
     input.key.bytes[0] = static_cast<std::uint8_t>(index);
     slots.push_back(backend->make_slot(std::move(input)));
     if (!is_hit) continue;

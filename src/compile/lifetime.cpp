@@ -289,7 +289,9 @@ void BackendState::pause() {
 
 void BackendState::resume() {
   const Lock lock(mutex_);
-  if (pause_depth_ == 0 || --pause_depth_ != 0) return;
+  if (pause_depth_ == 0) return;
+  --pause_depth_;
+  if (is_paused()) return;
   pause_ended_.notify_all();
   work_ready_.notify_all();
 }
