@@ -1,14 +1,17 @@
-// Suite `compile`: how fast the baseline tier compiles, what a compilation costs at least, and how large its code is.
+// Suite `compile`: how fast the baseline tier compiles, what a compilation costs at least, and how large its code is; and what it costs to
+// look compiled code up (lookup_cases.h).
 //
 // Looks inside the engine, since nothing outside tells a compilation from a run.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "baseline/baseline.h"
 #include "bench/clock.h"
 #include "bench/kernels.h"
+#include "bench/lookup_cases.h"
 #include "bench/suites.h"
 #include "image/elf_image.h"
 #include "memory/window_pool.h"
@@ -20,7 +23,11 @@ constexpr char kSuite[] = "compile";
 constexpr std::uint32_t kSmallFunctions = 1024;
 constexpr std::uint32_t kCodeAddress = 0x10'0000;
 
-std::vector<std::string> cases() { return {"c-library", "one-instruction"}; }
+std::vector<std::string> cases() {
+  std::vector<std::string> names = {"c-library", "one-instruction"};
+  std::ranges::copy(lookup_cases(), std::back_inserter(names));
+  return names;
+}
 
 // A guest memory with code, and a tier that has compiled nothing of it.
 struct Fresh {
@@ -96,6 +103,7 @@ Result<Compiled> compile_small(const std::shared_ptr<memory::WindowPool>& window
 }
 
 Result<void> measure(const std::string& case_name, std::size_t runs, Report& report) {
+  if (case_name.starts_with("lookup-")) return measure_lookup(kSuite, case_name, runs, report);
   const bool is_library = case_name == "c-library";
   const auto windows = std::make_shared<memory::WindowPool>();
   std::vector<double> bytes_per_second, nanoseconds, ratios;

@@ -6,13 +6,13 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # In the order in which a linker needs them.
-set(stages linux runtime compile optimized baseline interp gas isa image memory store base)
+set(stages linux runtime optimized baseline interp gas isa image memory compile store base)
 list(TRANSFORM stages PREPEND caisson_ OUTPUT_VARIABLE stage_targets)
 
 add_library(caisson_library INTERFACE)
 add_library(caisson::caisson ALIAS caisson_library)
 set_target_properties(caisson_library PROPERTIES EXPORT_NAME caisson)
-target_link_libraries(caisson_library INTERFACE caisson_linux caisson_store)
+target_link_libraries(caisson_library INTERFACE caisson_linux)
 target_compile_features(caisson_library INTERFACE cxx_std_23)
 
 install(TARGETS caisson_library caisson_headers ${stage_targets} EXPORT caisson_targets)
