@@ -25,14 +25,27 @@
 
 namespace caisson {
 
+class GuestCompiler;
+class JitBackend;
+
 namespace runtime {
 struct EngineState;
 }
 
 struct EngineOptions {
+  // Who compiles what gets hot, shared by engines that are given the same one; its config needs a compiler of the guest kind "riscv"
+  // (riscv_compiler()). Null: the engine makes one when something first gets hot.
+  std::shared_ptr<const JitBackend> jit;
+  // Where the engine's own backend keeps compiled code for the next process (default_artifact_directory() is a place); empty: nowhere.
+  std::string artifact_directory;
+  // Where it writes what it made of each unit: blocks, LLVM's code before and after, assembly; empty: nowhere.
+  std::string dump_directory;
   // Memory windows of ended instances (4 GiB of address space each, emptied) that are kept for the next ones.
   std::size_t idle_windows = 16;
 };
+
+// The compiler of RISC-V code for RuntimeConfig::compilers. It needs libcaisson-optimized.so when it first compiles.
+std::shared_ptr<GuestCompiler> riscv_compiler();
 
 class Engine {
  public:

@@ -33,6 +33,8 @@ Result<std::shared_ptr<const LoadedUnit>> LoadedUnit::load(const CodeBlob& blob)
   unit->guest_pc_ = static_cast<std::uint32_t>(entry.guest_pc);
   unit->entry_ = entry.offset;
   unit->tables_ = *std::move(tables);
+  unit->table_bytes_ = unit->tables_.sites.size() * sizeof(Site);
+  for (const Site& site : unit->tables_.sites) unit->table_bytes_ += site.registers.size() * sizeof(Location);
   return unit;
 }
 

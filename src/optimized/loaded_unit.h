@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "caisson/code_blob.h"
+#include "caisson/guest_compiler.h"
 #include "caisson/result.h"
 #include "memory/executable_memory.h"
 #include "optimized/unit_format.h"
@@ -12,14 +13,15 @@
 namespace caisson::optimized {
 
 // Immutable once loaded; shared by whoever runs it.
-class LoadedUnit {
+class LoadedUnit final : public LoadedCode {
  public:
   // Checks every table of `blob`, which may come from anywhere that is authenticated, and makes its code executable. Errors: kInvalidImage,
   // kOutOfMemory, kUnsupported (no executable memory here).
   static Result<std::shared_ptr<const LoadedUnit>> load(const CodeBlob& blob);
-  ~LoadedUnit();
-  LoadedUnit(const LoadedUnit&) = delete;
-  LoadedUnit& operator=(const LoadedUnit&) = delete;
+  ~LoadedUnit() override;
+
+  std::size_t code_bytes() const override { return code_.size; }
+  std::size_t data_bytes() const override { return table_bytes_; }
 
   std::uint32_t guest_pc() const { return guest_pc_; }
   const std::uint8_t* entry() const { return code_.execute + entry_; }
@@ -37,7 +39,7 @@ class LoadedUnit {
 
   memory::ExecutableMemory& memory_;
   const memory::CodeBlock code_;
-  std::size_t size_ = 0;
+  std::size_t size_ = 0, table_bytes_ = 0;
   std::uint32_t guest_pc_ = 0, entry_ = 0;
   UnitTables tables_;
 };

@@ -13,6 +13,7 @@
 #include "memory/window_pool.h"
 #include "runtime/guest_instance.h"
 #include "runtime/host_signature.h"
+#include "runtime/jit_service.h"
 #include "runtime/module_state.h"
 
 namespace caisson {
@@ -20,9 +21,14 @@ namespace caisson {
 namespace runtime {
 
 struct EngineState {
-  explicit EngineState(std::size_t idle_windows) : windows(std::make_shared<memory::WindowPool>(idle_windows)) {}
+  explicit EngineState(const EngineOptions& options)
+      : windows(std::make_shared<memory::WindowPool>(options.idle_windows)),
+        jit(std::make_shared<JitService>(JitOptions{.backend = options.jit,
+                                                    .artifact_directory = options.artifact_directory,
+                                                    .dump_directory = options.dump_directory})) {}
 
   const std::shared_ptr<memory::WindowPool> windows;
+  const std::shared_ptr<JitService> jit;
   std::shared_mutex mutex;
   std::map<std::string, std::shared_ptr<const detail::HostFunction>, std::less<>> host_functions;  // guarded by mutex
 };
@@ -100,7 +106,7 @@ Result<void> list_compiled_code(const CodeListingOptions& options) {
 
 Result<Engine> Engine::create(const EngineOptions& options) {
   return without_exceptions(
-      [&]() -> Result<Engine> { return Engine(std::make_shared<runtime::EngineState>(options.idle_windows)); });
+      [&]() -> Result<Engine> { return Engine(std::make_shared<runtime::EngineState>(options)); });
 }
 
 Result<Module> Engine::load_file(const std::string& path) const {
@@ -127,7 +133,7 @@ Result<Instance> Engine::instantiate(const Module& module, InstanceOptions optio
   return without_exceptions([&]() -> Result<Instance> {
     Result<std::vector<runtime::BoundHostFunction>> functions = runtime::resolve_imports(*state_, *module.state());
     if (!functions) return std::unexpected(functions.error());
-    auto guest = runtime::GuestInstance::create(module.state(), state_->windows, options);
+    auto guest = runtime::GuestInstance::create(module.state(), state_->windows, options, state_->jit);
     if (!guest) return std::unexpected(guest.error());
     (*guest)->bind_host_functions(*std::move(functions));
     return Instance(*std::move(guest));

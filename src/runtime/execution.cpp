@@ -3,12 +3,19 @@
 #include <algorithm>
 #include <new>
 #include <utility>
-#include <vector>
+
+#include "optimized/unit_compiler.h"
 
 namespace caisson::runtime {
 
 using riscv::HartState;
 using riscv::TrapKind;
+
+namespace {
+
+bool has_unit_at(void* execution, std::uint32_t pc) { return static_cast<const Execution*>(execution)->has_unit(pc); }
+
+}  // namespace
 
 Result<std::unique_ptr<Execution>> Execution::create(memory::AddressSpace& memory, const ExecutionOptions& options) {
   std::unique_ptr<Execution> execution(new Execution(memory, options));
@@ -21,7 +28,10 @@ Result<std::unique_ptr<Execution>> Execution::create(memory::AddressSpace& memor
                                             .ecall = options.ecall,
                                             .ecall_context = options.context,
                                             .whole_pages = options.tier == Tier::kBaseline,
-                                            .sources = {.names = options.names, .names_context = options.context}});
+                                            .sources = {.names = options.names,
+                                                        .names_context = options.context,
+                                                        .elsewhere = &has_unit_at,
+                                                        .elsewhere_context = execution.get()}});
     if (made) {
       execution->baseline_ = *std::move(made);
     } else if (options.tier == Tier::kBaseline) {
@@ -33,11 +43,10 @@ Result<std::unique_ptr<Execution>> Execution::create(memory::AddressSpace& memor
       return fail(ErrorCode::kUnsupported,
                   "the optimising tier needs the processor that the baseline tier needs, and the decode cache");
     if (auto compiler = optimized::load_unit_compiler(); !compiler) return std::unexpected(compiler.error());
-    auto made = optimized::Optimized::create(
-        memory, {.next = options.exact_slices ? nullptr : options.next_slice, .context = options.context});
-    if (!made) return std::unexpected(made.error());
-    execution->optimized_ = *std::move(made);
+    if (!execution->start_optimizing())
+      return fail(ErrorCode::kOutOfMemory, "cannot reserve address space for entries of compiled code");
   }
+  execution->promotes_ = options.tier == Tier::kAuto && execution->baseline_ != nullptr && options.jit != nullptr;
   if (execution->baseline_ == nullptr) {
     auto made = interp::Interpreter::create(memory, options.cache_mode, options.time, options.context);
     if (!made) return std::unexpected(made.error());
@@ -102,58 +111,58 @@ bool Execution::end_call(HartState& hart, std::uint64_t slice, std::int64_t gas,
   return hart.trap.kind == TrapKind::kTrampoline;
 }
 
+// Interprets the block at hart.pc. True where execution goes on in this slice.
+bool Execution::run_block(HartState& hart, std::uint64_t* slice) {
+  const std::uint64_t before = hart.gas_used();
+  run_interpreter(hart, *slice, true);
+  if (hart.trap.kind != TrapKind::kNone) return false;
+  const std::uint64_t used = hart.gas_used() - before;
+  *slice -= used;
+  return used != 0;  // else the slice does not hold the block
+}
+
 // Behind a run of the baseline tier that ended so.
 void Execution::go_on(baseline::Baseline::End end, HartState& hart, std::uint64_t slice, Slices slices) {
   using End = baseline::Baseline::End;
   for (;; end = run_baseline(hart, &slice)) {
-    if (end == End::kTrap || end == End::kSliceEnd) return;
+    if (end == End::kTrap) return;
+    if (end == End::kSliceEnd) {
+      if (promotes_) note_slice(hart.pc, sampled_gas());
+      return;
+    }
+    if (end == End::kElsewhere) return run_units(hart, slice, slices);
     if (end == End::kNoMemory) return interpret(hart, slice, slices);
     if (was_seen(hart.pc)) {
       if (!baseline_->compile(static_cast<std::uint32_t>(hart.pc))) return interpret(hart, slice, slices);
       continue;
     }
-    const std::uint64_t used_before = hart.gas_used();
-    run_interpreter(hart, slice, true);
-    if (hart.trap.kind != TrapKind::kNone) return;
-    const std::uint64_t used = hart.gas_used() - used_before;
-    if (used == 0) return;  // the slice does not hold the block
-    slice -= used;
+    if (!run_block(hart, &slice)) return;
   }
 }
 
 // --- units ---
 
-namespace {
-
-// Pages on each side of an entry that its unit may take code from.
-constexpr std::uint32_t kUnitReach = 64;
-
-}  // namespace
-
-// False where the block at `pc` is not for units.
-bool Execution::compile_unit(std::uint64_t pc) {
-  if (pc >= memory::kWindowSize || unfit_.contains(static_cast<std::uint32_t>(pc))) return false;
-  const auto entry = static_cast<std::uint32_t>(pc);
-  const auto suits = [&](std::uint32_t page) {
-    return (memory_.permissions(page) & memory::kExecute) != 0 && !memory_.is_mixed(page);
-  };
-  const auto page = static_cast<std::uint32_t>(pc / memory::kPageSize);
-  constexpr auto kPages = static_cast<std::uint32_t>(memory::kWindowSize / memory::kPageSize);
-  if (suits(page)) {
-    std::uint32_t first = page, end = page + 1;
-    while (first > 0 && page - first < kUnitReach && suits(first - 1)) --first;
-    while (end < kPages && end - page < kUnitReach && suits(end)) ++end;
-    std::vector<std::uint8_t> bytes(std::size_t{end - first} * memory::kPageSize);
-    bytes.resize(memory_.read(first * memory::kPageSize, bytes.data(), bytes.size()));
-    const optimized::GuestCode code{.base = first * static_cast<std::uint32_t>(memory::kPageSize), .bytes = bytes};
-    if (Result<CodeBlob> blob = (*optimized::load_unit_compiler())(code, entry, {}, nullptr)) {
-      auto unit = optimized::LoadedUnit::load(*blob);
-      if (unit && optimized_->add(*std::move(unit))) return true;
-    }
+// False where there is no memory for it, or no compiler. Units are told of code that changes.
+bool Execution::start_optimizing() {
+  if (optimized_ != nullptr) return true;
+  const optimized::SliceSource slices{.next = options_.exact_slices ? nullptr : options_.next_slice,
+                                      .context = options_.context};
+  auto made = optimized::Optimized::create(memory_, slices);
+  if (!made) {
+    promotes_ = false;
+    return false;
   }
-  if (unfit_.size() == kMostUnfit) unfit_.clear();
-  unfit_.insert(entry);
-  return false;
+  optimized_ = *std::move(made);
+  promotion_.emplace(memory_, *optimized_, options_.jit != nullptr ? options_.jit : JitService::process(),
+                     options_.functions, options_.context);
+  return true;
+}
+
+// The baseline tier's slice ended at hart.pc, or a call's: its gas tells what is hot, and what was asked for may be there.
+void Execution::note_slice(std::uint64_t pc, std::uint64_t gas) {
+  if (pc >= memory::kWindowSize || !start_optimizing()) return;
+  promotion_->note_slice(static_cast<std::uint32_t>(pc), gas);
+  for (const std::uint32_t entry : promotion_->poll()) baseline_->forget_page_of(entry);
 }
 
 // Runs the unit at hart.pc. True where execution goes on in this slice.
@@ -175,32 +184,23 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
     if (end == End::kOutside && (hart.pc != pc || used != 0)) return true;
   }
   const bool is_near_end = granted < 2 * optimized::kGasReserve;
-  const std::uint64_t used_before = hart.gas_used();
-  if (is_near_end) return finish_slice(hart, *slice, slices);
-  run_interpreter(hart, *slice, true);
-  if (hart.trap.kind != TrapKind::kNone) return false;
-  const std::uint64_t used = hart.gas_used() - used_before;
-  *slice -= used;
-  return used != 0;
-}
-
-bool Execution::finish_slice(HartState& hart, std::uint64_t slice, Slices slices) {
-  interpret(hart, slice, slices);
+  if (!is_near_end) return run_block(hart, slice);
+  interpret(hart, *slice, slices);
   return false;
 }
 
 void Execution::run_units(HartState& hart, std::uint64_t slice, Slices slices) {
   for (;;) {
-    if (optimized_->has_unit(hart.pc) || compile_unit(hart.pc)) {
+    if (optimized_->has_unit(hart.pc) || (cold_is_optimized() && promotion_->make_now(hart.pc))) {
       if (!run_unit(hart, &slice, slices)) return;
-      continue;
+      if (!cold_is_optimized() && !optimized_->has_unit(hart.pc) && hart.pc < memory::kWindowSize)
+        promotion_->note_exit(static_cast<std::uint32_t>(hart.pc));
+    } else if (cold_is_optimized()) {
+      if (!run_block(hart, &slice)) return;
+    } else {
+      const baseline::Baseline::End end = run_baseline(hart, &slice);
+      if (end != baseline::Baseline::End::kElsewhere) return go_on(end, hart, slice, slices);
     }
-    const std::uint64_t used_before = hart.gas_used();
-    run_interpreter(hart, slice, true);
-    if (hart.trap.kind != TrapKind::kNone) return;
-    const std::uint64_t used = hart.gas_used() - used_before;
-    if (used == 0) return;  // the slice does not hold the block
-    slice -= used;
   }
 }
 
@@ -209,6 +209,7 @@ void Execution::adopt(baseline::SharedCode& shared, std::uint32_t base, std::uin
 }
 
 void Execution::release_code() {
+  if (optimized_ != nullptr) optimized_->release_code();
   if (interpreter_ != nullptr) interpreter_->release_code();
   if (baseline_ != nullptr) baseline_->release_code();
   seen_.clear();
@@ -221,6 +222,8 @@ interp::InterpreterStats Execution::interpreter_stats() const {
 baseline::BaselineStats Execution::baseline_stats() const {
   return baseline_ == nullptr ? baseline::BaselineStats{} : baseline_->stats();
 }
+
+PromotionStats Execution::promotion_stats() const { return promotion_ ? promotion_->stats() : PromotionStats{}; }
 
 optimized::OptimizedStats Execution::optimized_stats() const {
   return optimized_ == nullptr ? optimized::OptimizedStats{} : optimized_->stats();

@@ -1,15 +1,15 @@
 // Which tier executes a guest, and the way from one to the other.
 //
-// All tiers compute the same, so going from one to the other at a block entry cannot be seen. Tier::kAuto interprets a block the first time
-// and compiles it the second time; Tier::kBaseline compiles before the first. Where no memory is left for code, the interpreter goes on.
+// All tiers compute the same, so going from one to the other at a block entry cannot be seen. Tier::kAuto interprets a block the first time,
+// compiles it the second time, and has what is hot optimised (promotion.h); Tier::kBaseline and Tier::kOptimized compile before the first. Where no memory is left for code, the interpreter goes on.
 #pragma once
 
 #include <algorithm>
 #include <bitset>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "baseline/baseline.h"
@@ -20,7 +20,8 @@
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
 #include "optimized/optimized.h"
-#include "optimized/unit_compiler.h"
+#include "runtime/jit_service.h"
+#include "runtime/promotion.h"
 
 namespace caisson::runtime {
 
@@ -34,6 +35,9 @@ struct ExecutionOptions {
   riscv::TimeSource time = nullptr;
   baseline::EcallFunction ecall = nullptr;
   baseline::NameSource names = nullptr;
+  FunctionSource functions = nullptr;
+  // Who compiles units; Tier::kAuto promotes nothing where null.
+  std::shared_ptr<JitService> jit;
   // The next slice where one ends in the middle of optimised code; see optimized::SliceSource.
   std::uint64_t (*next_slice)(void* context) = nullptr;
 };
@@ -62,23 +66,25 @@ class Execution {
   // run() for a call, hart.pc at the function and frm 0: quickest where the function is known and returns within the slice. False where
   // the call did not return to the trampoline; where it did, hart.trap need not say so.
   [[gnu::always_inline]] bool call(riscv::HartState& hart, std::uint64_t slice) {
-    const bool has_other_code = optimized_ != nullptr && optimized_->has_unit(hart.pc);
-    const void* const entry = baseline_ == nullptr || has_other_code ? nullptr : baseline_->known_entry(hart.pc);
+    const void* const entry = baseline_ == nullptr || has_unit(hart.pc) ? nullptr : baseline_->known_entry(hart.pc);
     const bool is_quick = entry != nullptr && hart.gas >= slice && hart.interrupt.load(std::memory_order_relaxed) == 0;
     if (!is_quick) [[unlikely]] {
       run(hart, slice);
       return hart.trap.kind == riscv::TrapKind::kTrampoline;
     }
+    const std::uint64_t called = hart.pc;
     const std::uint64_t before = hart.gas_used();
     ecall_gas_ = 0;
     const baseline::Left how = baseline_->call(hart, entry, slice);
     if (!how.returned) [[unlikely]]
       return end_call(hart, slice, how.gas, before);
     gas_.baseline += hart.gas_used() - before - ecall_gas_;
+    if (promotes_ && gas_.baseline - sampled_gas_ >= kGasOfSample) [[unlikely]]
+      note_slice(called, sampled_gas());
     return true;
   }
 
-  bool optimizes() const { return optimized_ != nullptr; }
+  bool has_unit(std::uint64_t pc) const { return optimized_ != nullptr && optimized_->has_unit(pc); }
 
   // Whether code is compiled, by a processor that can run what is compiled.
   bool compiles() const { return baseline_ != nullptr; }
@@ -88,6 +94,8 @@ class Execution {
 
   // Slices are no shorter, whoever says so: every block can be paid from one.
   static constexpr std::uint64_t kLeastSlice = gas::dearest_block();
+  // Of calls that are shorter than slices.
+  static constexpr std::uint64_t kGasOfSample = 500'000;
 
   // Whether float registers or fcsr may have been changed since take_floats_changed().
   bool floats_changed() const { return interpreted_ || (baseline_ != nullptr && baseline_->floats_changed()); }
@@ -106,6 +114,7 @@ class Execution {
   interp::InterpreterStats interpreter_stats() const;
   baseline::BaselineStats baseline_stats() const;
   optimized::OptimizedStats optimized_stats() const;
+  PromotionStats promotion_stats() const;
 
  private:
   Execution(memory::AddressSpace& memory, const ExecutionOptions& options)
@@ -128,8 +137,12 @@ class Execution {
   bool was_seen(std::uint64_t pc);
   void run_units(riscv::HartState& hart, std::uint64_t slice, Slices slices);
   bool run_unit(riscv::HartState& hart, std::uint64_t* slice, Slices slices);
-  bool finish_slice(riscv::HartState& hart, std::uint64_t slice, Slices slices);
-  bool compile_unit(std::uint64_t pc);
+  bool run_block(riscv::HartState& hart, std::uint64_t* slice);
+  bool start_optimizing();
+  void note_slice(std::uint64_t pc, std::uint64_t gas);
+  // Of the baseline tier, since this was last asked.
+  std::uint64_t sampled_gas() { return gas_.baseline - std::exchange(sampled_gas_, gas_.baseline); }
+  bool cold_is_optimized() const { return options_.tier == Tier::kOptimized; }
 
   memory::AddressSpace& memory_;
   const ExecutionOptions options_;
@@ -137,13 +150,12 @@ class Execution {
   std::unique_ptr<interp::Interpreter> interpreter_;  // made when first needed
   std::unique_ptr<baseline::Baseline> baseline_;  // null where everything is interpreted
   std::unique_ptr<optimized::Optimized> optimized_;  // null where nothing is optimised
+  std::optional<Promotion> promotion_;
+  bool promotes_ = false;
+  std::uint64_t sampled_gas_ = 0;
   TierGas gas_;
   std::uint64_t ecall_gas_ = 0;  // charged while the baseline tier ran
   bool interpreted_ = false;  // since take_floats_changed()
-
-  // Entries that units were not made for. Forgotten as a whole when there are many, and when code changes.
-  static constexpr std::size_t kMostUnfit = 1 << 16;
-  std::unordered_set<std::uint32_t> unfit_;
 
   // The half-words at which blocks were entered once, by page. Forgotten as a whole when it has grown large.
   static constexpr std::size_t kMostSeenPages = 4096;

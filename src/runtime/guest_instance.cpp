@@ -54,6 +54,12 @@ std::string function_name(void* instance, std::uint32_t pc) {
   return std::string(guest.module().function_at(pc - guest.load_bias()));
 }
 
+std::uint32_t function_start(void* instance, std::uint32_t pc) {
+  const auto& guest = *static_cast<GuestInstance*>(instance);
+  const auto* const function = guest.module().find_function(pc - guest.load_bias());
+  return function == nullptr ? pc : static_cast<std::uint32_t>(function->address + guest.load_bias());
+}
+
 Result<void> check_options(InstanceOptions& options) {
   if (options.memory_limit < memory::kPageSize || options.memory_limit > memory::kWindowSize) {
     return fail(ErrorCode::kInvalidArgument, "a guest has between 4 KiB and 4 GiB of memory", "memory_limit");
@@ -69,7 +75,8 @@ Result<void> check_options(InstanceOptions& options) {
 
 Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<const ModuleState> module,
                                                              std::shared_ptr<memory::WindowPool> windows,
-                                                             const InstanceOptions& options) {
+                                                             const InstanceOptions& options,
+                                                             std::shared_ptr<JitService> jit) {
   InstanceOptions checked = options;
   if (Result<void> valid = check_options(checked); !valid) return std::unexpected(valid.error());
   Result<std::unique_ptr<memory::AddressSpace>> memory = memory::AddressSpace::create(windows, checked.memory_limit);
@@ -85,6 +92,8 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
                                              // The shadow has to see memory as it is around each ecall.
                                              .ecall = checked.crosscheck == 0 ? ecall_function() : nullptr,
                                              .names = &function_name,
+                                             .functions = &function_start,
+                                             .jit = std::move(jit),
                                              .next_slice = checked.crosscheck == 0 ? &next_slice : nullptr});
   if (!execution) return std::unexpected(execution.error());
   instance->execution_ = *std::move(execution);

@@ -50,7 +50,7 @@ const std::vector<ExportedFunction>& ModuleState::exports() const {
   return exports_;
 }
 
-std::string_view ModuleState::function_at(std::uint64_t address) const {
+const image::FunctionSymbol* ModuleState::find_function(std::uint64_t address) const {
   const auto address_of = [this](std::uint32_t index) { return elf.functions[index].address; };
   std::call_once(addresses_once_, [&] {
     functions_by_address_.resize(elf.functions.size());
@@ -59,11 +59,10 @@ std::string_view ModuleState::function_at(std::uint64_t address) const {
                       [&](std::uint32_t index) { return std::pair(address_of(index), index); });
   });
   const auto behind = std::ranges::upper_bound(functions_by_address_, address, {}, address_of);
-  if (behind == functions_by_address_.begin()) return {};
+  if (behind == functions_by_address_.begin()) return nullptr;
   const image::FunctionSymbol& function = elf.functions[*std::prev(behind)];
   // Functions written in assembly often have no size.
-  return function.size == 0 || address - function.address < function.size ? std::string_view(function.name)
-                                                                          : std::string_view();
+  return function.size == 0 || address - function.address < function.size ? &function : nullptr;
 }
 
 const ExportedFunction* ModuleState::find_export(std::string_view function) const {

@@ -31,8 +31,13 @@ struct ModuleState {
   // Compiled code of the module's own pages, for all its instances.
   mutable baseline::SharedCode shared_code;
 
-  // The function whose code contains `address`, as linked; empty where none is known.
-  std::string_view function_at(std::uint64_t address) const;
+  // The function whose code contains `address`, as linked; null where none is known.
+  const image::FunctionSymbol* find_function(std::uint64_t address) const;
+  // Its name; empty.
+  std::string_view function_at(std::uint64_t address) const {
+    const image::FunctionSymbol* const function = find_function(address);
+    return function == nullptr ? std::string_view() : std::string_view(function->name);
+  }
 
   // The export of that name, the first of several; nullptr where there is none.
   const ExportedFunction* find_export(std::string_view function) const;

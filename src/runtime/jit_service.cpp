@@ -1,0 +1,72 @@
+#include "runtime/jit_service.h"
+
+#include <cstdio>
+
+#include "caisson/artifact_store.h"
+#include "caisson/engine.h"
+#include "optimized/riscv_compiler.h"
+
+namespace caisson {
+
+std::shared_ptr<GuestCompiler> riscv_compiler() { return std::make_shared<optimized::RiscvCompiler>(); }
+
+namespace runtime {
+
+JitService::~JitService() {
+  if (maker_.joinable()) maker_.join();
+}
+
+const std::shared_ptr<JitService>& JitService::process() {
+  static const auto service = std::make_shared<JitService>();
+  return service;
+}
+
+const JitBackend* JitService::backend() {
+  if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
+  const std::scoped_lock lock(mutex_);
+  if (!began_) {
+    began_ = true;
+    try {
+      maker_ = std::thread([this] { static_cast<void>(make()); });
+    } catch (const std::system_error&) {
+      began_ = false;  // no thread now: later, perhaps
+    }
+  }
+  return existing();
+}
+
+Result<const JitBackend*> JitService::backend_now() {
+  if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
+  return make();
+}
+
+Result<const JitBackend*> JitService::make() {
+  const std::scoped_lock lock(make_mutex_);
+  if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
+  if (options_.backend != nullptr) {
+    backend_ = options_.backend;
+  } else {
+    RuntimeConfig config;
+    config.compilers.push_back(riscv_compiler());
+    config.aot = true;  // what is compiled is persisted, if there is a store
+
+    config.dump_directory = options_.dump_directory;
+    if (!options_.artifact_directory.empty()) {
+      // Without a store everything works, only not faster the next time.
+      if (auto store = open_artifact_store(options_.artifact_directory)) {
+        config.store = *std::move(store);
+      } else {
+        std::fprintf(stderr, "caisson: compiled code is not kept: %s\n", store.error().to_string().c_str());
+      }
+    }
+    Result<JitBackend> made = JitBackend::create(std::move(config));
+    if (!made) return std::unexpected(made.error());
+    backend_ = std::make_shared<const JitBackend>(*std::move(made));
+  }
+  ready_.store(backend_.get(), std::memory_order_release);
+  return backend_.get();
+}
+
+}  // namespace runtime
+
+}  // namespace caisson

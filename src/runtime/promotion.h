@@ -1,0 +1,84 @@
+// Which guest code gets optimised, and when its units become enterable.
+//
+// Heat is gas: what slices used is added to where they ended, and leaving optimised code costs a place some, too. A place that is hot is
+// asked for at the JitBackend, the function that it lies in as well; until the answer is there, execution goes on as it was. Answers are
+// looked for at slice ends. Used by the instance's thread; compilation is the backend's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "caisson/jit_backend.h"
+#include "memory/address_space.h"
+#include "optimized/optimized.h"
+#include "runtime/jit_service.h"
+
+namespace caisson::runtime {
+
+// The start of the guest function that contains `pc`; `pc` itself where that is not known.
+using FunctionSource = std::uint32_t (*)(void* context, std::uint32_t pc);
+
+struct PromotionStats {
+  std::uint64_t requested = 0;  // of the backend
+  std::uint64_t published = 0;
+  std::uint64_t refused = 0;  // not for units, or compiling failed
+  std::uint64_t pending = 0;
+};
+
+class Promotion final : public memory::CodeObserver {
+ public:
+  Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
+            FunctionSource functions, void* context);
+  ~Promotion();
+
+  // A slice that used so much gas ended at the block at `pc`.
+  void note_slice(std::uint32_t pc, std::uint64_t gas);
+  // Optimised code was left at `pc`, where it has none.
+  void note_exit(std::uint32_t pc);
+  // Makes units enterable that are there now; gives the entries.
+  std::vector<std::uint32_t> poll();
+  bool is_waiting() const { return !pending_.empty(); }
+
+  // Compiles now, if need be, and makes enterable. False where the block at `pc` is not for units.
+  bool make_now(std::uint64_t pc);
+
+  void code_changed(std::uint32_t first_page, std::uint32_t page_count) override;
+  PromotionStats stats() const;
+
+ private:
+  struct Request {
+    std::uint32_t pc = 0;
+    std::uint32_t first_page = 0, end_page = 0;  // what it was made from
+    std::shared_ptr<CodeSlot> slot;
+  };
+  std::optional<Request> make_request(const JitBackend& backend, std::uint32_t pc) const;
+  void add_heat(std::uint32_t pc, std::uint64_t heat);
+  void request(std::uint32_t pc);
+  bool publish(const Request& request);
+
+  // Pages on each side of an entry that its unit may take code from.
+  static constexpr std::uint32_t kReach = 16;
+  // About 1 ms of the baseline tier; a unit takes 20 ms and more, on another processor where there is one.
+  static constexpr std::uint64_t kHot = 2'000'000;
+  // What leaving optimised code costs a place.
+  static constexpr std::uint64_t kHeatOfExit = 20'000;
+  static constexpr std::size_t kMostPlaces = 1 << 14;
+  static constexpr std::size_t kMostPending = 64;
+
+  memory::AddressSpace& memory_;
+  optimized::Optimized& optimized_;
+  const std::shared_ptr<JitService> jit_;
+  const FunctionSource functions_;
+  void* const context_;
+  std::optional<CodeReader> reader_;
+  std::unordered_map<std::uint32_t, std::uint64_t> heat_;  // by function; forgotten as a whole when there are many
+  std::unordered_set<std::uint32_t> asked_;  // entries that are enterable, pending or refused; the same
+  std::vector<Request> pending_;
+  PromotionStats stats_;
+};
+
+}  // namespace caisson::runtime
