@@ -266,7 +266,7 @@ TEST_F(JitBackendLimitsTest, LongCodeIsIneligible) {
 // Failures.
 
 TEST_F(JitBackendLimitsTest, AFailureIsRememberedThenTriedAgain) {
-  config.tuning.retry_backoff = milliseconds(300);
+  config.tuning.retry_backoff = milliseconds(1000);
   const JitBackend backend = make();
   const auto slot = backend.make_slot(input_of(1));
   CodeReader reader = backend.make_reader();
@@ -404,7 +404,7 @@ TEST_F(JitBackendLimitsTest, ArtifactsBeyondTheBudgetAreSkipped) {
 }
 
 TEST_F(JitBackendLimitsTest, IdleCodeIsEvictedUsedAndPreparedCodeIsNot) {
-  config.tuning.idle_eviction = milliseconds(200);
+  config.tuning.idle_eviction = milliseconds(800);
   config.tuning.sweep_interval = milliseconds(5);
   const JitBackend backend = make();
   CodeReader reader = backend.make_reader();

@@ -390,8 +390,8 @@ TEST_F(JitBackendTest, AJobFromBeforeClearPersistedWritesNothing) {
 
 TEST_F(JitBackendTest, AClearWaitsForTheWriteThatIsUnderWay) {
   config.store = store;
-  store->waits_at_gate = true;
   const JitBackend backend = make();
+  store->waits_at_gate = true;
   ASSERT_TRUE(backend.prepare_aot(input_of(1)));
   ASSERT_TRUE(eventually([&] { return store->writes_begun == 1; }));
   std::thread clearing([&] { EXPECT_TRUE(backend.clear_persisted()); });
