@@ -13,11 +13,11 @@ Result<std::vector<NamedTier>> available_tiers(Report& report, const std::string
   if (!module) return std::unexpected(module.error());
   std::vector<NamedTier> available;
   for (const NamedTier& one :
-       {NamedTier{"interp", Tier::kInterp}, {"auto", Tier::kAuto}, {"baseline", Tier::kBaseline}, {"optimized", Tier::kOptimized}}) {
+       {NamedTier{"interp", Tier::kInterp}, {"auto", Tier::kAuto}, {"baseline", Tier::kBaseline}}) {
     const auto instance = engine->instantiate(*module, {.tier = one.tier});
     if (instance) {
       available.push_back(one);
-    } else if (instance.error().code == ErrorCode::kUnsupported || instance.error().code == ErrorCode::kNotFound) {
+    } else if (instance.error().code == ErrorCode::kUnsupported) {
       add_absent(report, suite, std::string(one.name), instance.error().message);
     } else {
       return std::unexpected(instance.error());

@@ -245,6 +245,8 @@ bool Optimized::add(std::shared_ptr<const LoadedUnit> unit) {
   return true;
 }
 
+void Optimized::remove(std::uint32_t pc) { impl_->remove(pc); }
+
 Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t* used) {
   hart.trap = {};
   *used = 0;

@@ -46,6 +46,9 @@ class Optimized final : public memory::CodeObserver {
   // Makes a unit enterable. It must have been made from the code that is mapped now. Not while units run. False where no memory is left.
   bool add(std::shared_ptr<const LoadedUnit> unit);
 
+  // `pc` is no entry any more. Not while units run.
+  void remove(std::uint32_t pc);
+
   enum class End : std::uint8_t {
     kOutside,  // hart.pc has no unit, or one that could not begin
     kTrap,  // hart.trap says why

@@ -8,10 +8,13 @@
 #include "gas/gas_schedule.h"
 #include "isa/riscv/hart_state.h"
 #include "optimized/loaded_unit.h"
-#include "optimized/unit_build_id.h"
 #include "optimized/unit_format.h"
 
 namespace caisson::optimized {
+
+// Of a source that the build writes (write_build_id.cmake).
+extern const char* const kUnitBuildId;
+
 namespace {
 
 using riscv::HartState;

@@ -1,4 +1,4 @@
-# Writes OUTPUT, a header with a name for what makes units: the SHA-256 of all of its SOURCES and of the version of LLVM. Compiled code of
+# Writes OUTPUT, a source with a name for what makes units: the SHA-256 of all of its SOURCES and of the version of LLVM. Compiled code of
 # another name is not used.
 set(hashes "${LLVM}")
 foreach(source IN LISTS SOURCES)
@@ -6,4 +6,4 @@ foreach(source IN LISTS SOURCES)
   string(APPEND hashes "${hash}")
 endforeach()
 string(SHA256 id "${hashes}")
-file(WRITE ${OUTPUT} "#pragma once\n\nnamespace caisson::optimized {\ninline constexpr const char* kUnitBuildId = \"${id}\";\n}\n")
+file(WRITE ${OUTPUT} "namespace caisson::optimized {\nextern const char* const kUnitBuildId;\nconst char* const kUnitBuildId = \"${id}\";\n}\n")

@@ -178,6 +178,8 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
     std::uint64_t used = 0;
     const End end = optimized_->run(hart, granted, &used);
     gas_.optimized += used;
+    if (promotes_ && promotion_->note_stay(static_cast<std::uint32_t>(pc), used))
+      baseline_->forget_page_of(static_cast<std::uint32_t>(pc));
     const bool is_over = used >= *slice;
     *slice -= std::min(used, *slice);
     if (end == End::kTrap || is_over) return false;

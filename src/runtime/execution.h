@@ -115,6 +115,8 @@ class Execution {
   baseline::BaselineStats baseline_stats() const;
   optimized::OptimizedStats optimized_stats() const;
   PromotionStats promotion_stats() const;
+  // Who compiles units; null where nobody was needed yet.
+  const JitBackend* backend() const { return options_.jit == nullptr ? nullptr : options_.jit->existing(); }
 
  private:
   Execution(memory::AddressSpace& memory, const ExecutionOptions& options)

@@ -61,6 +61,18 @@ bool Promotion::make_now(std::uint64_t at) {
   return false;
 }
 
+bool Promotion::is_not_worth_it(Stay& stay) {
+  const bool pays = stay.gas / stay.count >= kLeastGasOfStay;
+  const std::uint32_t pc = stay.pc;
+  stay = {.pc = pc};
+  if (pays) return false;
+  optimized_.remove(pc);
+  if (demoted_.size() >= kMostPlaces) demoted_.clear();
+  demoted_.insert(pc);
+  ++stats_.demoted;
+  return true;
+}
+
 // --- heat ---
 
 void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas) { add_heat(pc, gas); }
@@ -78,7 +90,8 @@ void Promotion::add_heat(std::uint32_t pc, std::uint64_t heat) {
 }
 
 void Promotion::request(std::uint32_t pc) {
-  if (pending_.size() >= kMostPending || asked_.contains(pc) || optimized_.has_unit(pc)) return;
+  if (pending_.size() >= kMostPending || asked_.contains(pc) || demoted_.contains(pc) || optimized_.has_unit(pc))
+    return;
   const JitBackend* const backend = jit_->backend();
   if (backend == nullptr) return;  // it is being made
   if (asked_.size() >= kMostPlaces) asked_.clear();
@@ -127,6 +140,7 @@ void Promotion::code_changed(std::uint32_t first_page, std::uint32_t page_count)
                 [&](const Request& request) { return request.first_page < end && first_page < request.end_page; });
   // What was refused may be other code now.
   asked_.clear();
+  demoted_.clear();
   for (const Request& request : pending_) asked_.insert(request.pc);
 }
 

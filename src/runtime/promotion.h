@@ -26,6 +26,7 @@ struct PromotionStats {
   std::uint64_t requested = 0;  // of the backend
   std::uint64_t published = 0;
   std::uint64_t refused = 0;  // not for units, or compiling failed
+  std::uint64_t demoted = 0;  // left too soon after entering
   std::uint64_t pending = 0;
 };
 
@@ -39,6 +40,15 @@ class Promotion final : public memory::CodeObserver {
   void note_slice(std::uint32_t pc, std::uint64_t gas);
   // Optimised code was left at `pc`, where it has none.
   void note_exit(std::uint32_t pc);
+  // A unit that was entered from other tiers at `pc` was left after so much gas. True where it does not pay to go there: many short
+  // stays, each of which costs more than the better code saves. The unit is not enterable any more, and is not asked for again.
+  bool note_stay(std::uint32_t pc, std::uint64_t gas) {
+    Stay& stay = stays_[pc / 2 % kStays];
+    if (stay.pc != pc) [[unlikely]]
+      stay = {.pc = pc};
+    stay.gas += gas;
+    return ++stay.count == kCountOfStays && is_not_worth_it(stay);
+  }
   // Makes units enterable that are there now; gives the entries.
   std::vector<std::uint32_t> poll();
   bool is_waiting() const { return !pending_.empty(); }
@@ -55,6 +65,13 @@ class Promotion final : public memory::CodeObserver {
     std::uint32_t first_page = 0, end_page = 0;  // what it was made from
     std::shared_ptr<CodeSlot> slot;
   };
+  // How long execution stayed in the unit of a pc.
+  struct Stay {
+    std::uint32_t pc = 0;
+    std::uint32_t count = 0;
+    std::uint64_t gas = 0;
+  };
+  bool is_not_worth_it(Stay& stay);
   std::optional<Request> make_request(const JitBackend& backend, std::uint32_t pc) const;
   void add_heat(std::uint32_t pc, std::uint64_t heat);
   void request(std::uint32_t pc);
@@ -66,6 +83,10 @@ class Promotion final : public memory::CodeObserver {
   static constexpr std::uint64_t kHot = 2'000'000;
   // What leaving optimised code costs a place.
   static constexpr std::uint64_t kHeatOfExit = 20'000;
+  // Going to a unit and back takes about 150 ns, in which the baseline tier uses some 500 gas; a unit is 1.3 to 2 times as fast.
+  static constexpr std::uint32_t kCountOfStays = 2048;
+  static constexpr std::uint64_t kLeastGasOfStay = 1500;
+  static constexpr std::size_t kStays = 1024;
   static constexpr std::size_t kMostPlaces = 1 << 14;
   static constexpr std::size_t kMostPending = 64;
 
@@ -78,6 +99,8 @@ class Promotion final : public memory::CodeObserver {
   std::unordered_map<std::uint32_t, std::uint64_t> heat_;  // by function; forgotten as a whole when there are many
   std::unordered_set<std::uint32_t> asked_;  // entries that are enterable, pending or refused; the same
   std::vector<Request> pending_;
+  std::vector<Stay> stays_{kStays};
+  std::unordered_set<std::uint32_t> demoted_;  // bounded as asked_ is
   PromotionStats stats_;
 };
 

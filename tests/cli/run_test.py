@@ -6,7 +6,7 @@ import unittest
 from command_line import NOT_EXECUTABLE, NOT_FOUND, CommandLineTest
 
 STATS_NUMBERS = ["gas_used", "exit_reason", "exit_arg", "pc", "wall_ns", "cpu_ns", "peak_committed_bytes"]
-STATS_GROUPS = ["tiers", "compile", "decode_cache", "syscalls", "unknown_syscalls"]
+STATS_GROUPS = ["tiers", "compile", "optimized", "decode_cache", "syscalls", "unknown_syscalls"]
 
 
 class ExitStatus(CommandLineTest):
@@ -67,7 +67,6 @@ class BadOptions(CommandLineTest):
             ("--timeout=0", '--timeout: "0" is not a time'),
             ("--timeout=nan", '--timeout: "nan" is not a time'),
             ("--tier=fast", '--tier: "fast" is not one of auto, interp'),
-            ("--tier=optimized", "--tier: optimized is not in this build"),
             ("--isolation=kvm", "--isolation: kvm is not in this build"),
             ("--isolation=none", '--isolation: "none" is not one of thread'),
             ("--stats=xml", '--stats: "xml" is not one of text, json'),
@@ -182,7 +181,7 @@ class Stats(CommandLineTest):
         self.assertGreater(stats["gas_used"], 1000)
         self.assertGreater(stats["wall_ns"], 0)
         self.assertGreater(stats["peak_committed_bytes"], 64 << 10)
-        self.assertEqual(list(stats["tiers"]), ["interp", "baseline"])
+        self.assertEqual(list(stats["tiers"]), ["interp", "baseline", "optimized"])
         self.assertLessEqual(sum(stats["tiers"].values()), stats["gas_used"])
         self.assertGreater(sum(stats["tiers"].values()), 500)
         self.assertEqual(stats["syscalls"]["exit_group"], 1)

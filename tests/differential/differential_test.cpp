@@ -25,6 +25,7 @@ constexpr unsigned kFixedBatches = 8;
 constexpr unsigned kFreshBatches = 4;  // or CAISSON_FRESH_BATCHES, from the seed CAISSON_FRESH_SEED, in the environment
 constexpr std::uint64_t kFixedSeed = 0x5eed;
 constexpr std::uint64_t kWantedInstructions = 5'000'000;
+constexpr std::size_t kProgramsForSlowTiers = 12;
 constexpr std::size_t kFailuresToShrink = 3;  // of each tier and batch; the first batch that fails is the last one
 
 // What qemu-riscv64 7.2 does not know (Zicond) or gets wrong (ctzw looks at the upper half where the lower is zero):
@@ -59,9 +60,8 @@ std::string report_failure(const fuzz::Program& program, const tests::Tier& tier
   return what + "; shrunk in " + path.string();
 }
 
-// All tiers on one batch; returns the instructions it executes.
-std::uint64_t compare_batch(std::uint64_t seed) {
-  const std::vector<fuzz::Program> programs = make_programs(seed);
+// The tiers that compile slowly, or all others, on one batch; returns the instructions it executes.
+std::uint64_t compare_programs(const std::vector<fuzz::Program>& programs, std::uint64_t seed, bool on_slow_tiers) {
   const Result<fuzz::BatchImage> image = fuzz::make_batch(programs);
   if (!image) {
     ADD_FAILURE() << image.error().to_string();
@@ -69,7 +69,9 @@ std::uint64_t compare_batch(std::uint64_t seed) {
   }
   auto oracle = std::async(std::launch::async, [&] { return run_on_oracle(*image); });
   std::vector<std::pair<const tests::Tier*, TierRun>> runs;
-  for (const tests::Tier& tier : tests::tiers()) runs.emplace_back(&tier, run_on_tier(*image, tier));
+  for (const tests::Tier& tier : tests::tiers()) {
+    if (tier.compiles_slowly() == on_slow_tiers) runs.emplace_back(&tier, run_on_tier(*image, tier));
+  }
   const std::vector<std::uint8_t> wanted = oracle.get();
   for (const auto& [tier, run] : runs) {
     EXPECT_EQ(run.failure, "") << tier->name << ", seed " << seed;
@@ -90,6 +92,13 @@ std::uint64_t compare_batch(std::uint64_t seed) {
   EXPECT_EQ(blocks.result.failure, "") << "seed " << seed;
   EXPECT_EQ(blocks.result.gas, runs.front().second.gas) << "block by block, seed " << seed;
   return blocks.instructions;
+}
+
+std::uint64_t compare_batch(std::uint64_t seed) {
+  std::vector<fuzz::Program> programs = make_programs(seed);
+  const std::uint64_t instructions = compare_programs(programs, seed, false);
+  programs.resize(std::min(programs.size(), kProgramsForSlowTiers));
+  return instructions + compare_programs(programs, seed, true);
 }
 
 std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {

@@ -25,6 +25,9 @@ class TierRunner {
 struct Tier {
   std::string_view name;
   std::unique_ptr<TierRunner> (*make)(memory::AddressSpace& memory, interp::TimeSource time, void* time_context);
+
+  // Takes 10 ms and more for each entry: tests of many programs give it few of them.
+  bool compiles_slowly() const { return name == "optimized"; }
 };
 
 std::span<const Tier> tiers();

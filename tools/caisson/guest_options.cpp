@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "caisson/artifact_store.h"
+
 namespace caisson::cli {
 namespace {
 
@@ -42,7 +44,7 @@ constexpr Choice<StatsFormat> kStatsFormats[] = {{"text", StatsFormat::kText}, {
 constexpr Choice<bool> kIsolationLevels[] = {{"thread", true}};
 
 // Words that the command line knows, whose engines this build does not have.
-constexpr std::string_view kNotInThisBuild[] = {"optimized", "process", "kvm"};
+constexpr std::string_view kNotInThisBuild[] = {"process", "kvm"};
 
 template <class T>
 auto one_of(std::span<const Choice<T>> choices) {
@@ -109,7 +111,14 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
     app.add_option(name)->type_name(type)->description(text)->each(function);
   };
   const std::string default_gas = instance.gas == kUnlimitedGas ? "unlimited" : fmt::format("{}", instance.gas);
-  add("--tier", "auto|interp|baseline|optimized", "what executes the guest", convert_into(instance.tier, one_of<Tier>(kTiers)));
+  add("--tier", "auto|interp|baseline|optimized", "what executes the guest",
+      convert_into(instance.tier, one_of<Tier>(kTiers)));
+  app.add_option("--artifacts", options.artifacts)
+      ->type_name("DIR|none")
+      ->description("keep optimised code there for the next run; default: caisson store's directory");
+  app.add_option("--dump-code", options.engine.dump_directory)
+      ->type_name("DIR")
+      ->description("write what was made of each optimised unit: blocks, LLVM's code, assembly");
   add("--gas", "N", "gas to run on, or unlimited; default: " + default_gas, convert_into(instance.gas, parse_gas));
   add("--memory", "SIZE", "bytes the guest may use, with K, M or G; default and most: 4G",
       convert_into(instance.memory_limit, parse_size));
@@ -133,6 +142,18 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
   app.add_flag("--stats{text}")
       ->description("print what the run used to stderr, as text or with --stats=json as JSON")
       ->each(convert_into(options.stats, one_of<StatsFormat>(kStatsFormats)));
+}
+
+EngineOptions engine_options(const GuestOptions& options) {
+  EngineOptions engine = options.engine;
+  engine.idle_windows = 0;
+  if (options.artifacts == "none") return engine;
+  if (!options.artifacts.empty()) {
+    engine.artifact_directory = options.artifacts;
+  } else if (Result<std::string> directory = default_artifact_directory()) {
+    engine.artifact_directory = *std::move(directory);
+  }
+  return engine;
 }
 
 }  // namespace caisson::cli

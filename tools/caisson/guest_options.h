@@ -7,6 +7,7 @@
 #include <string>
 
 #include "caisson/code_listing.h"
+#include "caisson/engine.h"
 #include "caisson/instance.h"
 #include "caisson/result.h"
 #include "command_line.h"
@@ -20,10 +21,15 @@ struct GuestOptions {
   std::optional<std::chrono::nanoseconds> timeout;
   StatsFormat stats = StatsFormat::kNone;
   CodeListingOptions listing;
+  std::string artifacts;  // a directory, "none", or empty: the default one
+  EngineOptions engine;
 };
 
 // Adds the options that run and invoke share; `options` must outlive the parse and holds the defaults.
 void add_guest_options(CLI::App& app, GuestOptions& options);
+
+// What an engine for these options is made with.
+EngineOptions engine_options(const GuestOptions& options);
 
 // "67108864", "64M", "1G", "512K": bytes, with binary suffixes.
 Result<std::uint64_t> parse_size(const std::string& text);

@@ -74,7 +74,7 @@ int invoke(const std::string& image, const std::string& function, const std::vec
   const RunClock clock;
   if (const Result<void> listed = list_compiled_code(options.listing); !listed)
     return report_error(kText.name, listed.error().to_string());
-  Result<Engine> engine = Engine::create({.idle_windows = 0});
+  Result<Engine> engine = Engine::create(engine_options(options));
   if (!engine) return report_error(kText.name, engine.error().to_string());
   const Result<Module> module = engine->load_file(image);
   if (!module) return report_program_error(kText.name, module.error());

@@ -137,7 +137,7 @@ int run_program(const std::string& name, RunOptions options) {
   const RunClock clock;
   if (const Result<void> listed = list_compiled_code(options.guest.listing); !listed)
     return report_error(kText.name, listed.error().to_string());
-  Result<Engine> engine = Engine::create({.idle_windows = 0});
+  Result<Engine> engine = Engine::create(engine_options(options.guest));
   if (!engine) return report_error(kText.name, engine.error().to_string());
   Result<LoadedProgram> program = load_program(*engine, name, std::move(options.personality));
   if (!program) return report_program_error(kText.name, program.error());

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "caisson/jit_backend.h"
 #include "runtime/guest_instance.h"
 #include "runtime/personality.h"
 
@@ -27,7 +29,7 @@ std::uint64_t read_clock(clockid_t clock) {
 // Everything --stats shows, in the order of the JSON object. Scripts rely on its names.
 struct Stats {
   std::uint64_t gas_used, exit_reason, exit_arg, pc, wall_ns, cpu_ns, peak_committed_bytes;
-  Counts tiers, compile, decode_cache, syscalls, unknown_syscalls;
+  Counts tiers, compile, optimized, decode_cache, syscalls, unknown_syscalls;
 
   template <class Visitor>
   void each_number(Visitor visit) const {
@@ -43,6 +45,7 @@ struct Stats {
   void each_group(Visitor visit) const {
     visit("tiers", tiers);
     visit("compile", compile);
+    visit("optimized", optimized);
     visit("decode_cache", decode_cache);
     visit("syscalls", syscalls);
     visit("unknown_syscalls", unknown_syscalls);
@@ -58,7 +61,34 @@ Counts decode_cache_counts(const interp::InterpreterStats& stats) {
           {"verify_failures", stats.verify_failures}};
 }
 
-Counts compile_counts(const baseline::BaselineStats& stats, const optimized::OptimizedStats& optimized) {
+Counts optimized_counts(const runtime::Execution& execution) {
+  const optimized::OptimizedStats units = execution.optimized_stats();
+  const runtime::PromotionStats promotion = execution.promotion_stats();
+  Counts counts = {{"units", units.units},
+                   {"code_bytes", units.code_bytes},
+                   {"units_dropped", units.units_dropped},
+                   {"entries", units.entries},
+                   {"exits_midway", units.exits_midway},
+                   {"requested", promotion.requested},
+                   {"published", promotion.published},
+                   {"refused", promotion.refused},
+                   {"demoted", promotion.demoted},
+                   {"pending", promotion.pending}};
+  if (const JitBackend* const backend = execution.backend(); backend != nullptr) {
+    const RuntimeStatsSnapshot jit = backend->stats();
+    const auto compiled = jit.compilations_succeeded - std::min(jit.compilations_succeeded, jit.artifacts_loaded);
+    counts.insert(counts.end(), {{"compiled", compiled},
+                                 {"failed", jit.compilations_failed},
+                                 {"compile_us", static_cast<std::uint64_t>(jit.compile_time.count()) / 1000},
+                                 {"artifacts_preloaded", jit.artifacts_preloaded},
+                                 {"artifacts_loaded", jit.artifacts_loaded},
+                                 {"artifacts_rejected", jit.artifacts_rejected},
+                                 {"artifacts_stored", jit.artifacts_stored}});
+  }
+  return counts;
+}
+
+Counts compile_counts(const baseline::BaselineStats& stats) {
   return {{"units", stats.compiled.units},
           {"guest_bytes", stats.compiled.guest_bytes},
           {"code_bytes", stats.compiled.code_bytes},
@@ -68,12 +98,7 @@ Counts compile_counts(const baseline::BaselineStats& stats, const optimized::Opt
           {"table_bytes", stats.table_bytes},
           {"remaps", stats.remaps},
           {"stale_blocks", stats.stale_blocks},
-          {"left_shared_code", stats.left_shared_code},
-          {"optimized_units", optimized.units},
-          {"optimized_code_bytes", optimized.code_bytes},
-          {"optimized_units_dropped", optimized.units_dropped},
-          {"optimized_entries", optimized.entries},
-          {"optimized_exits_midway", optimized.exits_midway}};
+          {"left_shared_code", stats.left_shared_code}};
 }
 
 std::string to_json(const Stats& stats) {
@@ -120,7 +145,8 @@ void print_stats(StatsFormat format, Instance& instance, const runtime::Personal
       .tiers = {{"interp", execution.tier_gas().interp},
                 {"baseline", execution.tier_gas().baseline},
                 {"optimized", execution.tier_gas().optimized}},
-      .compile = compile_counts(execution.baseline_stats(), execution.optimized_stats()),
+      .compile = compile_counts(execution.baseline_stats()),
+      .optimized = optimized_counts(execution),
       .decode_cache = decode_cache_counts(execution.interpreter_stats()),
       .syscalls = {},
       .unknown_syscalls = {},

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <immintrin.h>
+#include <llvm-c/Disassembler.h>
 #include <llvm/Analysis/AliasAnalysis.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
 #include <llvm/IR/DiagnosticInfo.h>
@@ -54,6 +55,7 @@ void prepare_llvm() {
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
     LLVMInitializeX86AsmParser();
+    LLVMInitializeX86Disassembler();
     // The pass computes which registers live across patchpoints, which nobody wants, and of some registers it cannot tell.
     auto& options = llvm::cl::getRegisteredOptions();
     if (const auto found = options.find("enable-patchpoint-liveness"); found != options.end())
@@ -223,6 +225,26 @@ std::optional<std::vector<Site>> fill_sites(const LiftedUnit& unit, ObjectImage&
   return sites;
 }
 
+// The code with the guest addresses of its sites, up to where constants begin.
+std::string disassembly_of(std::vector<std::uint8_t>& code, std::uint32_t entry, const std::vector<Site>& sites) {
+  const LLVMDisasmContextRef disassembler = LLVMCreateDisasmCPU(kTriple, kProcessor, nullptr, 0, nullptr, nullptr);
+  if (disassembler == nullptr) return "this LLVM has no disassembler\n";
+  std::string text;
+  auto site = sites.begin();
+  for (std::size_t at = entry; at < code.size();) {
+    char line[160];
+    const std::size_t size = LLVMDisasmInstruction(disassembler, &code[at], code.size() - at, at, line, sizeof line);
+    if (size == 0) break;
+    while (site != sites.end() && site->host < at) ++site;
+    const bool is_site = site != sites.end() && site->host < at + size;
+    text += is_site ? fmt::format("{:6x}:{}  # guest 0x{:x}\n", at, line, site->guest)
+                    : fmt::format("{:6x}:{}\n", at, line);
+    at += size;
+  }
+  LLVMDisasmDispose(disassembler);
+  return text;
+}
+
 std::vector<std::uint32_t> pages_of(const GuestUnit& unit) {
   std::vector<std::uint32_t> pages;
   for (const UnitBlock& block : unit.blocks) {
@@ -283,6 +305,7 @@ Result<CodeBlob> compile_unit(const GuestCode& code, std::uint32_t entry, const 
   CodeBlob blob;
   blob.code = std::move(image->bytes);
   blob.entries.push_back({.guest_pc = entry, .offset = image->entry});
+  if (dump != nullptr) dump->assembly = disassembly_of(blob.code, image->entry, *sites);
   blob.pc_map = encode_tables({.pages = pages_of(*unit), .sites = *std::move(sites)});
   return blob;
 }
