@@ -162,7 +162,19 @@ bool Execution::start_optimizing() {
 void Execution::note_slice(std::uint64_t pc, std::uint64_t gas) {
   if (pc >= memory::kWindowSize || !start_optimizing()) return;
   promotion_->note_slice(static_cast<std::uint32_t>(pc), gas);
+  publish_units();
+}
+
+void Execution::publish_units() {
   for (const std::uint32_t entry : promotion_->poll()) baseline_->forget_page_of(entry);
+}
+
+// Units were left for code that has none. Where most of a program runs in units, few slices end elsewhere.
+void Execution::note_exit(std::uint64_t pc) {
+  if (pc >= memory::kWindowSize) return;
+  promotion_->note_exit(static_cast<std::uint32_t>(pc));
+  constexpr std::uint32_t kExitsPerLook = 16;
+  if (promotion_->is_waiting() && ++exits_ % kExitsPerLook == 0) publish_units();
 }
 
 // Runs the unit at hart.pc. True where execution goes on in this slice.
@@ -194,9 +206,9 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
 void Execution::run_units(HartState& hart, std::uint64_t slice, Slices slices) {
   for (;;) {
     if (optimized_->has_unit(hart.pc) || (cold_is_optimized() && promotion_->make_now(hart.pc))) {
-      if (!run_unit(hart, &slice, slices)) return;
-      if (!cold_is_optimized() && !optimized_->has_unit(hart.pc) && hart.pc < memory::kWindowSize)
-        promotion_->note_exit(static_cast<std::uint32_t>(hart.pc));
+      const bool goes_on = run_unit(hart, &slice, slices);
+      if (promotes_ && hart.trap.kind == TrapKind::kNone && !optimized_->has_unit(hart.pc)) note_exit(hart.pc);
+      if (!goes_on) return;
     } else if (cold_is_optimized()) {
       if (!run_block(hart, &slice)) return;
     } else {

@@ -142,6 +142,8 @@ class Execution {
   bool run_block(riscv::HartState& hart, std::uint64_t* slice);
   bool start_optimizing();
   void note_slice(std::uint64_t pc, std::uint64_t gas);
+  void note_exit(std::uint64_t pc);
+  void publish_units();
   // Of the baseline tier, since this was last asked.
   std::uint64_t sampled_gas() { return gas_.baseline - std::exchange(sampled_gas_, gas_.baseline); }
   bool cold_is_optimized() const { return options_.tier == Tier::kOptimized; }
@@ -155,6 +157,7 @@ class Execution {
   std::optional<Promotion> promotion_;
   bool promotes_ = false;
   std::uint64_t sampled_gas_ = 0;
+  std::uint32_t exits_ = 0;  // of units, to other tiers
   TierGas gas_;
   std::uint64_t ecall_gas_ = 0;  // charged while the baseline tier ran
   bool interpreted_ = false;  // since take_floats_changed()
