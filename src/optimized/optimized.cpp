@@ -168,7 +168,9 @@ struct Optimized::Impl {
     for (const Location& location : site->registers) {
       std::uint64_t value = value_at(location);
       if (location.guest < 32) {
-        hart.x[location.guest] = value;
+        const bool is_short = location.form == ValueForm::kSigned32;
+        hart.x[location.guest] =
+            is_short ? static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(value)}) : value;
         continue;
       }
       const bool is_single = location.form == ValueForm::kSingle || location.form == ValueForm::kComputedSingle;

@@ -43,6 +43,7 @@ enum class ValueForm : std::uint8_t {
   kComputed,  // a double of which a NaN is still to be made canonical
   kSingle,  // 32 bits that are still to be boxed
   kComputedSingle,  // both
+  kSigned32,  // of an integer register: 32 bits that are still to be sign-extended
 };
 
 struct Location {

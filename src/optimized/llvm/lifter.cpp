@@ -3,6 +3,7 @@
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/MDBuilder.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 
@@ -46,7 +47,10 @@ LiftedUnit Lifter::lift() {
   auto* const entry = llvm::BasicBlock::Create(context_, "entry", function_);
   builder_.SetInsertPoint(entry);
   gas_ = builder_.CreateAlloca(builder_.getInt64Ty(), nullptr, "gas");
-  for (unsigned reg = 1; reg < 32; ++reg) integers_[reg] = builder_.CreateAlloca(builder_.getInt64Ty());
+  for (unsigned reg = 1; reg < 32; ++reg) {
+    integers_[reg] = builder_.CreateAlloca(builder_.getInt64Ty());
+    halves_[reg] = builder_.CreateAlloca(builder_.getInt32Ty());
+  }
   for (unsigned reg = 0; reg < 32; ++reg) {
     doubles_[reg] = builder_.CreateAlloca(builder_.getDoubleTy());
     singles_[reg] = builder_.CreateAlloca(builder_.getFloatTy());
@@ -81,6 +85,7 @@ void Lifter::lift_block(std::size_t index) {
   block_ = index;
   dirty_ = block.dirty;
   kinds_ = block.kinds;
+  words_ = block.words;
   due_ = due_at_entry_[index] + static_cast<std::int32_t>(block.cost);
   for (const UnitInstruction& instruction : block.instructions) lift_instruction(instruction);
   due_ -= static_cast<std::int32_t>(block.refund);
@@ -90,6 +95,7 @@ void Lifter::lift_block(std::size_t index) {
 void Lifter::lift_instruction(const UnitInstruction& instruction) {
   const Decoded& decoded = instruction.decoded;
   if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) return;  // end_block()
+  result_kind_ = word_kind_of(words_, decoded);
   if (lift_integer(decoded, instruction.pc) || lift_memory(decoded, instruction.pc)) return;
   lift_float(decoded);
 }
@@ -132,12 +138,26 @@ Lifter::Value* Lifter::word(UnitWord which) {
 }
 
 Lifter::Value* Lifter::get(unsigned reg) {
-  return reg == 0 ? constant(0) : builder_.CreateLoad(builder_.getInt64Ty(), integers_[reg]);
+  if (reg == 0) return constant(0);
+  if (words_[reg] == WordKind::kWord) return builder_.CreateSExt(get_half(reg), builder_.getInt64Ty());
+  return builder_.CreateLoad(builder_.getInt64Ty(), integers_[reg]);
 }
+
+Lifter::Value* Lifter::get_half(unsigned reg) {
+  if (words_[reg] == WordKind::kWord) return builder_.CreateLoad(builder_.getInt32Ty(), halves_[reg]);
+  return builder_.CreateTrunc(get(reg), builder_.getInt32Ty());
+}
+
+void Lifter::forget_words() { std::fill(words_.begin() + 1, words_.end(), WordKind::kWide); }
 
 void Lifter::set(unsigned reg, Value* value) {
   if (reg == 0) return;
-  builder_.CreateStore(value, integers_[reg]);
+  if (result_kind_ == WordKind::kWord) {
+    builder_.CreateStore(builder_.CreateTrunc(value, builder_.getInt32Ty()), halves_[reg]);
+  } else {
+    builder_.CreateStore(value, integers_[reg]);
+  }
+  words_[reg] = result_kind_;
   dirty_ |= integer_bit(reg);
 }
 
@@ -179,8 +199,9 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
     const auto bit = static_cast<unsigned>(std::countr_zero(left));
     const auto guest = static_cast<std::uint8_t>(bit);
     if (bit < 32) {
-      operands.push_back(get(bit));
-      made.registers.push_back({guest, ValueForm::kWord});
+      const bool is_half = words_[bit] == WordKind::kWord;
+      operands.push_back(is_half ? get_half(bit) : get(bit));
+      made.registers.push_back({guest, is_half ? ValueForm::kSigned32 : ValueForm::kWord});
       continue;
     }
     const FloatKind kind = kinds_[bit - 32];
