@@ -145,10 +145,11 @@ void Lifter::call(const UnitBlock& block) {
   flush();
   const bool calls_itself = block.end == BlockEnd::kCall && block.target == unit_.blocks[0].pc;
   Value* const code = calls_itself ? function_ : find_code(target);
-  Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
-  llvm::CallInst* const result = builder_.CreateCall(function_->getFunctionType(), code, {hart_, window_, gas, target});
+  llvm::CallInst* const result = call_code(code, target);
   builder_.CreateStore(builder_.CreateExtractValue(result, 0), gas_);
   Value* const pc = builder_.CreateExtractValue(result, 1);
+  builder_.CreateStore(builder_.CreateExtractValue(result, 2), integers_[kReturnedRegister]);
+  present_ = integer_bit(kReturnedRegister);
   auto* const back = llvm::BasicBlock::Create(context_, "", function_);
   auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
   builder_.CreateCondBr(builder_.CreateICmpEQ(pc, constant(block.next)), back, elsewhere,
@@ -161,26 +162,39 @@ void Lifter::call(const UnitBlock& block) {
   builder_.SetInsertPoint(back);
   if (block.next_block == UnitBlock::kOutside) return jump_away(pc);
   const auto next = static_cast<std::size_t>(block.next_block);
-  load(unit_.blocks[next].needed);
+  load(unit_.blocks[next].needed & ~present_);
   enter(next);
 }
 
-void Lifter::give(Value* gas, Value* pc) {
+// Behind flush().
+Lifter::Value* Lifter::passed(unsigned reg) {
+  if ((present_ & integer_bit(reg)) != 0) return get(reg);
+  return builder_.CreateLoad(builder_.getInt64Ty(), hart_field(offsetof(HartState, x) + reg * 8));
+}
+
+llvm::CallInst* Lifter::call_code(Value* code, Value* pc) {
+  std::vector<Value*> arguments = {hart_, window_, builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc};
+  for (const std::uint8_t reg : kPassedRegisters) arguments.push_back(passed(reg));
+  llvm::CallInst* const call = builder_.CreateCall(function_->getFunctionType(), code, arguments);
+  call->setCallingConv(llvm::CallingConv::PreserveNone);
+  return call;
+}
+
+void Lifter::give(Value* gas, Value* pc, Value* returned) {
   Value* result = llvm::PoisonValue::get(result_type_);
   result = builder_.CreateInsertValue(result, gas, 0);
-  builder_.CreateRet(builder_.CreateInsertValue(result, pc, 1));
+  result = builder_.CreateInsertValue(result, pc, 1);
+  builder_.CreateRet(builder_.CreateInsertValue(result, returned, 2));
 }
 
 void Lifter::leave(Value* pc) {
   flush();
-  give(builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc);
+  give(builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc, passed(kReturnedRegister));
 }
 
 void Lifter::jump_away(Value* pc) {
   flush();
-  Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
-  llvm::CallInst* const call =
-      builder_.CreateCall(function_->getFunctionType(), find_code(pc), {hart_, window_, gas, pc});
+  llvm::CallInst* const call = call_code(find_code(pc), pc);
   call->setTailCallKind(llvm::CallInst::TCK_MustTail);
   builder_.CreateRet(call);
 }

@@ -26,9 +26,12 @@ Lifter::Lifter(llvm::Module& module, const GuestUnit& unit, const char* name)
 void Lifter::declare(const char* name) {
   llvm::Type* const word = builder_.getInt64Ty();
   llvm::Type* const pointer = builder_.getPtrTy();
-  result_type_ = llvm::StructType::get(word, word);
-  auto* const type = llvm::FunctionType::get(result_type_, {pointer, pointer, word, word}, false);
+  result_type_ = llvm::StructType::get(word, word, word);
+  std::vector<llvm::Type*> arguments = {pointer, pointer, word, word};
+  arguments.resize(arguments.size() + kPassedRegisters.size(), word);
+  auto* const type = llvm::FunctionType::get(result_type_, arguments, false);
   function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module_);
+  function_->setCallingConv(llvm::CallingConv::PreserveNone);
   made_.function = function_;
   // Sites are found with the stack as it was at the fault, and signal handlers run on it.
   function_->addFnAttr(llvm::Attribute::NoRedZone);
@@ -44,6 +47,10 @@ void Lifter::declare(const char* name) {
 }
 
 LiftedUnit Lifter::lift() {
+  const auto argument_of = [&](std::uint8_t reg) {
+    const auto at = std::ranges::find(kPassedRegisters, reg) - kPassedRegisters.begin();
+    return function_->getArg(4 + static_cast<unsigned>(at));
+  };
   auto* const entry = llvm::BasicBlock::Create(context_, "entry", function_);
   builder_.SetInsertPoint(entry);
   gas_ = builder_.CreateAlloca(builder_.getInt64Ty(), nullptr, "gas");
@@ -62,17 +69,21 @@ LiftedUnit Lifter::lift() {
     // Deep recursion goes on with an empty stack.
     auto* const deep = llvm::BasicBlock::Create(context_, "deep", function_);
     auto* const go_on = llvm::BasicBlock::Create(context_, "go_on", function_);
-    Value* const frame =
-        builder_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {builder_.getPtrTy()}, {builder_.getInt32(0)});
+    Value* const frame = builder_.CreateIntrinsic(llvm::Intrinsic::addressofreturnaddress, {builder_.getPtrTy()}, {});
     Value* const is_deep =
         builder_.CreateICmpULT(builder_.CreatePtrToInt(frame, builder_.getInt64Ty()), word(UnitWord::kStackLimit));
     builder_.CreateCondBr(is_deep, deep, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
     builder_.SetInsertPoint(deep);
-    give(function_->getArg(2), constant(unit_.blocks[0].pc));
+    give(function_->getArg(2), constant(unit_.blocks[0].pc), argument_of(kReturnedRegister));
     builder_.SetInsertPoint(go_on);
   }
   check_gas(unit_.blocks[0]);
-  load(unit_.blocks[0].needed);
+  RegisterSet are_passed = 0;
+  for (const std::uint8_t reg : kPassedRegisters) {
+    builder_.CreateStore(argument_of(reg), integers_[reg]);
+    are_passed |= integer_bit(reg);
+  }
+  load(unit_.blocks[0].needed & ~are_passed);
   builder_.CreateBr(blocks_[0]);
   due_at_entry_.assign(unit_.blocks.size(), 0);
   for (std::size_t index = 0; index < unit_.blocks.size(); ++index) lift_block(index);
@@ -84,6 +95,7 @@ void Lifter::lift_block(std::size_t index) {
   builder_.SetInsertPoint(blocks_[index]);
   block_ = index;
   dirty_ = block.dirty;
+  present_ = block.needed;
   kinds_ = block.kinds;
   words_ = block.words;
   due_ = due_at_entry_[index] + static_cast<std::int32_t>(block.cost);
@@ -159,6 +171,7 @@ void Lifter::set(unsigned reg, Value* value) {
   }
   words_[reg] = result_kind_;
   dirty_ |= integer_bit(reg);
+  present_ |= integer_bit(reg);
 }
 
 void Lifter::load(RegisterSet registers) {

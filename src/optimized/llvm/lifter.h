@@ -103,7 +103,9 @@ class Lifter {
   void leave(Value* pc);  // returns to the caller
   void jump_away(Value* pc);  // to other code, if there is any
   Value* find_code(Value* pc);
-  void give(Value* gas, Value* pc);
+  void give(Value* gas, Value* pc, Value* returned);
+  llvm::CallInst* call_code(Value* code, Value* pc);  // with what is passed to units
+  Value* passed(unsigned reg);
   void reconcile(const UnitBlock& next);
   void enter(std::size_t block);
 
@@ -146,6 +148,7 @@ class Lifter {
   // While a block is lifted.
   std::size_t block_ = 0;
   RegisterSet dirty_ = 0;
+  RegisterSet present_ = 0;  // registers that are out of the hart, dirty or not
   FloatKinds kinds_{};
   WordKinds words_{};
   WordKind result_kind_ = WordKind::kWide;  // of the integer that the instruction gives
