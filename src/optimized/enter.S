@@ -1,6 +1,7 @@
 // The way into units and the ways out of their middle (optimized.cpp has the C++ side).
 //
 // struct UnitContext begins with the fields named here; optimized.cpp asserts the offsets.
+// HartState begins with x.
 #define CONTEXT_HOST_STACK 0
 #define CONTEXT_GAS 8
 #define CONTEXT_PC 16
@@ -28,7 +29,18 @@ caisson_unit_enter:
         mov     [r9 + CONTEXT_HOST_STACK], rsp
         stmxcsr [r9 + CONTEXT_HOST_MXCSR]
         ldmxcsr [r9 + CONTEXT_GUEST_MXCSR]
-        call    r8
+        mov     rax, r8
+        mov     r12, rdi
+        mov     r13, rsi
+        mov     r14, rdx
+        mov     r15, rcx
+        // kPassedRegisters
+        mov     rdi, [r12 + 1 * 8]
+        mov     rsi, [r12 + 2 * 8]
+        mov     rdx, [r12 + 10 * 8]
+        mov     rcx, [r12 + 11 * 8]
+        mov     r8, [r12 + 12 * 8]
+        call    rax
         mov     rcx, [rsp]
         mov     [rcx + CONTEXT_GAS], rax
         mov     [rcx + CONTEXT_PC], rdx

@@ -38,6 +38,7 @@ struct UnitContext {
 };
 static_assert(offsetof(UnitContext, host_stack) == 0 && offsetof(UnitContext, gas) == 8 &&
               offsetof(UnitContext, pc) == 16);
+static_assert(offsetof(HartState, x) == 0 && kPassedRegisters == std::array<std::uint8_t, 5>{1, 2, 10, 11, 12});
 static_assert(offsetof(UnitContext, host_mxcsr) == 24 && offsetof(UnitContext, guest_mxcsr) == 28 &&
               offsetof(UnitContext, left_mxcsr) == 32);
 
@@ -60,8 +61,8 @@ constexpr std::uint64_t kStackBytes = 96 << 10;
 constexpr std::size_t kTablePart = 64 << 10;
 
 // Where slots that hold 0 lead: units' entry convention turned into their return.
-//   mov rax, rdx; mov rdx, rcx; ret
-constexpr std::uint8_t kOriginCode[] = {0x48, 0x89, 0xD0, 0x48, 0x89, 0xCA, 0xC3};
+//   mov rax, r14; mov rcx, rdx; mov rdx, r15; ret
+constexpr std::uint8_t kOriginCode[] = {0x4C, 0x89, 0xF0, 0x48, 0x89, 0xD1, 0x4C, 0x89, 0xFA, 0xC3};
 
 Result<const std::uint8_t*> origin_of_process() {
   static std::mutex mutex;
@@ -168,7 +169,9 @@ struct Optimized::Impl {
     for (const Location& location : site->registers) {
       std::uint64_t value = value_at(location);
       if (location.guest < 32) {
-        hart.x[location.guest] = value;
+        const bool is_short = location.form == ValueForm::kSigned32;
+        hart.x[location.guest] =
+            is_short ? static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(value)}) : value;
         continue;
       }
       const bool is_single = location.form == ValueForm::kSingle || location.form == ValueForm::kComputedSingle;

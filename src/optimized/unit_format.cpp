@@ -52,7 +52,7 @@ class Reader {
   }
   bool get(Location& location) {
     if (!get(location.guest) || !get_enum(location.kind, LocationKind::kLargeConstant) ||
-        !get_enum(location.form, ValueForm::kComputedSingle) || !get(location.host) || !get(location.offset))
+        !get_enum(location.form, ValueForm::kSigned32) || !get(location.host) || !get(location.offset))
       return false;
     switch (location.kind) {
       case LocationKind::kRegister:
@@ -124,7 +124,9 @@ std::optional<UnitTables> decode_tables(std::span<const std::uint8_t> bytes, std
     for (Location& location : site.registers) {
       if (!reader.get(location)) return std::nullopt;
       if (location.guest == 0 || location.guest >= kGuestRegisters) return std::nullopt;
-      if (location.guest < 32 && location.form != ValueForm::kWord) return std::nullopt;
+      const bool is_integer = location.guest < 32;
+      if (location.form != ValueForm::kWord && is_integer != (location.form == ValueForm::kSigned32))
+        return std::nullopt;
       if ((seen >> location.guest & 1) != 0) return std::nullopt;
       seen |= std::uint64_t{1} << location.guest;
     }

@@ -1,11 +1,13 @@
 // What the compiler of units tells the runtime about their code: where a unit can leave from its middle, and where the guest's state is
 // at each such place. It is the pc_map of a CodeBlob, so it comes from a store as well as from the compiler, and is read as hostile.
 //
-// A unit is compiled code with one guest entry. Its convention, as a C function of the System V ABI:
+// A unit is compiled code with one guest entry. Its convention, that of LLVM 19 for preserve_none functions of C's integer types:
 //
-//   struct { i64 gas; u64 pc; } unit(HartState* hart, u8* window, i64 gas, u64 pc)
+//   struct { i64 gas; u64 pc; u64 a0; } unit(HartState* hart, u8* window, i64 gas, u64 pc, u64 ra, u64 sp, u64 a0, u64 a1, u64 a2)
 //
-// On entry the guest's state is in the hart; on return it is there again, and execution goes on at the pc returned. `gas` is what is left
+// Arguments are in r12, r13, r14, r15, rdi, rsi, rdx, rcx, r8, results in rax, rdx, rcx; of all other registers only rsp and rbp are
+// preserved. On entry the guest's state is in the hart; on return it is there again, and execution goes on at the pc returned. Guest
+// registers that are passed are copies of the hart's, which spare the other side a load. `gas` is what is left
 // of the slice less kGasReserve. Whoever called the unit for a guest call goes on where the pc returned is its return address, and
 // returns the same where it is not: so any return at any depth, for any reason, is right.
 //
@@ -13,6 +15,7 @@
 // nevertheless: a load or store that faults, or a call of the hart's exit function because the gas does not suffice.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -32,6 +35,10 @@ enum class UnitWord : std::uint8_t {
   kExit,  // called at a site of kind kOutOfGas: leaves the unit, or preserves all registers but r11 and gives more gas in it
 };
 
+// Guest registers that units are passed behind the pc, in this order.
+inline constexpr std::array<std::uint8_t, 5> kPassedRegisters = {1, 2, 10, 11, 12};  // ra, sp, a0, a1, a2
+inline constexpr std::uint8_t kReturnedRegister = 10;  // a0
+
 enum class SiteKind : std::uint8_t { kLoad, kStore, kOutOfGas };
 
 // Where a value is at a site. Host registers have the numbers of DWARF (System V ABI, AMD64 supplement, figure 3.36).
@@ -43,6 +50,7 @@ enum class ValueForm : std::uint8_t {
   kComputed,  // a double of which a NaN is still to be made canonical
   kSingle,  // 32 bits that are still to be boxed
   kComputedSingle,  // both
+  kSigned32,  // of an integer register: 32 bits that are still to be sign-extended
 };
 
 struct Location {

@@ -109,6 +109,8 @@ void settle_constants(llvm::Function& function) {
         if (const auto* const number = llvm::dyn_cast<llvm::ConstantFP>(operand)) {
           const std::uint64_t bits = number->getValueAPF().bitcastToAPInt().getZExtValue();
           call->setArgOperand(index, llvm::ConstantInt::get(word, bits));
+        } else if (const auto* const half = llvm::dyn_cast<llvm::ConstantInt>(operand)) {
+          call->setArgOperand(index, llvm::ConstantInt::getSigned(word, half->getSExtValue()));
         } else if (llvm::isa<llvm::UndefValue>(operand)) {
           call->setArgOperand(index, llvm::ConstantInt::get(word, 0));
         }

@@ -54,6 +54,7 @@ class UnitReader {
     find_dirty();
     find_needed();
     find_kinds();
+    find_words();
     return std::move(unit_);
   }
 
@@ -310,6 +311,27 @@ class UnitReader {
     }
   }
 
+  // The kinds are ordered: a path can only make a register wider.
+  void find_words() {
+    unit_.blocks[0].words.fill(WordKind::kWide);
+    unit_.blocks[0].words[0] = WordKind::kShort;
+    for (bool changes = true; changes;) {
+      changes = false;
+      for (const UnitBlock& block : unit_.blocks) {
+        WordKinds words = block.words;
+        if (words[0] == WordKind::kUnvisited) continue;  // all are, or none
+        for (const UnitInstruction& instruction : block.instructions) follow_words(words, instruction.decoded);
+        if (is_call(block)) std::fill(words.begin() + 1, words.end(), WordKind::kWide);
+        for_each_successor(block, [&](UnitBlock& next) {
+          for (std::size_t reg = 0; reg < words.size(); ++reg) {
+            changes |= words[reg] > next.words[reg];
+            next.words[reg] = std::max(words[reg], next.words[reg]);
+          }
+        });
+      }
+    }
+  }
+
   const GuestCode code_;
   const UnitLimits limits_;
   GuestUnit unit_;
@@ -408,6 +430,95 @@ void follow_kinds(FloatKinds& kinds, const Decoded& decoded) {
       kind = row.mnemonic.ends_with(".d") ? FloatKind::kComputed : FloatKind::kComputedSingle;
       return;
   }
+}
+
+WordKind word_kind_of(const WordKinds& words, const Decoded& decoded) {
+  const WordKind first = words[decoded.rs1], second = words[decoded.rs2];
+  switch (decoded.op) {
+    case Op::kLui:
+    case Op::kSlt:
+    case Op::kSlti:
+    case Op::kSltu:
+    case Op::kSltiu:
+    case Op::kClz:
+    case Op::kCtz:
+    case Op::kCpop:
+    case Op::kClzw:
+    case Op::kCtzw:
+    case Op::kCpopw:
+    case Op::kSextB:
+    case Op::kSextH:
+    case Op::kZextH:
+    case Op::kBext:
+    case Op::kBexti:
+    case Op::kLb:
+    case Op::kLbu:
+    case Op::kLh:
+    case Op::kLhu:
+    case Op::kFeqS:
+    case Op::kFltS:
+    case Op::kFleS:
+    case Op::kFeqD:
+    case Op::kFltD:
+    case Op::kFleD:
+      return WordKind::kShort;
+    case Op::kAddi:
+      if (decoded.rs1 == 0) return WordKind::kShort;
+      return decoded.imm == 0 ? first : WordKind::kWide;
+    case Op::kAndi:
+      return decoded.imm >= 0 ? WordKind::kShort : first;
+    case Op::kXori:
+    case Op::kOri:
+      return first;
+    case Op::kSrli:
+      return decoded.imm > 32 ? WordKind::kShort : WordKind::kWide;
+    case Op::kSrai:
+      return decoded.imm >= 32 ? WordKind::kShort : first;
+    case Op::kAnd:
+    case Op::kOr:
+    case Op::kXor:
+    case Op::kAndn:
+    case Op::kOrn:
+    case Op::kXnor:
+    case Op::kMax:
+    case Op::kMaxu:
+    case Op::kMin:
+    case Op::kMinu:
+      return std::max(first, second);
+    case Op::kCzeroEqz:
+    case Op::kCzeroNez:
+      return first;
+    case Op::kAddiw:
+    case Op::kSlliw:
+    case Op::kSrliw:
+    case Op::kSraiw:
+    case Op::kAddw:
+    case Op::kSubw:
+    case Op::kSllw:
+    case Op::kSrlw:
+    case Op::kSraw:
+    case Op::kMulw:
+    case Op::kDivw:
+    case Op::kDivuw:
+    case Op::kRemw:
+    case Op::kRemuw:
+    case Op::kRolw:
+    case Op::kRorw:
+    case Op::kRoriw:
+    case Op::kLw:
+    case Op::kFcvtWS:
+    case Op::kFcvtWD:
+    case Op::kFmvXW:
+      return WordKind::kWord;
+    default:
+      return WordKind::kWide;
+  }
+}
+
+void follow_words(WordKinds& words, const Decoded& decoded) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  if (!row.has(traits::kWritesRd) || row.has(traits::kFloatRd) || decoded.rd == 0) return;
+  words[decoded.rd] = word_kind_of(words, decoded);
 }
 
 std::optional<GuestUnit> read_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits) {

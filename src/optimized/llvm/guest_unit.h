@@ -32,6 +32,15 @@ enum class FloatKind : std::uint8_t {
 using FloatKinds = std::array<FloatKind, 32>;
 constexpr bool is_single(FloatKind kind) { return kind == FloatKind::kSingle || kind == FloatKind::kComputedSingle; }
 
+// What an integer register is known to hold.
+enum class WordKind : std::uint8_t {
+  kUnvisited,  // no path was seen
+  kShort,  // the sign extension of 32 bits, best kept as 64
+  kWord,  // the sign extension of 32 bits, which are kept
+  kWide,  // any 64 bits
+};
+using WordKinds = std::array<WordKind, 32>;
+
 enum class BlockEnd : std::uint8_t {
   kGoOn,  // at `next`
   kBranch,  // to `target` or `next`
@@ -68,6 +77,7 @@ struct UnitBlock {
   RegisterSet dirty = 0;  // at entry: on some path to here defined, so that the hart may have an old value
   RegisterSet needed = 0;  // at entry: has to be out of the hart
   FloatKinds kinds{};  // at entry
+  WordKinds words{};  // at entry
 };
 
 struct GuestUnit {
@@ -87,6 +97,10 @@ bool is_lifted(const riscv::Decoded& decoded);
 
 // What `decoded` makes of the kinds of float registers.
 void follow_kinds(FloatKinds& kinds, const riscv::Decoded& decoded);
+
+// What `decoded` makes of the kind of the integer register that it writes.
+WordKind word_kind_of(const WordKinds& words, const riscv::Decoded& decoded);
+void follow_words(WordKinds& words, const riscv::Decoded& decoded);
 
 // Nothing where the entry's block begins with what is not lifted, or cannot be fetched.
 std::optional<GuestUnit> read_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits = {});

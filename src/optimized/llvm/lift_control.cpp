@@ -1,6 +1,8 @@
 // Branches, calls, returns, and the ways out of a unit.
 #include <llvm/IR/MDBuilder.h>
 
+#include <algorithm>
+
 #include "isa/riscv/hart_state.h"
 #include "optimized/llvm/lifter.h"
 
@@ -43,6 +45,7 @@ llvm::BasicBlock* Lifter::edge_to(int block, std::uint64_t pc) {
   auto* const edge = llvm::BasicBlock::Create(context_, "", function_);
   builder_.SetInsertPoint(edge);
   const FloatKinds kinds = kinds_;
+  const WordKinds words = words_;
   const std::int32_t due = due_;
   const RegisterSet dirty = dirty_;
   if (block == UnitBlock::kOutside) {
@@ -52,6 +55,7 @@ llvm::BasicBlock* Lifter::edge_to(int block, std::uint64_t pc) {
     enter(static_cast<std::size_t>(block));
   }
   kinds_ = kinds;
+  words_ = words;
   due_ = due;
   dirty_ = dirty;
   builder_.restoreIP(here);
@@ -72,8 +76,14 @@ void Lifter::enter(std::size_t index) {
   builder_.CreateBr(blocks_[index]);
 }
 
-// Brings float registers into the form in which the next block expects them.
+// Brings registers into the form in which the next block expects them.
 void Lifter::reconcile(const UnitBlock& next) {
+  for (unsigned reg = 1; reg < 32; ++reg) {
+    if ((next.needed & integer_bit(reg)) == 0) continue;
+    const WordKind have = words_[reg], want = next.words[reg];
+    if (have == WordKind::kWord && want == WordKind::kWide) builder_.CreateStore(get(reg), integers_[reg]);
+    if (have != WordKind::kWord && want == WordKind::kWord) builder_.CreateStore(get_half(reg), halves_[reg]);
+  }
   for (unsigned reg = 0; reg < 32; ++reg) {
     if ((next.needed & float_bit(reg)) == 0) continue;
     const FloatKind have = kinds_[reg], want = next.kinds[reg];
@@ -87,10 +97,15 @@ void Lifter::reconcile(const UnitBlock& next) {
   }
 }
 
+// Sign extension keeps the unsigned order too.
+Lifter::Value* Lifter::compare(llvm::CmpInst::Predicate condition, unsigned first, unsigned second) {
+  const WordKind wider = std::max(words_[first], words_[second]);
+  if (wider == WordKind::kWord) return builder_.CreateICmp(condition, get_half(first), get_half(second));
+  return builder_.CreateICmp(condition, get(first), get(second));
+}
+
 void Lifter::branch(const UnitBlock& block) {
   const Decoded& decoded = block.instructions.back().decoded;
-  Value* const first = get(decoded.rs1);
-  Value* const second = get(decoded.rs2);
   const auto condition = [&] {
     switch (decoded.op) {
       case Op::kBeq:
@@ -107,7 +122,7 @@ void Lifter::branch(const UnitBlock& block) {
         return llvm::CmpInst::ICMP_UGE;
     }
   }();
-  Value* const holds = builder_.CreateICmp(condition, first, second);
+  Value* const holds = compare(condition, decoded.rs1, decoded.rs2);
   llvm::BasicBlock* const taken = edge_to(block.target_block, block.target);
   llvm::BasicBlock* const passed = edge_to(block.next_block, block.next);
   builder_.CreateCondBr(holds, taken, passed);
@@ -125,14 +140,16 @@ void Lifter::call(const UnitBlock& block) {
         builder_.CreateAdd(get(decoded.rs1), constant(static_cast<std::uint64_t>(std::int64_t{decoded.imm})));
     target = builder_.CreateAnd(sum, constant(~std::uint64_t{1}));
   }
+  result_kind_ = WordKind::kWide;
   set(decoded.rd, constant(block.next));
   flush();
   const bool calls_itself = block.end == BlockEnd::kCall && block.target == unit_.blocks[0].pc;
   Value* const code = calls_itself ? function_ : find_code(target);
-  Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
-  llvm::CallInst* const result = builder_.CreateCall(function_->getFunctionType(), code, {hart_, window_, gas, target});
+  llvm::CallInst* const result = call_code(code, target);
   builder_.CreateStore(builder_.CreateExtractValue(result, 0), gas_);
   Value* const pc = builder_.CreateExtractValue(result, 1);
+  builder_.CreateStore(builder_.CreateExtractValue(result, 2), integers_[kReturnedRegister]);
+  present_ = integer_bit(kReturnedRegister);
   auto* const back = llvm::BasicBlock::Create(context_, "", function_);
   auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
   builder_.CreateCondBr(builder_.CreateICmpEQ(pc, constant(block.next)), back, elsewhere,
@@ -140,30 +157,44 @@ void Lifter::call(const UnitBlock& block) {
   builder_.SetInsertPoint(elsewhere);
   dirty_ = 0;
   kinds_.fill(FloatKind::kExact);
+  forget_words();
   leave(pc);
   builder_.SetInsertPoint(back);
   if (block.next_block == UnitBlock::kOutside) return jump_away(pc);
   const auto next = static_cast<std::size_t>(block.next_block);
-  load(unit_.blocks[next].needed);
+  load(unit_.blocks[next].needed & ~present_);
   enter(next);
 }
 
-void Lifter::give(Value* gas, Value* pc) {
+// Behind flush().
+Lifter::Value* Lifter::passed(unsigned reg) {
+  if ((present_ & integer_bit(reg)) != 0) return get(reg);
+  return builder_.CreateLoad(builder_.getInt64Ty(), hart_field(offsetof(HartState, x) + reg * 8));
+}
+
+llvm::CallInst* Lifter::call_code(Value* code, Value* pc) {
+  std::vector<Value*> arguments = {hart_, window_, builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc};
+  for (const std::uint8_t reg : kPassedRegisters) arguments.push_back(passed(reg));
+  llvm::CallInst* const call = builder_.CreateCall(function_->getFunctionType(), code, arguments);
+  call->setCallingConv(llvm::CallingConv::PreserveNone);
+  return call;
+}
+
+void Lifter::give(Value* gas, Value* pc, Value* returned) {
   Value* result = llvm::PoisonValue::get(result_type_);
   result = builder_.CreateInsertValue(result, gas, 0);
-  builder_.CreateRet(builder_.CreateInsertValue(result, pc, 1));
+  result = builder_.CreateInsertValue(result, pc, 1);
+  builder_.CreateRet(builder_.CreateInsertValue(result, returned, 2));
 }
 
 void Lifter::leave(Value* pc) {
   flush();
-  give(builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc);
+  give(builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc, passed(kReturnedRegister));
 }
 
 void Lifter::jump_away(Value* pc) {
   flush();
-  Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
-  llvm::CallInst* const call =
-      builder_.CreateCall(function_->getFunctionType(), find_code(pc), {hart_, window_, gas, pc});
+  llvm::CallInst* const call = call_code(find_code(pc), pc);
   call->setTailCallKind(llvm::CallInst::TCK_MustTail);
   builder_.CreateRet(call);
 }

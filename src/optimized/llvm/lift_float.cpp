@@ -125,7 +125,7 @@ Lifter::Value* Lifter::convert_to_integer(Value* value, bool is_wide, bool trunc
   Value* const is_low = b.CreateAnd(is_negative, b.CreateNot(is_nan));
   Value* const becomes_largest = b.CreateAnd(is_odd, b.CreateNot(is_low));
   Value* const settled = b.CreateSelect(becomes_largest, llvm::ConstantInt::get(type, smallest - 1), result);
-  return is_wide ? settled : b.CreateSExt(settled, b.getInt64Ty());
+  return settled;
 }
 
 // The number where one operand is a NaN; -0 below +0; invalid for signalling NaNs alone.
@@ -259,7 +259,7 @@ bool Lifter::lift_float(const Decoded& decoded) {
   const auto compare = [&](Value* result) { return put_integer(b.CreateZExt(result, b.getInt64Ty())); };
   const bool truncates = decoded.rm == static_cast<std::uint8_t>(riscv::RoundingMode::kTowardZero);
   const auto from_signed = [&](Value* value, llvm::Type* type) { return b.CreateSIToFP(value, type); };
-  const auto low = [&](unsigned reg) { return b.CreateTrunc(get(reg), b.getInt32Ty()); };
+  const auto low = [&](unsigned reg) { return get_half(reg); };
   const auto unsigned_word = [&](unsigned reg) { return b.CreateZExt(low(reg), b.getInt64Ty()); };
 
   switch (decoded.op) {
@@ -366,7 +366,7 @@ bool Lifter::lift_float(const Decoded& decoded) {
       Value* const bits = is_single(kinds_[decoded.rs1])
                               ? b.CreateBitCast(get_exact_single(decoded.rs1), b.getInt32Ty())
                               : b.CreateTrunc(b.CreateBitCast(get_exact(decoded.rs1), b.getInt64Ty()), b.getInt32Ty());
-      return put_integer(b.CreateSExt(bits, b.getInt64Ty()));
+      return put_integer(bits);
     }
     case Op::kFmvWX:
       return put_single(b.CreateBitCast(low(decoded.rs1), b.getFloatTy()), FloatKind::kSingle);

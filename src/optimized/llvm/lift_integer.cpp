@@ -14,7 +14,15 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
   const auto imm = [&] { return constant(static_cast<std::uint64_t>(std::int64_t{decoded.imm})); };
   const auto rs1 = [&] { return get(decoded.rs1); };
   const auto rs2 = [&] { return get(decoded.rs2); };
-  const auto low = [&](Value* value) { return b.CreateTrunc(value, half); };
+  const auto half1 = [&] { return get_half(decoded.rs1); };
+  const auto half2 = [&] { return get_half(decoded.rs2); };
+  const auto half_imm = [&] { return b.getInt32(static_cast<std::uint32_t>(decoded.imm)); };
+  // Of operations that give words for words.
+  const bool is_half = result_kind_ == WordKind::kWord;
+  const auto any1 = [&] { return is_half ? half1() : rs1(); };
+  const auto any2 = [&] { return is_half ? half2() : rs2(); };
+  const auto any_imm = [&]() -> Value* { return is_half ? half_imm() : imm(); };
+  const auto none = [&]() -> Value* { return is_half ? b.getInt32(0) : constant(0); };
   const auto sign = [&](Value* value) { return b.CreateSExt(value, word); };
   const auto zero = [&](Value* value) { return b.CreateZExt(value, word); };
   const auto amount = [&](Value* value) {
@@ -56,7 +64,9 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     return which == llvm::Intrinsic::ctpop ? b.CreateIntrinsic(which, {value->getType()}, {value})
                                            : b.CreateIntrinsic(which, {value->getType()}, {value, b.getFalse()});
   };
-  const auto choose = [&](llvm::Intrinsic::ID which) { return b.CreateIntrinsic(which, {word}, {rs1(), rs2()}); };
+  const auto choose = [&](llvm::Intrinsic::ID which) {
+    return b.CreateIntrinsic(which, {is_half ? half : word}, {any1(), any2()});
+  };
 
   switch (decoded.op) {
     case Op::kLui:
@@ -64,23 +74,25 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kAuipc:
       return put(constant(std::uint64_t{pc} + static_cast<std::uint64_t>(std::int64_t{decoded.imm})));
     case Op::kAddi:
-      return put(b.CreateAdd(rs1(), imm()));
+      return put(b.CreateAdd(any1(), any_imm()));
     case Op::kSlti:
-      return put(zero(b.CreateICmpSLT(rs1(), imm())));
+      return put(zero(words_[decoded.rs1] == WordKind::kWord ? b.CreateICmpSLT(half1(), half_imm())
+                                                             : b.CreateICmpSLT(rs1(), imm())));
     case Op::kSltiu:
-      return put(zero(b.CreateICmpULT(rs1(), imm())));
+      return put(zero(words_[decoded.rs1] == WordKind::kWord ? b.CreateICmpULT(half1(), half_imm())
+                                                             : b.CreateICmpULT(rs1(), imm())));
     case Op::kXori:
-      return put(b.CreateXor(rs1(), imm()));
+      return put(b.CreateXor(any1(), any_imm()));
     case Op::kOri:
-      return put(b.CreateOr(rs1(), imm()));
+      return put(b.CreateOr(any1(), any_imm()));
     case Op::kAndi:
-      return put(b.CreateAnd(rs1(), imm()));
+      return put(b.CreateAnd(any1(), any_imm()));
     case Op::kSlli:
       return put(b.CreateShl(rs1(), imm()));
     case Op::kSrli:
       return put(b.CreateLShr(rs1(), imm()));
     case Op::kSrai:
-      return put(b.CreateAShr(rs1(), imm()));
+      return put(b.CreateAShr(any1(), any_imm()));
     case Op::kAdd:
       return put(b.CreateAdd(rs1(), rs2()));
     case Op::kSub:
@@ -88,37 +100,37 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kSll:
       return put(b.CreateShl(rs1(), amount(rs2())));
     case Op::kSlt:
-      return put(zero(b.CreateICmpSLT(rs1(), rs2())));
+      return put(zero(compare(llvm::CmpInst::ICMP_SLT, decoded.rs1, decoded.rs2)));
     case Op::kSltu:
-      return put(zero(b.CreateICmpULT(rs1(), rs2())));
+      return put(zero(compare(llvm::CmpInst::ICMP_ULT, decoded.rs1, decoded.rs2)));
     case Op::kXor:
-      return put(b.CreateXor(rs1(), rs2()));
+      return put(b.CreateXor(any1(), any2()));
     case Op::kSrl:
       return put(b.CreateLShr(rs1(), amount(rs2())));
     case Op::kSra:
       return put(b.CreateAShr(rs1(), amount(rs2())));
     case Op::kOr:
-      return put(b.CreateOr(rs1(), rs2()));
+      return put(b.CreateOr(any1(), any2()));
     case Op::kAnd:
-      return put(b.CreateAnd(rs1(), rs2()));
+      return put(b.CreateAnd(any1(), any2()));
     case Op::kAddiw:
-      return put(sign(b.CreateAdd(low(rs1()), low(imm()))));
+      return put(b.CreateAdd(half1(), half_imm()));
     case Op::kSlliw:
-      return put(sign(b.CreateShl(low(rs1()), low(imm()))));
+      return put(b.CreateShl(half1(), half_imm()));
     case Op::kSrliw:
-      return put(sign(b.CreateLShr(low(rs1()), low(imm()))));
+      return put(b.CreateLShr(half1(), half_imm()));
     case Op::kSraiw:
-      return put(sign(b.CreateAShr(low(rs1()), low(imm()))));
+      return put(b.CreateAShr(half1(), half_imm()));
     case Op::kAddw:
-      return put(sign(b.CreateAdd(low(rs1()), low(rs2()))));
+      return put(b.CreateAdd(half1(), half2()));
     case Op::kSubw:
-      return put(sign(b.CreateSub(low(rs1()), low(rs2()))));
+      return put(b.CreateSub(half1(), half2()));
     case Op::kSllw:
-      return put(sign(b.CreateShl(low(rs1()), amount(low(rs2())))));
+      return put(b.CreateShl(half1(), amount(half2())));
     case Op::kSrlw:
-      return put(sign(b.CreateLShr(low(rs1()), amount(low(rs2())))));
+      return put(b.CreateLShr(half1(), amount(half2())));
     case Op::kSraw:
-      return put(sign(b.CreateAShr(low(rs1()), amount(low(rs2())))));
+      return put(b.CreateAShr(half1(), amount(half2())));
     case Op::kMul:
       return put(b.CreateMul(rs1(), rs2()));
     case Op::kMulh:
@@ -128,7 +140,7 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kMulhu:
       return put(high(false, false));
     case Op::kMulw:
-      return put(sign(b.CreateMul(low(rs1()), low(rs2()))));
+      return put(b.CreateMul(half1(), half2()));
     case Op::kDiv:
       return put(divide(rs1(), rs2(), true, false));
     case Op::kDivu:
@@ -138,15 +150,15 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kRemu:
       return put(divide(rs1(), rs2(), false, true));
     case Op::kDivw:
-      return put(sign(divide(low(rs1()), low(rs2()), true, false)));
+      return put(divide(half1(), half2(), true, false));
     case Op::kDivuw:
-      return put(sign(divide(low(rs1()), low(rs2()), false, false)));
+      return put(divide(half1(), half2(), false, false));
     case Op::kRemw:
-      return put(sign(divide(low(rs1()), low(rs2()), true, true)));
+      return put(divide(half1(), half2(), true, true));
     case Op::kRemuw:
-      return put(sign(divide(low(rs1()), low(rs2()), false, true)));
+      return put(divide(half1(), half2(), false, true));
     case Op::kAddUw:
-      return put(b.CreateAdd(zero(low(rs1())), rs2()));
+      return put(b.CreateAdd(zero(half1()), rs2()));
     case Op::kSh1add:
       return put(b.CreateAdd(b.CreateShl(rs1(), 1), rs2()));
     case Op::kSh2add:
@@ -154,19 +166,19 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kSh3add:
       return put(b.CreateAdd(b.CreateShl(rs1(), 3), rs2()));
     case Op::kSh1addUw:
-      return put(b.CreateAdd(b.CreateShl(zero(low(rs1())), 1), rs2()));
+      return put(b.CreateAdd(b.CreateShl(zero(half1()), 1), rs2()));
     case Op::kSh2addUw:
-      return put(b.CreateAdd(b.CreateShl(zero(low(rs1())), 2), rs2()));
+      return put(b.CreateAdd(b.CreateShl(zero(half1()), 2), rs2()));
     case Op::kSh3addUw:
-      return put(b.CreateAdd(b.CreateShl(zero(low(rs1())), 3), rs2()));
+      return put(b.CreateAdd(b.CreateShl(zero(half1()), 3), rs2()));
     case Op::kSlliUw:
-      return put(b.CreateShl(zero(low(rs1())), imm()));
+      return put(b.CreateShl(zero(half1()), imm()));
     case Op::kAndn:
-      return put(b.CreateAnd(rs1(), b.CreateNot(rs2())));
+      return put(b.CreateAnd(any1(), b.CreateNot(any2())));
     case Op::kOrn:
-      return put(b.CreateOr(rs1(), b.CreateNot(rs2())));
+      return put(b.CreateOr(any1(), b.CreateNot(any2())));
     case Op::kXnor:
-      return put(b.CreateNot(b.CreateXor(rs1(), rs2())));
+      return put(b.CreateNot(b.CreateXor(any1(), any2())));
     case Op::kMax:
       return put(choose(llvm::Intrinsic::smax));
     case Op::kMaxu:
@@ -182,11 +194,11 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kRori:
       return put(rotate(rs1(), imm(), false));
     case Op::kRolw:
-      return put(sign(rotate(low(rs1()), low(rs2()), true)));
+      return put(rotate(half1(), half2(), true));
     case Op::kRorw:
-      return put(sign(rotate(low(rs1()), low(rs2()), false)));
+      return put(rotate(half1(), half2(), false));
     case Op::kRoriw:
-      return put(sign(rotate(low(rs1()), low(imm()), false)));
+      return put(rotate(half1(), half_imm(), false));
     case Op::kClz:
       return put(count(llvm::Intrinsic::ctlz, rs1()));
     case Op::kCtz:
@@ -194,11 +206,11 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kCpop:
       return put(count(llvm::Intrinsic::ctpop, rs1()));
     case Op::kClzw:
-      return put(zero(count(llvm::Intrinsic::ctlz, low(rs1()))));
+      return put(zero(count(llvm::Intrinsic::ctlz, half1())));
     case Op::kCtzw:
-      return put(zero(count(llvm::Intrinsic::cttz, low(rs1()))));
+      return put(zero(count(llvm::Intrinsic::cttz, half1())));
     case Op::kCpopw:
-      return put(zero(count(llvm::Intrinsic::ctpop, low(rs1()))));
+      return put(zero(count(llvm::Intrinsic::ctpop, half1())));
     case Op::kSextB:
       return put(sign(b.CreateTrunc(rs1(), b.getInt8Ty())));
     case Op::kSextH:
@@ -231,9 +243,9 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kBseti:
       return put(b.CreateOr(rs1(), bit(imm())));
     case Op::kCzeroEqz:
-      return put(b.CreateSelect(b.CreateICmpEQ(rs2(), constant(0)), constant(0), rs1()));
+      return put(b.CreateSelect(b.CreateICmpEQ(rs2(), constant(0)), none(), any1()));
     case Op::kCzeroNez:
-      return put(b.CreateSelect(b.CreateICmpNE(rs2(), constant(0)), constant(0), rs1()));
+      return put(b.CreateSelect(b.CreateICmpNE(rs2(), constant(0)), none(), any1()));
     case Op::kFence:
       if (riscv::orders_store_before_load(decoded.ordering))
         b.CreateFence(llvm::AtomicOrdering::SequentiallyConsistent);

@@ -10,8 +10,7 @@ namespace caisson::optimized {
 using riscv::Op;
 
 Lifter::Value* Lifter::address(const Decoded& decoded) {
-  Value* const low = builder_.CreateTrunc(get(decoded.rs1), builder_.getInt32Ty());
-  return builder_.CreateZExt(low, builder_.getInt64Ty());
+  return builder_.CreateZExt(get_half(decoded.rs1), builder_.getInt64Ty());
 }
 
 bool Lifter::lift_memory(const Decoded& decoded, std::uint32_t pc) {
@@ -30,6 +29,7 @@ bool Lifter::lift_memory(const Decoded& decoded, std::uint32_t pc) {
          nullptr, arguments);
     return true;
   };
+  const auto stored = [&] { return words_[decoded.rs2] == WordKind::kWord ? get_half(decoded.rs2) : get(decoded.rs2); };
   switch (decoded.op) {
     case Op::kLb:
       return load_word(Access::kLoad8Signed);
@@ -40,7 +40,8 @@ bool Lifter::lift_memory(const Decoded& decoded, std::uint32_t pc) {
     case Op::kLhu:
       return load_word(Access::kLoad16);
     case Op::kLw:
-      return load_word(Access::kLoad32Signed);
+      set(decoded.rd, load(Access::kLoad32, builder_.getInt32Ty()));
+      return true;
     case Op::kLwu:
       return load_word(Access::kLoad32);
     case Op::kLd:
@@ -52,11 +53,11 @@ bool Lifter::lift_memory(const Decoded& decoded, std::uint32_t pc) {
       set_double(decoded.rd, load(Access::kLoadDouble, builder_.getDoubleTy()), FloatKind::kExact);
       return true;
     case Op::kSb:
-      return store(Access::kStore8, get(decoded.rs2));
+      return store(Access::kStore8, stored());
     case Op::kSh:
-      return store(Access::kStore16, get(decoded.rs2));
+      return store(Access::kStore16, stored());
     case Op::kSw:
-      return store(Access::kStore32, get(decoded.rs2));
+      return store(Access::kStore32, stored());
     case Op::kSd:
       return store(Access::kStore64, get(decoded.rs2));
     case Op::kFsw: {

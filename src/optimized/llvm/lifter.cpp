@@ -3,6 +3,7 @@
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/MDBuilder.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 
@@ -25,9 +26,12 @@ Lifter::Lifter(llvm::Module& module, const GuestUnit& unit, const char* name)
 void Lifter::declare(const char* name) {
   llvm::Type* const word = builder_.getInt64Ty();
   llvm::Type* const pointer = builder_.getPtrTy();
-  result_type_ = llvm::StructType::get(word, word);
-  auto* const type = llvm::FunctionType::get(result_type_, {pointer, pointer, word, word}, false);
+  result_type_ = llvm::StructType::get(word, word, word);
+  std::vector<llvm::Type*> arguments = {pointer, pointer, word, word};
+  arguments.resize(arguments.size() + kPassedRegisters.size(), word);
+  auto* const type = llvm::FunctionType::get(result_type_, arguments, false);
   function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module_);
+  function_->setCallingConv(llvm::CallingConv::PreserveNone);
   made_.function = function_;
   // Sites are found with the stack as it was at the fault, and signal handlers run on it.
   function_->addFnAttr(llvm::Attribute::NoRedZone);
@@ -43,10 +47,17 @@ void Lifter::declare(const char* name) {
 }
 
 LiftedUnit Lifter::lift() {
+  const auto argument_of = [&](std::uint8_t reg) {
+    const auto at = std::ranges::find(kPassedRegisters, reg) - kPassedRegisters.begin();
+    return function_->getArg(4 + static_cast<unsigned>(at));
+  };
   auto* const entry = llvm::BasicBlock::Create(context_, "entry", function_);
   builder_.SetInsertPoint(entry);
   gas_ = builder_.CreateAlloca(builder_.getInt64Ty(), nullptr, "gas");
-  for (unsigned reg = 1; reg < 32; ++reg) integers_[reg] = builder_.CreateAlloca(builder_.getInt64Ty());
+  for (unsigned reg = 1; reg < 32; ++reg) {
+    integers_[reg] = builder_.CreateAlloca(builder_.getInt64Ty());
+    halves_[reg] = builder_.CreateAlloca(builder_.getInt32Ty());
+  }
   for (unsigned reg = 0; reg < 32; ++reg) {
     doubles_[reg] = builder_.CreateAlloca(builder_.getDoubleTy());
     singles_[reg] = builder_.CreateAlloca(builder_.getFloatTy());
@@ -58,17 +69,21 @@ LiftedUnit Lifter::lift() {
     // Deep recursion goes on with an empty stack.
     auto* const deep = llvm::BasicBlock::Create(context_, "deep", function_);
     auto* const go_on = llvm::BasicBlock::Create(context_, "go_on", function_);
-    Value* const frame =
-        builder_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {builder_.getPtrTy()}, {builder_.getInt32(0)});
+    Value* const frame = builder_.CreateIntrinsic(llvm::Intrinsic::addressofreturnaddress, {builder_.getPtrTy()}, {});
     Value* const is_deep =
         builder_.CreateICmpULT(builder_.CreatePtrToInt(frame, builder_.getInt64Ty()), word(UnitWord::kStackLimit));
     builder_.CreateCondBr(is_deep, deep, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
     builder_.SetInsertPoint(deep);
-    give(function_->getArg(2), constant(unit_.blocks[0].pc));
+    give(function_->getArg(2), constant(unit_.blocks[0].pc), argument_of(kReturnedRegister));
     builder_.SetInsertPoint(go_on);
   }
   check_gas(unit_.blocks[0]);
-  load(unit_.blocks[0].needed);
+  RegisterSet are_passed = 0;
+  for (const std::uint8_t reg : kPassedRegisters) {
+    builder_.CreateStore(argument_of(reg), integers_[reg]);
+    are_passed |= integer_bit(reg);
+  }
+  load(unit_.blocks[0].needed & ~are_passed);
   builder_.CreateBr(blocks_[0]);
   due_at_entry_.assign(unit_.blocks.size(), 0);
   for (std::size_t index = 0; index < unit_.blocks.size(); ++index) lift_block(index);
@@ -80,7 +95,9 @@ void Lifter::lift_block(std::size_t index) {
   builder_.SetInsertPoint(blocks_[index]);
   block_ = index;
   dirty_ = block.dirty;
+  present_ = block.needed;
   kinds_ = block.kinds;
+  words_ = block.words;
   due_ = due_at_entry_[index] + static_cast<std::int32_t>(block.cost);
   for (const UnitInstruction& instruction : block.instructions) lift_instruction(instruction);
   due_ -= static_cast<std::int32_t>(block.refund);
@@ -90,6 +107,7 @@ void Lifter::lift_block(std::size_t index) {
 void Lifter::lift_instruction(const UnitInstruction& instruction) {
   const Decoded& decoded = instruction.decoded;
   if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) return;  // end_block()
+  result_kind_ = word_kind_of(words_, decoded);
   if (lift_integer(decoded, instruction.pc) || lift_memory(decoded, instruction.pc)) return;
   lift_float(decoded);
 }
@@ -132,13 +150,28 @@ Lifter::Value* Lifter::word(UnitWord which) {
 }
 
 Lifter::Value* Lifter::get(unsigned reg) {
-  return reg == 0 ? constant(0) : builder_.CreateLoad(builder_.getInt64Ty(), integers_[reg]);
+  if (reg == 0) return constant(0);
+  if (words_[reg] == WordKind::kWord) return builder_.CreateSExt(get_half(reg), builder_.getInt64Ty());
+  return builder_.CreateLoad(builder_.getInt64Ty(), integers_[reg]);
 }
+
+Lifter::Value* Lifter::get_half(unsigned reg) {
+  if (words_[reg] == WordKind::kWord) return builder_.CreateLoad(builder_.getInt32Ty(), halves_[reg]);
+  return builder_.CreateTrunc(get(reg), builder_.getInt32Ty());
+}
+
+void Lifter::forget_words() { std::fill(words_.begin() + 1, words_.end(), WordKind::kWide); }
 
 void Lifter::set(unsigned reg, Value* value) {
   if (reg == 0) return;
-  builder_.CreateStore(value, integers_[reg]);
+  if (result_kind_ == WordKind::kWord) {
+    builder_.CreateStore(builder_.CreateTrunc(value, builder_.getInt32Ty()), halves_[reg]);
+  } else {
+    builder_.CreateStore(value, integers_[reg]);
+  }
+  words_[reg] = result_kind_;
   dirty_ |= integer_bit(reg);
+  present_ |= integer_bit(reg);
 }
 
 void Lifter::load(RegisterSet registers) {
@@ -179,8 +212,9 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
     const auto bit = static_cast<unsigned>(std::countr_zero(left));
     const auto guest = static_cast<std::uint8_t>(bit);
     if (bit < 32) {
-      operands.push_back(get(bit));
-      made.registers.push_back({guest, ValueForm::kWord});
+      const bool is_half = words_[bit] == WordKind::kWord;
+      operands.push_back(is_half ? get_half(bit) : get(bit));
+      made.registers.push_back({guest, is_half ? ValueForm::kSigned32 : ValueForm::kWord});
       continue;
     }
     const FloatKind kind = kinds_[bit - 32];

@@ -29,7 +29,7 @@ enum class Access : std::uint8_t {
   kLoad16Signed,
   kLoad16,
   kLoad32Signed,
-  kLoad32,
+  kLoad32,  // also as 32 bits
   kLoad64,
   kLoadSingle,
   kLoadDouble,
@@ -86,7 +86,9 @@ class Lifter {
   Value* hart_field(std::size_t offset);
   Value* word(UnitWord which);
   Value* get(unsigned reg);
-  void set(unsigned reg, Value* value);
+  Value* get_half(unsigned reg);  // the low 32 bits
+  void set(unsigned reg, Value* value);  // 64 bits, or 32 that the register holds sign-extended
+  void forget_words();  // registers are as the hart has them
   Value* constant(std::uint64_t value) { return builder_.getInt64(value); }
   // The value of a patchpoint (or null), with all dirty registers as operands.
   Value* site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments);
@@ -96,11 +98,14 @@ class Lifter {
   void end_block(const UnitBlock& block);
   llvm::BasicBlock* edge_to(int block, std::uint64_t pc);
   void branch(const UnitBlock& block);
+  Value* compare(llvm::CmpInst::Predicate condition, unsigned first, unsigned second);  // of registers
   void call(const UnitBlock& block);
   void leave(Value* pc);  // returns to the caller
   void jump_away(Value* pc);  // to other code, if there is any
   Value* find_code(Value* pc);
-  void give(Value* gas, Value* pc);
+  void give(Value* gas, Value* pc, Value* returned);
+  llvm::CallInst* call_code(Value* code, Value* pc);  // with what is passed to units
+  Value* passed(unsigned reg);
   void reconcile(const UnitBlock& next);
   void enter(std::size_t block);
 
@@ -136,14 +141,17 @@ class Lifter {
   Value* hart_ = nullptr;
   Value* window_ = nullptr;
   Value* gas_ = nullptr;  // variable
-  std::array<Value*, 32> integers_{}, doubles_{}, singles_{};  // variables
+  std::array<Value*, 32> integers_{}, halves_{}, doubles_{}, singles_{};  // variables
   std::vector<llvm::BasicBlock*> blocks_;
   std::vector<std::int32_t> due_at_entry_;  // of each block
 
   // While a block is lifted.
   std::size_t block_ = 0;
   RegisterSet dirty_ = 0;
+  RegisterSet present_ = 0;  // registers that are out of the hart, dirty or not
   FloatKinds kinds_{};
+  WordKinds words_{};
+  WordKind result_kind_ = WordKind::kWide;  // of the integer that the instruction gives
   std::int32_t due_ = 0;
 };
 
