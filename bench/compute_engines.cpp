@@ -101,6 +101,7 @@ std::span<const ComputeEngineKind> compute_engines() {
       {"native", NativeEngine::make},
       {"baseline", CaissonEngine::make<Tier::kBaseline>},
       {"optimized", CaissonEngine::make<Tier::kOptimized>},
+      {"auto", CaissonEngine::make<Tier::kAuto>},
       {"interp", CaissonEngine::make<Tier::kInterp>},
       {"qemu-riscv64", EmulatorEngine::make_qemu},
   };

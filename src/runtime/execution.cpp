@@ -1,5 +1,7 @@
 #include "runtime/execution.h"
 
+#include <x86intrin.h>
+
 #include <algorithm>
 #include <new>
 #include <utility>
@@ -145,8 +147,8 @@ void Execution::go_on(baseline::Baseline::End end, HartState& hart, std::uint64_
 // False where there is no memory for it, or no compiler. Units are told of code that changes.
 bool Execution::start_optimizing() {
   if (optimized_ != nullptr) return true;
-  const optimized::SliceSource slices{.next = options_.exact_slices ? nullptr : options_.next_slice,
-                                      .context = options_.context};
+  const bool has_slices = !options_.exact_slices && options_.next_slice != nullptr;
+  const optimized::SliceSource slices{.next = has_slices ? &next_slice_of_unit : nullptr, .context = this};
   auto made = optimized::Optimized::create(memory_, slices);
   if (!made) {
     promotes_ = false;
@@ -158,10 +160,25 @@ bool Execution::start_optimizing() {
   return true;
 }
 
+// Where a unit's slice ends in its middle. One that is slower than the baseline tier was is left.
+std::uint64_t Execution::next_slice_of_unit(void* execution) {
+  auto& self = *static_cast<Execution*>(execution);
+  const std::uint64_t slice = self.options_.next_slice(self.options_.context);
+  if (!self.promotes_) return slice;
+  self.stay_.gas += slice;
+  constexpr std::uint64_t kSlicesPerLook = 32;
+  const bool looks = ++self.stay_.slices % kSlicesPerLook == 0;
+  const bool is_slow =
+      looks && self.promotion_->is_slower(self.stay_.pc, {self.stay_.gas, __rdtsc() - self.stay_.began});
+  return is_slow ? 0 : slice;
+}
+
 // The baseline tier's slice ended at hart.pc, or a call's: its gas tells what is hot, and what was asked for may be there.
 void Execution::note_slice(std::uint64_t pc, std::uint64_t gas) {
   if (pc >= memory::kWindowSize || !start_optimizing()) return;
-  promotion_->note_slice(static_cast<std::uint32_t>(pc), gas);
+  const std::uint64_t now = __rdtsc();
+  const std::uint64_t began = std::exchange(slice_began_, now);
+  promotion_->note_slice(static_cast<std::uint32_t>(pc), {.gas = gas, .ticks = began == 0 ? 0 : now - began});
   publish_units();
 }
 
@@ -188,9 +205,11 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
   if (optimized::Optimized::suits(hart) && granted > optimized::kGasReserve) {
     const std::uint64_t pc = hart.pc;
     std::uint64_t used = 0;
+    stay_ = {.pc = static_cast<std::uint32_t>(pc), .began = __rdtsc()};
     const End end = optimized_->run(hart, granted, &used);
     gas_.optimized += used;
-    if (promotes_ && promotion_->note_stay(static_cast<std::uint32_t>(pc), used))
+    slice_began_ = 0;
+    if (promotes_ && promotion_->note_stay(stay_.pc, {.gas = used, .ticks = __rdtsc() - stay_.began}))
       baseline_->forget_page_of(static_cast<std::uint32_t>(pc));
     const bool is_over = used >= *slice;
     *slice -= std::min(used, *slice);

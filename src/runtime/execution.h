@@ -144,6 +144,7 @@ class Execution {
   void note_slice(std::uint64_t pc, std::uint64_t gas);
   void note_exit(std::uint64_t pc);
   void publish_units();
+  static std::uint64_t next_slice_of_unit(void* execution);
   // Of the baseline tier, since this was last asked.
   std::uint64_t sampled_gas() { return gas_.baseline - std::exchange(sampled_gas_, gas_.baseline); }
   bool cold_is_optimized() const { return options_.tier == Tier::kOptimized; }
@@ -158,6 +159,12 @@ class Execution {
   bool promotes_ = false;
   std::uint64_t sampled_gas_ = 0;
   std::uint32_t exits_ = 0;  // of units, to other tiers
+  std::uint64_t slice_began_ = 0;  // by the time stamp counter; 0: units have run since
+  // In the unit that was entered last.
+  struct UnitStay {
+    std::uint32_t pc = 0;
+    std::uint64_t began = 0, gas = 0, slices = 0;
+  } stay_;
   TierGas gas_;
   std::uint64_t ecall_gas_ = 0;  // charged while the baseline tier ran
   bool interpreted_ = false;  // since take_floats_changed()

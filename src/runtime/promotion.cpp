@@ -62,7 +62,8 @@ bool Promotion::make_now(std::uint64_t at) {
 }
 
 bool Promotion::is_not_worth_it(Stay& stay) {
-  const bool pays = stay.gas / stay.count >= kLeastGasOfStay;
+  const bool is_short = stay.count >= kCountOfStays && stay.all / stay.count < kLeastGasOfStay;
+  const bool pays = !is_short && !is_slower(stay.pc, stay.longer);
   const std::uint32_t pc = stay.pc;
   stay = {.pc = pc};
   if (pays) return false;
@@ -73,13 +74,32 @@ bool Promotion::is_not_worth_it(Stay& stay) {
   return true;
 }
 
+bool Promotion::is_slower(std::uint32_t pc, const Pace& pace) const {
+  const auto found = paces_.find(function_of(pc));
+  constexpr std::uint64_t kLeastGas = 500'000;  // of both, to be compared
+  if (found == paces_.end() || found->second.gas < kLeastGas || pace.gas < kLeastGas) return false;
+  const auto ticks_of_gas = [](const Pace& one) {
+    return static_cast<double>(one.ticks) / static_cast<double>(one.gas);
+  };
+  constexpr double kClearly = 1.1;
+  return ticks_of_gas(pace) > kClearly * ticks_of_gas(found->second);
+}
+
 // --- heat ---
 
-void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas) { add_heat(pc, gas); }
+void Promotion::note_slice(std::uint32_t pc, const Pace& pace) {
+  if (pace.ticks != 0) {
+    if (paces_.size() >= kMostPlaces) paces_.clear();
+    Pace& sum = paces_[function_of(pc)];
+    sum.gas += pace.gas;
+    sum.ticks += pace.ticks;
+  }
+  add_heat(pc, pace.gas);
+}
 void Promotion::note_exit(std::uint32_t pc) { add_heat(pc, kHeatOfExit); }
 
 void Promotion::add_heat(std::uint32_t pc, std::uint64_t heat) {
-  const std::uint32_t function = functions_ == nullptr ? pc : functions_(context_, pc);
+  const std::uint32_t function = function_of(pc);
   if (heat_.size() >= kMostPlaces) heat_.clear();
   std::uint64_t& sum = heat_[function];
   sum += heat;

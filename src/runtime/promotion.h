@@ -30,25 +30,38 @@ struct PromotionStats {
   std::uint64_t pending = 0;
 };
 
+// Gas, and the time that it took in ticks of the processor's time stamp counter.
+struct Pace {
+  std::uint64_t gas = 0, ticks = 0;
+};
+
 class Promotion final : public memory::CodeObserver {
  public:
   Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
             FunctionSource functions, void* context);
   ~Promotion();
 
-  // A slice that used so much gas ended at the block at `pc`.
-  void note_slice(std::uint32_t pc, std::uint64_t gas);
+  // A slice that used so much gas ended at the block at `pc`. Its time is 0 where it is not known.
+  void note_slice(std::uint32_t pc, const Pace& pace);
   // Optimised code was left at `pc`, where it has none.
   void note_exit(std::uint32_t pc);
-  // A unit that was entered from other tiers at `pc` was left after so much gas. True where it does not pay to go there: many short
-  // stays, each of which costs more than the better code saves. The unit is not enterable any more, and is not asked for again.
-  bool note_stay(std::uint32_t pc, std::uint64_t gas) {
+  // A unit that was entered from other tiers at `pc` was left after so much gas and time. True where it does not pay to go there: stays
+  // are many and short, so that each costs more than it saves, or its code is slower than the baseline tier's was. Then the unit is not
+  // enterable any more, and is not asked for again.
+  bool note_stay(std::uint32_t pc, const Pace& pace) {
     Stay& stay = stays_[pc / 2 % kStays];
     if (stay.pc != pc) [[unlikely]]
       stay = {.pc = pc};
-    stay.gas += gas;
-    return ++stay.count == kCountOfStays && is_not_worth_it(stay);
+    stay.all += pace.gas;
+    if (pace.gas >= kGasOfLongStay) {
+      stay.longer.gas += pace.gas;
+      stay.longer.ticks += pace.ticks;
+    }
+    const bool is_due = ++stay.count == kCountOfStays || stay.longer.gas >= kGasOfComparison;
+    return is_due && is_not_worth_it(stay);
   }
+  // Whether that is slower than the baseline tier was in the function of `pc`, as far as that is known.
+  bool is_slower(std::uint32_t pc, const Pace& pace) const;
   // Makes units enterable that are there now; gives the entries.
   std::vector<std::uint32_t> poll();
   bool is_waiting() const { return !pending_.empty(); }
@@ -69,9 +82,11 @@ class Promotion final : public memory::CodeObserver {
   struct Stay {
     std::uint32_t pc = 0;
     std::uint32_t count = 0;
-    std::uint64_t gas = 0;
+    std::uint64_t all = 0;  // gas
+    Pace longer;  // of stays of which the time tells something
   };
   bool is_not_worth_it(Stay& stay);
+  std::uint32_t function_of(std::uint32_t pc) const { return functions_ == nullptr ? pc : functions_(context_, pc); }
   std::optional<Request> make_request(const JitBackend& backend, std::uint32_t pc) const;
   void add_heat(std::uint32_t pc, std::uint64_t heat);
   void request(std::uint32_t pc);
@@ -87,6 +102,9 @@ class Promotion final : public memory::CodeObserver {
   static constexpr std::uint32_t kCountOfStays = 2048;
   static constexpr std::uint64_t kLeastGasOfStay = 1500;
   static constexpr std::size_t kStays = 1024;
+  static constexpr std::uint64_t kGasOfLongStay = 20'000;
+  // Some milliseconds.
+  static constexpr std::uint64_t kGasOfComparison = 8'000'000;
   static constexpr std::size_t kMostPlaces = 1 << 14;
   static constexpr std::size_t kMostPending = 64;
 
@@ -100,6 +118,7 @@ class Promotion final : public memory::CodeObserver {
   std::unordered_set<std::uint32_t> asked_;  // entries that are enterable, pending or refused; the same
   std::vector<Request> pending_;
   std::vector<Stay> stays_{kStays};
+  std::unordered_map<std::uint32_t, Pace> paces_;  // of the baseline tier, by function; bounded as heat_ is
   std::unordered_set<std::uint32_t> demoted_;  // bounded as asked_ is
   PromotionStats stats_;
 };
