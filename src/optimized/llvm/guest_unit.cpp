@@ -115,7 +115,50 @@ class UnitReader {
       at += length;
       if (ends) break;
     }
+    note_wide_words(block);
     return !block.instructions.empty() && block.cost <= static_cast<std::uint32_t>(kGasReserve) / 2;
+  }
+
+  static bool wants_wide(Op op) {
+    switch (op) {
+      case Op::kAdd:
+      case Op::kSub:
+      case Op::kMul:
+      case Op::kMulh:
+      case Op::kMulhu:
+      case Op::kMulhsu:
+      case Op::kSlli:
+      case Op::kSll:
+      case Op::kSh1add:
+      case Op::kSh2add:
+      case Op::kSh3add:
+      case Op::kSd:
+      case Op::kFcvtDL:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  // A load may extend at no cost, an instruction of its own would not.
+  static void note_wide_words(UnitBlock& block) {
+    for (std::size_t at = 0; at < block.instructions.size(); ++at) {
+      UnitInstruction& load = block.instructions[at];
+      if (load.decoded.op != Op::kLw || load.decoded.rd == 0) continue;
+      for (std::size_t next = at + 1; next < block.instructions.size(); ++next) {
+        const Decoded& user = block.instructions[next].decoded;
+        const riscv::InstructionInfo& row = riscv::info(user.op);
+        const bool reads_first =
+            row.has(traits::kReadsRs1) && !row.has(traits::kFloatRs1) && user.rs1 == load.decoded.rd;
+        const bool reads_second =
+            row.has(traits::kReadsRs2) && !row.has(traits::kFloatRs2) && user.rs2 == load.decoded.rd;
+        if (reads_first || reads_second) {
+          load.is_wanted_wide = wants_wide(user.op);
+          break;
+        }
+        if (row.has(traits::kWritesRd) && !row.has(traits::kFloatRd) && user.rd == load.decoded.rd) break;
+      }
+    }
   }
 
   static void end_block(UnitBlock& block, const Decoded& decoded, std::uint32_t pc) {
@@ -320,7 +363,7 @@ class UnitReader {
       for (const UnitBlock& block : unit_.blocks) {
         WordKinds words = block.words;
         if (words[0] == WordKind::kUnvisited) continue;  // all are, or none
-        for (const UnitInstruction& instruction : block.instructions) follow_words(words, instruction.decoded);
+        for (const UnitInstruction& instruction : block.instructions) follow_words(words, instruction);
         if (is_call(block)) std::fill(words.begin() + 1, words.end(), WordKind::kWide);
         for_each_successor(block, [&](UnitBlock& next) {
           for (std::size_t reg = 0; reg < words.size(); ++reg) {
@@ -432,7 +475,8 @@ void follow_kinds(FloatKinds& kinds, const Decoded& decoded) {
   }
 }
 
-WordKind word_kind_of(const WordKinds& words, const Decoded& decoded) {
+WordKind word_kind_of(const WordKinds& words, const UnitInstruction& instruction) {
+  const Decoded& decoded = instruction.decoded;
   const WordKind first = words[decoded.rs1], second = words[decoded.rs2];
   switch (decoded.op) {
     case Op::kLui:
@@ -462,6 +506,8 @@ WordKind word_kind_of(const WordKinds& words, const Decoded& decoded) {
     case Op::kFltD:
     case Op::kFleD:
       return WordKind::kShort;
+    case Op::kLw:
+      return instruction.is_wanted_wide ? WordKind::kShort : WordKind::kWord;
     case Op::kAddi:
       if (decoded.rs1 == 0) return WordKind::kShort;
       return decoded.imm == 0 ? first : WordKind::kWide;
@@ -505,7 +551,6 @@ WordKind word_kind_of(const WordKinds& words, const Decoded& decoded) {
     case Op::kRolw:
     case Op::kRorw:
     case Op::kRoriw:
-    case Op::kLw:
     case Op::kFcvtWS:
     case Op::kFcvtWD:
     case Op::kFmvXW:
@@ -515,10 +560,11 @@ WordKind word_kind_of(const WordKinds& words, const Decoded& decoded) {
   }
 }
 
-void follow_words(WordKinds& words, const Decoded& decoded) {
+void follow_words(WordKinds& words, const UnitInstruction& instruction) {
+  const Decoded& decoded = instruction.decoded;
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
   if (!row.has(traits::kWritesRd) || row.has(traits::kFloatRd) || decoded.rd == 0) return;
-  words[decoded.rd] = word_kind_of(words, decoded);
+  words[decoded.rd] = word_kind_of(words, instruction);
 }
 
 std::optional<GuestUnit> read_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits) {

@@ -54,6 +54,7 @@ enum class BlockEnd : std::uint8_t {
 struct UnitInstruction {
   std::uint32_t pc = 0;
   riscv::Decoded decoded;
+  bool is_wanted_wide = false;  // of lw: what reads the result next wants 64 bits
 };
 
 struct UnitBlock {
@@ -98,9 +99,9 @@ bool is_lifted(const riscv::Decoded& decoded);
 // What `decoded` makes of the kinds of float registers.
 void follow_kinds(FloatKinds& kinds, const riscv::Decoded& decoded);
 
-// What `decoded` makes of the kind of the integer register that it writes.
-WordKind word_kind_of(const WordKinds& words, const riscv::Decoded& decoded);
-void follow_words(WordKinds& words, const riscv::Decoded& decoded);
+// What an instruction makes of the kind of the integer register that it writes.
+WordKind word_kind_of(const WordKinds& words, const UnitInstruction& instruction);
+void follow_words(WordKinds& words, const UnitInstruction& instruction);
 
 // Nothing where the entry's block begins with what is not lifted, or cannot be fetched.
 std::optional<GuestUnit> read_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits = {});

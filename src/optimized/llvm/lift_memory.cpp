@@ -40,6 +40,7 @@ bool Lifter::lift_memory(const Decoded& decoded, std::uint32_t pc) {
     case Op::kLhu:
       return load_word(Access::kLoad16);
     case Op::kLw:
+      if (result_kind_ == WordKind::kShort) return load_word(Access::kLoad32Signed);
       set(decoded.rd, load(Access::kLoad32, builder_.getInt32Ty()));
       return true;
     case Op::kLwu:

@@ -107,7 +107,7 @@ void Lifter::lift_block(std::size_t index) {
 void Lifter::lift_instruction(const UnitInstruction& instruction) {
   const Decoded& decoded = instruction.decoded;
   if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) return;  // end_block()
-  result_kind_ = word_kind_of(words_, decoded);
+  result_kind_ = word_kind_of(words_, instruction);
   if (lift_integer(decoded, instruction.pc) || lift_memory(decoded, instruction.pc)) return;
   lift_float(decoded);
 }
