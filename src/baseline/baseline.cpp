@@ -86,6 +86,13 @@ struct Baseline::Impl {
     context.known = {};
   }
 
+  // For good: this instance's code is not what the others' is any more.
+  void leave_shared_code() {
+    remove_region(shared_index);
+    shared = nullptr;
+    ++counted.left_shared_code;
+  }
+
   void remove_all_regions() {
     for (std::size_t index = 1; index < regions.size(); ++index) {
       if (regions[index] != nullptr) remove_region(index);
@@ -214,7 +221,9 @@ struct Baseline::Impl {
     for (int attempt = 0; attempt < 2; ++attempt) {
       if (directory[page] == 0 && !make_region(page)) return false;
       const std::size_t index = directory[page];
-      if (regions[index]->compile(bytes, pc, reach, options.sources)) return true;
+      CodeSources sources = options.sources;
+      if (index == shared_index) sources.elsewhere = nullptr;  // others have other units, or none
+      if (regions[index]->compile(bytes, pc, reach, sources)) return true;
       // Its budget, or the process's, is used up: most of it may be code of pages that are gone.
       const bool was_shared = index == shared_index;
       counted.regions_replaced += 1;
@@ -642,8 +651,14 @@ Baseline::End Baseline::end_call(HartState& hart, std::int64_t gas, std::uint64_
 bool Baseline::compile(std::uint32_t pc) { return impl_->compile(pc); }
 void Baseline::forget_page_of(std::uint32_t pc) {
   const std::uint32_t page = page_of(pc);
-  if (const std::uint8_t index = impl_->directory[page]; index != 0) impl_->regions[index]->drop_pages(page, page + 1);
-  impl_->note_dropped_code();
+  const std::size_t index = impl_->directory[page];
+  if (index == 0) return;
+  if (index == impl_->shared_index) {
+    impl_->leave_shared_code();
+  } else {
+    impl_->regions[index]->drop_pages(page, page + 1);
+    impl_->note_dropped_code();
+  }
 }
 
 bool Baseline::has_code(std::uint64_t pc) const { return impl_->find_entry(pc) != nullptr; }
@@ -669,9 +684,7 @@ void Baseline::code_changed(std::uint32_t first_page, std::uint32_t page_count) 
     if (index == impl_->shared_index) {
       // Its last page may depend on the one behind it, whatever that is.
       if (!touches && first_page != region_end) continue;
-      impl_->remove_region(index);
-      impl_->shared = nullptr;
-      ++impl_->counted.left_shared_code;
+      impl_->leave_shared_code();
       continue;
     }
     if (touches && region->drop_pages(std::max(first_page, region_first), std::min(end, region_end)) != 0)

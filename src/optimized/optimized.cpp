@@ -56,9 +56,11 @@ namespace {
 constexpr std::uint64_t kMostGas = std::uint64_t{1} << 62;
 constexpr std::size_t kTableBytes = memory::kWindowSize / 2 * sizeof(std::int32_t);
 // Of the thread's own stack, for guest calls.
-constexpr std::uint64_t kStackBytes = 96 << 10;
+constexpr std::uint64_t kStackBytes = 32 << 10;
 // Of the table, made writable at a time.
 constexpr std::size_t kTablePart = 64 << 10;
+// Each may split the table's mapping twice, and a process has 65 530 of them.
+constexpr std::size_t kMostParts = 256;
 
 // Where slots that hold 0 lead: units' entry convention turned into their return.
 //   mov rax, r14; mov rcx, rdx; mov rdx, r15; ret
@@ -94,6 +96,7 @@ struct Optimized::Impl {
   bool make_writable(std::uint32_t pc) {
     const auto part = static_cast<std::uint32_t>(std::size_t{pc} / 2 * sizeof(std::int32_t) / kTablePart);
     if (writable_parts.contains(part)) return true;
+    if (writable_parts.size() >= kMostParts) return false;
     auto* const begin = reinterpret_cast<std::uint8_t*>(table) + std::size_t{part} * kTablePart;
     if (::mprotect(begin, kTablePart, PROT_READ | PROT_WRITE) != 0) return false;
     writable_parts.emplace(part, true);

@@ -133,9 +133,10 @@ void Execution::go_on(baseline::Baseline::End end, HartState& hart, std::uint64_
       return;
     }
     if (end == End::kElsewhere) return run_units(hart, slice, slices);
-    if (end == End::kNoMemory) return interpret(hart, slice, slices);
+    if (end == End::kNoMemory) return interpret(hart, slice, options_.exact_slices ? Slices::kExact : slices);
     if (was_seen(hart.pc)) {
-      if (!baseline_->compile(static_cast<std::uint32_t>(hart.pc))) return interpret(hart, slice, slices);
+      if (!baseline_->compile(static_cast<std::uint32_t>(hart.pc)))
+        return interpret(hart, slice, options_.exact_slices ? Slices::kExact : slices);
       continue;
     }
     if (!run_block(hart, &slice)) return;
@@ -218,13 +219,16 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
   }
   const bool is_near_end = granted < 2 * optimized::kGasReserve;
   if (!is_near_end) return run_block(hart, slice);
-  interpret(hart, *slice, slices);
+  interpret(hart, *slice, options_.exact_slices ? Slices::kExact : slices);
   return false;
 }
 
 void Execution::run_units(HartState& hart, std::uint64_t slice, Slices slices) {
   for (;;) {
-    if (optimized_->has_unit(hart.pc) || (cold_is_optimized() && promotion_->make_now(hart.pc))) {
+    if (!optimized_->has_unit(hart.pc) && cold_is_optimized() && promotion_->make_now(hart.pc) &&
+        slices == Slices::kAsTiersLike)
+      return;  // compiling took its time: deadlines are looked at between slices
+    if (optimized_->has_unit(hart.pc)) {
       const bool goes_on = run_unit(hart, &slice, slices);
       if (promotes_ && hart.trap.kind == TrapKind::kNone && !optimized_->has_unit(hart.pc)) note_exit(hart.pc);
       if (!goes_on) return;
@@ -242,7 +246,10 @@ void Execution::adopt(baseline::SharedCode& shared, std::uint32_t base, std::uin
 }
 
 void Execution::release_code() {
-  if (optimized_ != nullptr) optimized_->release_code();
+  if (optimized_ != nullptr) {
+    optimized_->release_code();
+    promotion_->forget();
+  }
   if (interpreter_ != nullptr) interpreter_->release_code();
   if (baseline_ != nullptr) baseline_->release_code();
   seen_.clear();

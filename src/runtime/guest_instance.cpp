@@ -173,7 +173,8 @@ std::uint64_t GuestInstance::next_slice(void* context) {
   if (instance.deadline_passed()) return 0;
   if (instance.phase_ != Phase::kNew && instance.personality_ != nullptr && instance.personality_->wants_slices())
     return 0;
-  instance.slice_start_ = instance.hart_.gas_used();
+  // What the unit still holds, less than this, counts as used now and may come back.
+  instance.slice_start_ = instance.hart_.gas_used() - optimized::kGasReserve;
   return kSliceGas;
 }
 

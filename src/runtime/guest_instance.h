@@ -48,7 +48,8 @@ class GuestInstance {
   // it begins. Errors: kInvalidArgument (options), kOutOfMemory, kLimit (gas), kUnsupported.
   static Result<std::unique_ptr<GuestInstance>> create(std::shared_ptr<const ModuleState> module,
                                                        std::shared_ptr<memory::WindowPool> windows,
-                                                       const InstanceOptions& options, std::shared_ptr<JitService> jit = nullptr);
+                                                       const InstanceOptions& options,
+                                                       std::shared_ptr<JitService> jit = nullptr);
   ~GuestInstance();
   GuestInstance(const GuestInstance&) = delete;
   GuestInstance& operator=(const GuestInstance&) = delete;

@@ -4,6 +4,7 @@
 
 #include "caisson/artifact_store.h"
 #include "caisson/engine.h"
+#include "memory/executable_memory.h"
 #include "optimized/riscv_compiler.h"
 
 namespace caisson {
@@ -50,6 +51,8 @@ Result<const JitBackend*> JitService::make() {
     config.compilers.push_back(riscv_compiler());
     config.aot = true;  // what is compiled is persisted, if there is a store
 
+    // Executable memory is one for the process, baseline code included.
+    config.tuning.resident_bytes = config.tuning.aot_resident_bytes = memory::ExecutableMemory::kCodeCapacity / 4;
     config.dump_directory = options_.dump_directory;
     if (!options_.artifact_directory.empty()) {
       // Without a store everything works, only not faster the next time.

@@ -50,6 +50,7 @@ bool Promotion::make_now(std::uint64_t at) {
   if (at >= memory::kWindowSize || asked_.contains(static_cast<std::uint32_t>(at))) return false;
   const auto pc = static_cast<std::uint32_t>(at);
   if (asked_.size() >= kMostPlaces) asked_.clear();
+  if (is_full()) return false;
   asked_.insert(pc);
   const Result<const JitBackend*> backend = jit_->backend_now();
   if (!backend) return false;
@@ -77,12 +78,14 @@ bool Promotion::is_not_worth_it(Stay& stay) {
 bool Promotion::is_slower(std::uint32_t pc, const Pace& pace) const {
   const auto found = paces_.find(function_of(pc));
   constexpr std::uint64_t kLeastGas = 500'000;  // of both, to be compared
-  if (found == paces_.end() || found->second.gas < kLeastGas || pace.gas < kLeastGas) return false;
+  // The function may have been in units as soon as it was hot.
+  const Pace& baseline = found == paces_.end() || found->second.gas < kLeastGas ? all_ : found->second;
+  if (baseline.gas < kLeastGas || pace.gas < kLeastGas) return false;
   const auto ticks_of_gas = [](const Pace& one) {
     return static_cast<double>(one.ticks) / static_cast<double>(one.gas);
   };
   constexpr double kClearly = 1.1;
-  return ticks_of_gas(pace) > kClearly * ticks_of_gas(found->second);
+  return ticks_of_gas(pace) > kClearly * ticks_of_gas(baseline);
 }
 
 // --- heat ---
@@ -93,6 +96,8 @@ void Promotion::note_slice(std::uint32_t pc, const Pace& pace) {
     Pace& sum = paces_[function_of(pc)];
     sum.gas += pace.gas;
     sum.ticks += pace.ticks;
+    all_.gas += pace.gas;
+    all_.ticks += pace.ticks;
   }
   add_heat(pc, pace.gas);
 }
@@ -110,6 +115,7 @@ void Promotion::add_heat(std::uint32_t pc, std::uint64_t heat) {
 }
 
 void Promotion::request(std::uint32_t pc) {
+  if (is_full()) return;
   if (pending_.size() >= kMostPending || asked_.contains(pc) || demoted_.contains(pc) || optimized_.has_unit(pc))
     return;
   const JitBackend* const backend = jit_->backend();
@@ -159,8 +165,12 @@ void Promotion::code_changed(std::uint32_t first_page, std::uint32_t page_count)
   std::erase_if(pending_,
                 [&](const Request& request) { return request.first_page < end && first_page < request.end_page; });
   // What was refused may be other code now.
-  asked_.clear();
   demoted_.clear();
+  forget();
+}
+
+void Promotion::forget() {
+  asked_.clear();
   for (const Request& request : pending_) asked_.insert(request.pc);
 }
 

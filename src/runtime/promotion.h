@@ -69,6 +69,9 @@ class Promotion final : public memory::CodeObserver {
   // Compiles now, if need be, and makes enterable. False where the block at `pc` is not for units.
   bool make_now(std::uint64_t pc);
 
+  // Units were released: they may be asked for again.
+  void forget();
+
   void code_changed(std::uint32_t first_page, std::uint32_t page_count) override;
   PromotionStats stats() const;
 
@@ -91,6 +94,7 @@ class Promotion final : public memory::CodeObserver {
   void add_heat(std::uint32_t pc, std::uint64_t heat);
   void request(std::uint32_t pc);
   bool publish(const Request& request);
+  bool is_full() const { return optimized_.stats().units >= kMostUnits || optimized_.stats().code_bytes >= kMostCode; }
 
   // Pages on each side of an entry that its unit may take code from.
   static constexpr std::uint32_t kReach = 16;
@@ -102,11 +106,14 @@ class Promotion final : public memory::CodeObserver {
   static constexpr std::uint32_t kCountOfStays = 2048;
   static constexpr std::uint64_t kLeastGasOfStay = 1500;
   static constexpr std::size_t kStays = 1024;
-  static constexpr std::uint64_t kGasOfLongStay = 20'000;
+  static constexpr std::uint64_t kGasOfLongStay = 1'000;
   // Some milliseconds.
   static constexpr std::uint64_t kGasOfComparison = 8'000'000;
   static constexpr std::size_t kMostPlaces = 1 << 14;
   static constexpr std::size_t kMostPending = 64;
+  // Of one instance. Executable memory is one for all (ExecutableMemory::kCodeCapacity).
+  static constexpr std::uint64_t kMostUnits = 4096;
+  static constexpr std::uint64_t kMostCode = std::uint64_t{32} << 20;
 
   memory::AddressSpace& memory_;
   optimized::Optimized& optimized_;
@@ -119,6 +126,7 @@ class Promotion final : public memory::CodeObserver {
   std::vector<Request> pending_;
   std::vector<Stay> stays_{kStays};
   std::unordered_map<std::uint32_t, Pace> paces_;  // of the baseline tier, by function; bounded as heat_ is
+  Pace all_;  // the same of all functions
   std::unordered_set<std::uint32_t> demoted_;  // bounded as asked_ is
   PromotionStats stats_;
 };

@@ -250,9 +250,8 @@ std::string disassembly_of(std::vector<std::uint8_t>& code, std::uint32_t entry,
 std::vector<std::uint32_t> pages_of(const GuestUnit& unit) {
   std::vector<std::uint32_t> pages;
   for (const UnitBlock& block : unit.blocks) {
-    const UnitInstruction& last = block.instructions.back();
     pages.push_back(block.pc / 4096);
-    pages.push_back((last.pc + last.decoded.length - 1) / 4096);
+    pages.push_back((block.behind - 1) / 4096);
   }
   std::ranges::sort(pages);
   const auto rest = std::ranges::unique(pages);

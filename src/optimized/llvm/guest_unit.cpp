@@ -113,6 +113,7 @@ class UnitReader {
         if (ends) end_block(block, decoded, at);
       }
       at += length;
+      block.behind = at;
       if (ends) break;
     }
     note_wide_words(block);

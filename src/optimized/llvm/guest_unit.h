@@ -61,6 +61,7 @@ struct UnitBlock {
   static constexpr int kOutside = -1;
 
   std::uint32_t pc = 0;
+  std::uint32_t behind = 0;  // the address behind all that was priced
   std::vector<UnitInstruction> instructions;  // the terminator included; of kLeave, those before it
   BlockEnd end = BlockEnd::kLeave;
   std::uint64_t target = 0, next = 0;  // guest pcs

@@ -191,6 +191,13 @@ void Lifter::raise_for_product(Value* first, Value* second, Value* third) {
   b.SetInsertPoint(behind);
 }
 
+// A sum that LLVM knows to be exact it computes itself, as if rounding were to nearest; but the sign of an exact zero depends on the mode.
+// So at least one operand of each sum is nothing that LLVM knows.
+Lifter::Value* Lifter::unknown(Value* value) {
+  auto* const type = llvm::FunctionType::get(value->getType(), {value->getType()}, false);
+  return builder_.CreateCall(llvm::InlineAsm::get(type, "", "=x,0", false), {value});
+}
+
 bool Lifter::lift_float(const Decoded& decoded) {
   auto& b = builder_;
   const auto rs1d = [&] { return get_double(decoded.rs1); };
@@ -232,8 +239,8 @@ bool Lifter::lift_float(const Decoded& decoded) {
   };
   const auto fused = [&](Value* first, Value* second, Value* third, bool negates_product, bool negates_third) {
     raise_for_product(first, second, third);
-    return constrained(llvm::Intrinsic::experimental_constrained_fma,
-                       {negates_product ? negate(first) : first, second, negates_third ? negate(third) : third});
+    return constrained(llvm::Intrinsic::experimental_constrained_fma, {unknown(negates_product ? negate(first) : first),
+                                                                       second, negates_third ? negate(third) : third});
   };
   enum class Sign : std::uint8_t { kTake, kNegate, kXor };
   const auto inject_double = [&](Sign how) {
@@ -264,9 +271,9 @@ bool Lifter::lift_float(const Decoded& decoded) {
 
   switch (decoded.op) {
     case Op::kFaddD:
-      return put_double(b.CreateFAdd(rs1d(), rs2d()));
+      return put_double(b.CreateFAdd(unknown(rs1d()), rs2d()));
     case Op::kFsubD:
-      return put_double(b.CreateFSub(rs1d(), rs2d()));
+      return put_double(b.CreateFSub(unknown(rs1d()), rs2d()));
     case Op::kFmulD:
       return put_double(b.CreateFMul(rs1d(), rs2d()));
     case Op::kFdivD:
@@ -316,9 +323,9 @@ bool Lifter::lift_float(const Decoded& decoded) {
       return put_double(b.CreateBitCast(get(decoded.rs1), b.getDoubleTy()), kind);
     }
     case Op::kFaddS:
-      return put_single(b.CreateFAdd(rs1s(), rs2s()));
+      return put_single(b.CreateFAdd(unknown(rs1s()), rs2s()));
     case Op::kFsubS:
-      return put_single(b.CreateFSub(rs1s(), rs2s()));
+      return put_single(b.CreateFSub(unknown(rs1s()), rs2s()));
     case Op::kFmulS:
       return put_single(b.CreateFMul(rs1s(), rs2s()));
     case Op::kFdivS:

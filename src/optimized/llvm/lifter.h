@@ -126,6 +126,7 @@ class Lifter {
   void set_single(unsigned reg, Value* value, FloatKind kind);
   void make_exact(unsigned reg);  // the 64 bits are in the double's variable, the kind becomes kExact
   Value* canonical(Value* value);
+  Value* unknown(Value* value);
   Value* box(Value* single);
   Value* convert_to_integer(Value* value, bool is_wide, bool truncates);
   void raise_for_product(Value* first, Value* second, Value* third);
