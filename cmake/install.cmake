@@ -16,6 +16,7 @@ target_link_libraries(caisson_library INTERFACE caisson_linux)
 target_compile_features(caisson_library INTERFACE cxx_std_23)
 
 install(TARGETS caisson_library caisson_headers ${stage_targets} EXPORT caisson_targets)
+install(TARGETS caisson_plugin DESTINATION ${CMAKE_INSTALL_LIBDIR}/caisson)
 install(DIRECTORY include/caisson TYPE INCLUDE)
 # For compiling guests.
 install(DIRECTORY guest/sdk/include/caisson DESTINATION ${CMAKE_INSTALL_DATADIR}/caisson/guest/include)
