@@ -225,9 +225,11 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
 
 void Execution::run_units(HartState& hart, std::uint64_t slice, Slices slices) {
   for (;;) {
-    if (!optimized_->has_unit(hart.pc) && cold_is_optimized() && promotion_->make_now(hart.pc) &&
-        slices == Slices::kAsTiersLike)
+    const bool was_made = !optimized_->has_unit(hart.pc) && cold_is_optimized() && promotion_->make_now(hart.pc);
+    if (was_made && slices == Slices::kAsTiersLike) {
+      hart.trap = {};
       return;  // compiling took its time: deadlines are looked at between slices
+    }
     if (optimized_->has_unit(hart.pc)) {
       const bool goes_on = run_unit(hart, &slice, slices);
       if (promotes_ && hart.trap.kind == TrapKind::kNone && !optimized_->has_unit(hart.pc)) note_exit(hart.pc);

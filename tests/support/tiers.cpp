@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 
 #include "baseline/baseline.h"
 #include "gas/gas_schedule.h"
@@ -62,6 +63,26 @@ std::unique_ptr<TierRunner> make_execution(memory::AddressSpace& memory, interp:
     void run(riscv::HartState& hart, std::uint64_t slice) override { execution_->run(hart, slice); }
 
    private:
+    std::unique_ptr<runtime::Execution> execution_;
+  };
+  return std::make_unique<Runner>(memory, time, time_context);
+}
+
+// Units come and go: slices of all lengths end in their middle, and now and then all code is forgotten between two of them.
+std::unique_ptr<TierRunner> make_dropping(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
+  class Runner final : public TierRunner {
+   public:
+    Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
+        : execution_(runtime::Execution::create(
+                         memory, {.tier = caisson::Tier::kOptimized, .context = time_context, .time = time})
+                         .value()) {}
+    void run(riscv::HartState& hart, std::uint64_t slice) override {
+      if (random_() % 8 == 0) execution_->release_code();
+      execution_->run(hart, std::min(slice, std::uint64_t{1} + random_() % kSlice));
+    }
+
+   private:
+    std::minstd_rand random_{1};
     std::unique_ptr<runtime::Execution> execution_;
   };
   return std::make_unique<Runner>(memory, time, time_context);
