@@ -21,7 +21,6 @@
 
 namespace caisson::optimized {
 
-using memory::kPageSize;
 using riscv::HartState;
 using riscv::TrapKind;
 

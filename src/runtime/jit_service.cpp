@@ -28,7 +28,7 @@ const JitBackend* JitService::backend() {
   if (!began_) {
     began_ = true;
     try {
-      maker_ = std::thread([this] { static_cast<void>(make()); });
+      maker_ = std::thread([this] { [[maybe_unused]] const Result<const JitBackend*> made = make(); });
     } catch (const std::system_error&) {
       began_ = false;  // no thread now: later, perhaps
     }
@@ -49,6 +49,7 @@ Result<const JitBackend*> JitService::make() {
   } else {
     RuntimeConfig config;
     config.compilers.push_back(riscv_compiler());
+    config.log = [](std::string_view) {};  // standard error is the embedder's; the statistics tell
     config.aot = true;  // what is compiled is persisted, if there is a store
 
     // Executable memory is one for the process, baseline code included.
