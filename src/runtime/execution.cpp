@@ -1,7 +1,5 @@
 #include "runtime/execution.h"
 
-#include <x86intrin.h>
-
 #include <algorithm>
 #include <new>
 #include <utility>
@@ -170,16 +168,18 @@ std::uint64_t Execution::next_slice_of_unit(void* execution) {
   constexpr std::uint64_t kSlicesPerLook = 32;
   const bool looks = ++self.stay_.slices % kSlicesPerLook == 0;
   const bool is_slow =
-      looks && self.promotion_->is_slower(self.stay_.pc, {self.stay_.gas, __rdtsc() - self.stay_.began});
+      looks && self.promotion_->is_slower(self.stay_.pc, {self.stay_.gas, read_ticks() - self.stay_.began});
   return is_slow ? 0 : slice;
 }
 
 // The baseline tier's slice ended at hart.pc, or a call's: its gas tells what is hot, and what was asked for may be there.
 void Execution::note_slice(std::uint64_t pc, std::uint64_t gas) {
   if (pc >= memory::kWindowSize || !start_optimizing()) return;
-  const std::uint64_t now = __rdtsc();
-  const std::uint64_t began = std::exchange(slice_began_, now);
-  promotion_->note_slice(static_cast<std::uint32_t>(pc), {.gas = gas, .ticks = began == 0 ? 0 : now - began});
+  // Of this run alone: what was before it may have waited for the host.
+  const Pace began = std::exchange(began_, {});
+  Pace pace;
+  if (began.ticks != 0) pace = {.gas = gas_.baseline - began.gas, .ticks = read_ticks() - began.ticks};
+  promotion_->note_slice(static_cast<std::uint32_t>(pc), gas, pace);
   publish_units();
 }
 
@@ -206,11 +206,11 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
   if (optimized::Optimized::suits(hart) && granted > optimized::kGasReserve) {
     const std::uint64_t pc = hart.pc;
     std::uint64_t used = 0;
-    stay_ = {.pc = static_cast<std::uint32_t>(pc), .began = __rdtsc()};
+    stay_ = {.pc = static_cast<std::uint32_t>(pc), .began = read_ticks()};
     const End end = optimized_->run(hart, granted, &used);
     gas_.optimized += used;
-    slice_began_ = 0;
-    if (promotes_ && promotion_->note_stay(stay_.pc, {.gas = used, .ticks = __rdtsc() - stay_.began}))
+    began_ = {};
+    if (promotes_ && promotion_->note_stay(stay_.pc, {.gas = used, .ticks = read_ticks() - stay_.began}))
       baseline_->forget_page_of(static_cast<std::uint32_t>(pc));
     const bool is_over = used >= *slice;
     *slice -= std::min(used, *slice);

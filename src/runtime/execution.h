@@ -57,6 +57,7 @@ class Execution {
     slice = std::clamp(slice, kLeastSlice, interp::kLongestSlice);
     if (baseline_ == nullptr) [[unlikely]]
       return interpret(hart, slice, Slices::kAsTiersLike);
+    if (promotes_) began_ = {.gas = gas_.baseline, .ticks = read_ticks()};
     if (optimized_ != nullptr) return run_units(hart, slice, Slices::kAsTiersLike);
     const baseline::Baseline::End end = run_baseline(hart, &slice);
     if (end != baseline::Baseline::End::kTrap) [[unlikely]]
@@ -73,6 +74,7 @@ class Execution {
       return hart.trap.kind == riscv::TrapKind::kTrampoline;
     }
     const std::uint64_t called = hart.pc;
+    began_ = {};
     const std::uint64_t before = hart.gas_used();
     ecall_gas_ = 0;
     const baseline::Left how = baseline_->call(hart, entry, slice);
@@ -144,6 +146,7 @@ class Execution {
   void note_slice(std::uint64_t pc, std::uint64_t gas);
   void note_exit(std::uint64_t pc);
   void publish_units();
+  static std::uint64_t read_ticks() { return __builtin_ia32_rdtsc(); }
   static std::uint64_t next_slice_of_unit(void* execution);
   // Of the baseline tier, since this was last asked.
   std::uint64_t sampled_gas() { return gas_.baseline - std::exchange(sampled_gas_, gas_.baseline); }
@@ -159,7 +162,7 @@ class Execution {
   bool promotes_ = false;
   std::uint64_t sampled_gas_ = 0;
   std::uint32_t exits_ = 0;  // of units, to other tiers
-  std::uint64_t slice_began_ = 0;  // by the time stamp counter; 0: units have run since
+  Pace began_;  // the run of the baseline tier: its gas and the time then; no time where something else ran since
   // In the unit that was entered last.
   struct UnitStay {
     std::uint32_t pc = 0;

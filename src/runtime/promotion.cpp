@@ -90,7 +90,7 @@ bool Promotion::is_slower(std::uint32_t pc, const Pace& pace) const {
 
 // --- heat ---
 
-void Promotion::note_slice(std::uint32_t pc, const Pace& pace) {
+void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace) {
   if (pace.ticks != 0) {
     if (paces_.size() >= kMostPlaces) paces_.clear();
     Pace& sum = paces_[function_of(pc)];
@@ -99,7 +99,7 @@ void Promotion::note_slice(std::uint32_t pc, const Pace& pace) {
     all_.gas += pace.gas;
     all_.ticks += pace.ticks;
   }
-  add_heat(pc, pace.gas);
+  add_heat(pc, gas);
 }
 void Promotion::note_exit(std::uint32_t pc) { add_heat(pc, kHeatOfExit); }
 

@@ -41,8 +41,9 @@ class Promotion final : public memory::CodeObserver {
             FunctionSource functions, void* context);
   ~Promotion();
 
-  // A slice that used so much gas ended at the block at `pc`. Its time is 0 where it is not known.
-  void note_slice(std::uint32_t pc, const Pace& pace);
+  // A slice ended at the block at `pc`, so much gas after the last one. `pace`: of what ran there at last; without time where that is not
+  // known.
+  void note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace);
   // Optimised code was left at `pc`, where it has none.
   void note_exit(std::uint32_t pc);
   // A unit that was entered from other tiers at `pc` was left after so much gas and time. True where it does not pay to go there: stays
@@ -108,7 +109,7 @@ class Promotion final : public memory::CodeObserver {
   static constexpr std::size_t kStays = 1024;
   static constexpr std::uint64_t kGasOfLongStay = 1'000;
   // Some milliseconds.
-  static constexpr std::uint64_t kGasOfComparison = 8'000'000;
+  static constexpr std::uint64_t kGasOfComparison = 5'000'000;
   static constexpr std::size_t kMostPlaces = 1 << 14;
   static constexpr std::size_t kMostPending = 64;
   // Of one instance. Executable memory is one for all (ExecutableMemory::kCodeCapacity).
