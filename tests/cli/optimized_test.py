@@ -19,27 +19,24 @@ class Optimized(CommandLineTest):
         cls.hot = cls.folder / "hot"
         subprocess.run([COMPILER, "-O2", "-static", "-o", cls.hot, HERE / "guests/hot.c"], check=True)
 
-    def run_hot(self, *options, environment=None, words=("20000",)):
+    def run_hot(self, *options, environment=None, words=("8000",)):
         done = self.caisson(
             "run", "--stats=json", *options, self.hot, *words, env=os.environ | (environment or {}), timeout=240
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout, json.loads(done.stderr.splitlines()[-1])
 
-    def test_the_second_run_loads_what_the_first_compiled(self):
+    def test_a_later_run_loads_what_earlier_ones_compiled(self):
         with tempfile.TemporaryDirectory() as store:
             wanted, baseline = self.run_hot("--tier=baseline")
-            # Until a run has had the time to compile and keep all that gets hot.
-            for _ in range(6):
-                output, first = self.run_hot(f"--artifacts={store}")
-                self.assertEqual((output, first["gas_used"]), (wanted, baseline["gas_used"]))
-                if first["optimized"]["pending"] == 0:
+            # Which blocks are seen to be hot differs a little from run to run: until there is nothing new.
+            for _ in range(8):
+                output, second = self.run_hot(f"--artifacts={store}")
+                self.assertEqual((output, second["gas_used"]), (wanted, baseline["gas_used"]))
+                if second["optimized"]["compiled"] == 0 and second["optimized"]["pending"] == 0:
                     break
-            self.assertEqual(first["optimized"]["pending"], 0)
-            output, second = self.run_hot(f"--artifacts={store}")
-            self.assertEqual((output, second["gas_used"]), (wanted, baseline["gas_used"]))
-            self.assertGreater(second["optimized"]["artifacts_preloaded"], 0)
             self.assertEqual(second["optimized"]["compiled"], 0, second["optimized"])
+            self.assertGreater(second["optimized"]["artifacts_preloaded"], 0)
             self.assertGreater(second["tiers"]["optimized"], second["gas_used"] // 2)
             # Nor is the compiler needed any more.
             output, third = self.run_hot(

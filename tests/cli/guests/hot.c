@@ -10,9 +10,10 @@ __attribute__((noinline)) static uint64_t mix(uint64_t value, unsigned rounds) {
     value ^= value >> 12;
     value ^= value << 25;
     value ^= value >> 27;
-    table[value % 1024] += (uint32_t)i;
+    value = (uint64_t)(((unsigned __int128)value * UINT64_C(0x2545F4914F6CDD1D)) >> 32) + i;
   }
-  return value * UINT64_C(0x2545F4914F6CDD1D);
+  table[value % 1024] += (uint32_t)value;
+  return value;
 }
 
 int main(int count, char** words) {
