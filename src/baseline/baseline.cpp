@@ -279,7 +279,7 @@ struct Baseline::Impl {
     try {
       take_sample(pc);
     } catch (const std::bad_alloc&) {
-      // The map stays as it is.
+      return;  // the map stays as it is
     }
   }
 
