@@ -28,7 +28,7 @@ class Personality;
 
 // Which engine executes the guest. All give bit-identical results, memory, exits and gas.
 enum class Tier : std::uint8_t {
-  kAuto,  // interprets a block the first time, compiles it the second time
+  kAuto,  // interprets a block the first time, compiles it the second time, and has what is hot optimised in the background
   kInterp,
   kBaseline,  // compiles before the first time; x86-64-v3 processors only (kUnsupported)
   kOptimized,  // the same by the optimising compiler, as far as it goes; needs libcaisson-optimized.so (kNotFound)
@@ -48,7 +48,7 @@ struct InstanceOptions {
   std::uint64_t seed = 0;
   // Decode every instruction each time it runs instead of caching (to measure the cache), or check each hit.
   enum class DecodeCache : std::uint8_t { kOn, kOff, kVerify } decode_cache = DecodeCache::kOn;
-  // Runs the interpreter beside the tier and compares both: 0 = no, 1 = at every block's exit, N = about every N gas, at most 60 000.
+  // Runs the interpreter beside the tier and compares both: 0 = no, 1 = at every block's exit, N = about every N gas, at most 240 000.
   // At the first difference start(), invoke() or resume() is an Error kInternal that reports it, and the program has ended.
   // What host functions and system calls do is done once. See docs/crosscheck.md.
   std::uint64_t crosscheck = 0;

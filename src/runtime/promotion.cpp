@@ -1,7 +1,8 @@
 #include "runtime/promotion.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "optimized/riscv_compiler.h"
@@ -35,7 +36,7 @@ std::optional<Promotion::Request> Promotion::make_request(const JitBackend& back
       .pc = pc,
       .first_page = first,
       .end_page = end,
-      .slot = backend.make_slot(optimized::unit_input(base, std::move(bytes), pc, "unit at " + std::to_string(pc)))};
+      .slot = backend.make_slot(optimized::unit_input(base, std::move(bytes), pc, fmt::format("unit at {:#x}", pc)))};
 }
 
 // False where the code cannot be used, for good.

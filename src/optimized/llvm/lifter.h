@@ -92,7 +92,6 @@ class Lifter {
   Value* constant(std::uint64_t value) { return builder_.getInt64(value); }
   // The value of a patchpoint (or null), with all dirty registers as operands.
   Value* site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments);
-  RegisterSet dirty_now() const { return dirty_; }
 
   // --- lift_control.cpp ---
   void end_block(const UnitBlock& block);
