@@ -186,11 +186,6 @@ struct Optimized::Impl {
     }
     context.pc = site->guest;
     hart.trap = {};
-    if (site->kind != SiteKind::kOutOfGas) {
-      hart.trap = {.kind = site->kind == SiteKind::kStore ? TrapKind::kStoreFault : TrapKind::kLoadFault,
-                   .bus_error = context.scope.fault_is_bus_error,
-                   .address = context.scope.fault_address};
-    }
     ++stats.exits_midway;
     return true;
   }
@@ -282,7 +277,7 @@ Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t*
   *used = context.granted - rest;
   hart.pc = context.pc;
   if (left == 0) return End::kOutside;
-  return hart.trap.kind == TrapKind::kNone ? End::kLowGas : End::kTrap;
+  return End::kMidway;
 }
 
 void Optimized::code_changed(std::uint32_t first_page, std::uint32_t page_count) {

@@ -52,7 +52,7 @@ class Optimized final : public memory::CodeObserver {
   enum class End : std::uint8_t {
     kOutside,  // hart.pc has no unit, or one that could not begin
     kTrap,  // hart.trap says why
-    kLowGas,  // the block at hart.pc is not charged; what is left is less than kGasReserve, or little more
+    kMidway,  // an access faults, or the gas does not suffice: other tiers go on, with one block at least
   };
   // Runs from hart.pc, an entry, until control leaves all units, with `gas`, or what hart.gas has, and more as slices come. *used is what
   // was charged.

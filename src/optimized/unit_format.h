@@ -12,7 +12,8 @@
 // returns the same where it is not: so any return at any depth, for any reason, is right.
 //
 // In its middle, a unit keeps guest registers where its compiler put them. A site is a host instruction at which the unit may leave
-// nevertheless: a load or store that faults, or a call of the hart's exit function because the gas does not suffice.
+// nevertheless: a load or store that faults, or a call of the hart's exit function because the gas does not suffice. Then the guest's state
+// becomes that of a place before the instruction from which other tiers come to it again, nothing that was done since being lasting.
 #pragma once
 
 #include <array>
@@ -39,7 +40,7 @@ enum class UnitWord : std::uint8_t {
 inline constexpr std::array<std::uint8_t, 5> kPassedRegisters = {1, 2, 10, 11, 12};  // ra, sp, a0, a1, a2
 inline constexpr std::uint8_t kReturnedRegister = 10;  // a0
 
-enum class SiteKind : std::uint8_t { kLoad, kStore, kOutOfGas };
+enum class SiteKind : std::uint8_t { kFault, kOutOfGas };
 
 // Where a value is at a site. Host registers have the numbers of DWARF (System V ABI, AMD64 supplement, figure 3.36).
 enum class LocationKind : std::uint8_t { kRegister, kStackSlot, kConstant, kLargeConstant };
@@ -65,9 +66,9 @@ struct Location {
 
 struct Site {
   std::uint32_t host = 0;  // offset of the instruction; of kOutOfGas, of what follows the call
-  std::uint32_t guest = 0;  // pc of the instruction, or of the block that is not paid
-  SiteKind kind = SiteKind::kLoad;
-  std::int32_t gas_due = 0;  // to be taken off what `gas` holds
+  std::uint32_t guest = 0;  // pc at which execution goes on
+  SiteKind kind = SiteKind::kFault;
+  std::int32_t gas_due = 0;  // to be taken off what `gas` holds, so that nothing is paid for what comes from `guest` on
   Location gas;  // its `guest` means nothing
   std::vector<Location> registers;  // guest registers that the hart does not have; no register twice
   friend bool operator==(const Site&, const Site&) = default;

@@ -19,7 +19,7 @@ UnitTables sample() {
   return {.pages = {16, 17},
           .sites = {{.host = 4,
                      .guest = 0x10004,
-                     .kind = SiteKind::kLoad,
+                     .kind = SiteKind::kFault,
                      .gas_due = 12,
                      .gas = gas,
                      .registers = {{.guest = 10, .kind = LocationKind::kRegister, .host = 5},

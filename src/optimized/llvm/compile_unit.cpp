@@ -19,6 +19,7 @@
 #include <llvm/Target/TargetMachine.h>
 
 #include <algorithm>
+#include <cassert>
 #include <mutex>
 
 #include "isa/riscv/decoder.h"
@@ -46,6 +47,13 @@ class OwnFloatState {
   const unsigned saved_;
 };
 
+// Options of LLVM that only a command line can set.
+void set_option(const char* name, bool value) {
+  auto& options = llvm::cl::getRegisteredOptions();
+  if (const auto found = options.find(name); found != options.end())
+    static_cast<llvm::cl::opt<bool>*>(found->second)->setValue(value);
+}
+
 // What LLVM keeps per process.
 void prepare_llvm() {
   static std::once_flag once;
@@ -57,9 +65,9 @@ void prepare_llvm() {
     LLVMInitializeX86AsmParser();
     LLVMInitializeX86Disassembler();
     // The pass computes which registers live across patchpoints, which nobody wants, and of some registers it cannot tell.
-    auto& options = llvm::cl::getRegisteredOptions();
-    if (const auto found = options.find("enable-patchpoint-liveness"); found != options.end())
-      static_cast<llvm::cl::opt<bool>*>(found->second)->setValue(false);
+    set_option("enable-patchpoint-liveness", false);
+    // Counts differences of iterations into registers of their own, of which unrolled loops have too few.
+    set_option("disable-lsr", true);
   });
 }
 
@@ -282,6 +290,7 @@ Result<CodeBlob> compile_unit(const GuestCode& code, std::uint32_t entry, const 
     dump->lifted = text_of(module);
   }
   if (llvm::verifyModule(module, nullptr)) {
+    assert(false && "a unit was lifted to what LLVM does not accept");
     std::string text;
     llvm::raw_string_ostream stream(text);
     llvm::verifyModule(module, &stream);

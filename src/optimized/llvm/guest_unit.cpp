@@ -7,6 +7,7 @@
 #include "gas/gas_schedule.h"
 #include "isa/riscv/float_semantics.h"
 #include "isa/riscv/hart_state.h"
+#include "optimized/llvm/loop_unrolling.h"
 
 namespace caisson::optimized {
 
@@ -48,11 +49,13 @@ class UnitReader {
       unit_.blocks[index].next_block = next_block;
       unit_.blocks[index].target_block = target_block;
     }
+    unroll_loops(unit_);
     count_predecessors();
     place_checks();
     find_loops();
     find_dirty();
     find_needed();
+    find_live();
     find_kinds();
     find_words();
     return std::move(unit_);
@@ -180,17 +183,11 @@ class UnitReader {
 
   void note_registers(UnitBlock& block, const Decoded& decoded) {
     const riscv::InstructionInfo& row = riscv::info(decoded.op);
-    const auto use = [&](std::uint32_t reads, std::uint32_t is_float, std::uint8_t reg) {
-      if (!row.has(reads)) return;
-      block.used |= (row.has(is_float) ? float_bit(reg) : integer_bit(reg)) & ~block.defined;
-    };
-    use(traits::kReadsRs1, traits::kFloatRs1, decoded.rs1);
-    use(traits::kReadsRs2, traits::kFloatRs2, decoded.rs2);
-    use(traits::kReadsRs3, traits::kFloatRs3, decoded.rs3);
+    const RegisterUse use = registers_of(decoded);
+    block.used |= use.reads & ~block.defined;
+    block.defined |= use.writes;
     constexpr std::uint32_t kFloats = traits::kFloatRs1 | traits::kFloatRs2 | traits::kFloatRd | traits::kRaisesFlags;
     if ((row.traits & kFloats) != 0) unit_.uses_floats = true;
-    if (row.has(traits::kWritesRd))
-      block.defined |= row.has(traits::kFloatRd) ? float_bit(decoded.rd) : integer_bit(decoded.rd);
   }
 
   template <class Each>
@@ -335,6 +332,17 @@ class UnitReader {
     }
   }
 
+  void find_live() {
+    for (bool changes = true; changes;) {
+      changes = false;
+      for (auto block = unit_.blocks.rbegin(); block != unit_.blocks.rend(); ++block) {
+        const RegisterSet live = block->used | (unit_.live_behind(*block) & ~block->defined);
+        changes |= live != block->live;
+        block->live = live;
+      }
+    }
+  }
+
   void find_kinds() {
     unit_.blocks[0].kinds.fill(FloatKind::kExact);
     for (bool changes = true; changes;) {
@@ -396,6 +404,28 @@ bool converts_by_truncation(const Decoded& decoded) {
 }
 
 }  // namespace
+
+RegisterUse registers_of(const Decoded& decoded) {
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
+  RegisterUse use;
+  const auto read = [&](std::uint32_t reads, std::uint32_t is_float, std::uint8_t reg) {
+    if (row.has(reads)) use.reads |= row.has(is_float) ? float_bit(reg) : integer_bit(reg);
+  };
+  read(traits::kReadsRs1, traits::kFloatRs1, decoded.rs1);
+  read(traits::kReadsRs2, traits::kFloatRs2, decoded.rs2);
+  read(traits::kReadsRs3, traits::kFloatRs3, decoded.rs3);
+  if (row.has(traits::kWritesRd))
+    use.writes = row.has(traits::kFloatRd) ? float_bit(decoded.rd) : integer_bit(decoded.rd);
+  return use;
+}
+
+RegisterSet GuestUnit::live_behind(const UnitBlock& block) const {
+  constexpr RegisterSet kAll = ~RegisterSet{0};
+  const auto at = [&](int index) { return index < 0 ? kAll : blocks[static_cast<std::size_t>(index)].live; };
+  if (block.end == BlockEnd::kGoOn) return at(block.next_block);
+  if (block.end == BlockEnd::kBranch) return at(block.next_block) | at(block.target_block);
+  return kAll;
+}
 
 bool is_lifted(const Decoded& decoded) {
   const riscv::InstructionInfo& row = riscv::info(decoded.op);

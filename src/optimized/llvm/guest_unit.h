@@ -78,6 +78,7 @@ struct UnitBlock {
   RegisterSet defined = 0;
   RegisterSet dirty = 0;  // at entry: on some path to here defined, so that the hart may have an old value
   RegisterSet needed = 0;  // at entry: has to be out of the hart
+  RegisterSet live = 0;  // at entry: may be read in the unit before it is defined, or seen by who comes after it
   FloatKinds kinds{};  // at entry
   WordKinds words{};  // at entry
 };
@@ -89,10 +90,19 @@ struct GuestUnit {
     return block.loop.empty() || block.loop[from] ? 0 : ~block.loop_defined;
   }
 
+  // What is live where the block ends.
+  RegisterSet live_behind(const UnitBlock& block) const;
+
   std::vector<UnitBlock> blocks;  // the first is the entry
   bool makes_calls = false;
   bool uses_floats = false;
 };
+
+// What the instruction reads and writes.
+struct RegisterUse {
+  RegisterSet reads = 0, writes = 0;
+};
+RegisterUse registers_of(const riscv::Decoded& decoded);
 
 // Whether the lifter has the instruction inline, under a rounding mode that MXCSR expresses.
 bool is_lifted(const riscv::Decoded& decoded);

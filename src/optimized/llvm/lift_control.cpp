@@ -48,6 +48,7 @@ llvm::BasicBlock* Lifter::edge_to(int block, std::uint64_t pc) {
   const WordKinds words = words_;
   const std::int32_t due = due_;
   const RegisterSet dirty = dirty_;
+  const Anchor anchor = anchor_;
   if (block == UnitBlock::kOutside) {
     pay();
     jump_away(constant(pc));
@@ -58,6 +59,7 @@ llvm::BasicBlock* Lifter::edge_to(int block, std::uint64_t pc) {
   words_ = words;
   due_ = due;
   dirty_ = dirty;
+  anchor_ = anchor;
   builder_.restoreIP(here);
   return edge;
 }
@@ -68,10 +70,12 @@ void Lifter::enter(std::size_t index) {
   const UnitBlock& block = unit_.blocks[index];
   const RegisterSet flushed = unit_.flushed_between(block_, index);
   flush(flushed);
+  if ((dirty_ & flushed) != 0) anchor_.is_valid = false;  // the hart is not as it was there
   dirty_ &= ~flushed;
   if (block.is_checked || block.predecessors != 1) pay();
   if (block.is_checked) check_gas(block);
   due_at_entry_[index] = due_;
+  if (block.predecessors == 1) anchors_[index] = anchor_;
   reconcile(block);
   builder_.CreateBr(blocks_[index]);
 }
@@ -150,6 +154,7 @@ void Lifter::call(const UnitBlock& block) {
   Value* const pc = builder_.CreateExtractValue(result, 1);
   builder_.CreateStore(builder_.CreateExtractValue(result, 2), integers_[kReturnedRegister]);
   present_ = integer_bit(kReturnedRegister);
+  anchor_.is_valid = false;
   auto* const back = llvm::BasicBlock::Create(context_, "", function_);
   auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
   builder_.CreateCondBr(builder_.CreateICmpEQ(pc, constant(block.next)), back, elsewhere,

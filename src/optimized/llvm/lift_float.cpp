@@ -90,12 +90,14 @@ void Lifter::set_double(unsigned reg, Value* value, FloatKind kind) {
   builder_.CreateStore(value, doubles_[reg]);
   kinds_[reg] = kind;
   dirty_ |= float_bit(reg);
+  anchor_.defined |= float_bit(reg);
 }
 
 void Lifter::set_single(unsigned reg, Value* value, FloatKind kind) {
   builder_.CreateStore(value, singles_[reg]);
   kinds_[reg] = kind;
   dirty_ |= float_bit(reg);
+  anchor_.defined |= float_bit(reg);
 }
 
 // --- conversions and corners ---

@@ -13,20 +13,18 @@ Lifter::Value* Lifter::address(const Decoded& decoded) {
   return builder_.CreateZExt(get_half(decoded.rs1), builder_.getInt64Ty());
 }
 
-bool Lifter::lift_memory(const Decoded& decoded, std::uint32_t pc) {
-  const auto load = [&](Access access, llvm::Type* type) {
+bool Lifter::lift_memory(const Decoded& decoded) {
+  const auto load = [&](Access kind, llvm::Type* type) {
     Value* const arguments[] = {window_, address(decoded)};
-    return site({.guest = pc, .kind = SiteKind::kLoad, .access = access, .displacement = decoded.imm, .gas_due = due_},
-                type, arguments);
+    return access(kind, decoded.imm, type, arguments);
   };
-  const auto load_word = [&](Access access) {
-    set(decoded.rd, load(access, builder_.getInt64Ty()));
+  const auto load_word = [&](Access kind) {
+    set(decoded.rd, load(kind, builder_.getInt64Ty()));
     return true;
   };
-  const auto store = [&](Access access, Value* value) {
+  const auto store = [&](Access kind, Value* value) {
     Value* const arguments[] = {window_, address(decoded), value};
-    site({.guest = pc, .kind = SiteKind::kStore, .access = access, .displacement = decoded.imm, .gas_due = due_},
-         nullptr, arguments);
+    access(kind, decoded.imm, nullptr, arguments);
     return true;
   };
   const auto stored = [&] { return words_[decoded.rs2] == WordKind::kWord ? get_half(decoded.rs2) : get(decoded.rs2); };

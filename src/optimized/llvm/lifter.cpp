@@ -7,12 +7,26 @@
 #include <bit>
 #include <cstddef>
 
+#include "gas/gas_schedule.h"
 #include "isa/riscv/hart_state.h"
-#include "optimized/llvm/access_encoder.h"
 
 namespace caisson::optimized {
 
 using riscv::HartState;
+
+namespace {
+
+RegisterSet registers_near(const UnitBlock& block, std::size_t first) {
+  constexpr std::size_t kInstructions = 8;
+  RegisterSet registers = 0;
+  for (std::size_t at = first; at < std::min(block.instructions.size(), first + kInstructions); ++at) {
+    const RegisterUse use = registers_of(block.instructions[at].decoded);
+    registers |= use.reads | use.writes;
+  }
+  return registers;
+}
+
+}  // namespace
 
 LiftedUnit lift(llvm::Module& module, const GuestUnit& unit, const char* name) {
   return Lifter(module, unit, name).lift();
@@ -78,6 +92,9 @@ LiftedUnit Lifter::lift() {
     builder_.SetInsertPoint(go_on);
   }
   check_gas(unit_.blocks[0]);
+  due_at_entry_.assign(unit_.blocks.size(), 0);
+  anchors_.resize(unit_.blocks.size());
+  anchors_[0] = anchor_;
   RegisterSet are_passed = 0;
   for (const std::uint8_t reg : kPassedRegisters) {
     builder_.CreateStore(argument_of(reg), integers_[reg]);
@@ -85,7 +102,6 @@ LiftedUnit Lifter::lift() {
   }
   load(unit_.blocks[0].needed & ~are_passed);
   builder_.CreateBr(blocks_[0]);
-  due_at_entry_.assign(unit_.blocks.size(), 0);
   for (std::size_t index = 0; index < unit_.blocks.size(); ++index) lift_block(index);
   return std::move(made_);
 }
@@ -99,7 +115,28 @@ void Lifter::lift_block(std::size_t index) {
   kinds_ = block.kinds;
   words_ = block.words;
   due_ = due_at_entry_[index] + static_cast<std::int32_t>(block.cost);
-  for (const UnitInstruction& instruction : block.instructions) lift_instruction(instruction);
+  std::vector<RegisterSet> live(block.instructions.size());
+  RegisterSet behind = unit_.live_behind(block);
+  for (std::size_t at = live.size(); at-- > 0;) {
+    const RegisterUse use = registers_of(block.instructions[at].decoded);
+    behind = live[at] = (behind & ~use.writes) | use.reads;
+  }
+  here_ = {.pc = block.pc, .live = block.live, .ahead = static_cast<std::int32_t>(block.cost)};
+  anchor_ = std::move(anchors_[index]);
+  constexpr std::int32_t kFarthest = static_cast<std::int32_t>(kGasReserve / 2);
+  if (!anchor_.is_valid || block.predecessors != 1 || anchor_.charged > kFarthest) {
+    drop_anchor(here_);
+  } else {
+    anchor_.charged += here_.ahead;
+  }
+  for (std::size_t at = 0; at < live.size(); ++at) {
+    const UnitInstruction& instruction = block.instructions[at];
+    here_.pc = instruction.pc;
+    here_.live = live[at];
+    here_.near = registers_near(block, at);
+    lift_instruction(instruction);
+    here_.ahead -= static_cast<std::int32_t>(gas::weight(instruction.decoded.op));
+  }
   due_ -= static_cast<std::int32_t>(block.refund);
   end_block(block);
 }
@@ -108,7 +145,7 @@ void Lifter::lift_instruction(const UnitInstruction& instruction) {
   const Decoded& decoded = instruction.decoded;
   if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) return;  // end_block()
   result_kind_ = word_kind_of(words_, instruction);
-  if (lift_integer(decoded, instruction.pc) || lift_memory(decoded, instruction.pc)) return;
+  if (lift_integer(decoded, instruction.pc) || lift_memory(decoded)) return;
   lift_float(decoded);
 }
 
@@ -116,6 +153,8 @@ void Lifter::lift_instruction(const UnitInstruction& instruction) {
 
 // On the way to `block`, which is then entered or not paid for.
 void Lifter::check_gas(const UnitBlock& block) {
+  const Place here{.pc = block.pc, .live = block.live, .near = registers_near(block, 0)};
+  settle_anchor(here);  // for the way on, too
   auto* const exit = llvm::BasicBlock::Create(context_, "", function_);
   auto* const go_on = llvm::BasicBlock::Create(context_, "", function_);
   Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
@@ -123,8 +162,7 @@ void Lifter::check_gas(const UnitBlock& block) {
                         llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
   builder_.SetInsertPoint(exit);
   Value* const arguments[] = {hart_};
-  Value* const more = site({.guest = block.pc, .kind = SiteKind::kOutOfGas, .access = Access::kExit, .gas_due = due_},
-                           builder_.getInt64Ty(), arguments);
+  Value* const more = site({.kind = SiteKind::kOutOfGas, .access = Access::kExit}, builder_.getInt64Ty(), arguments);
   builder_.CreateStore(more, gas_);
   builder_.CreateBr(go_on);
   builder_.SetInsertPoint(go_on);
@@ -171,6 +209,7 @@ void Lifter::set(unsigned reg, Value* value) {
   }
   words_[reg] = result_kind_;
   dirty_ |= integer_bit(reg);
+  anchor_.defined |= integer_bit(reg);
   present_ |= integer_bit(reg);
 }
 
@@ -196,42 +235,6 @@ void Lifter::flush(RegisterSet registers) {
       builder_.CreateStore(get_exact(bit - 32), hart_field(offsetof(HartState, f) + (bit - 32) * 8));
     }
   }
-}
-
-// --- sites ---
-
-Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments) {
-  const auto id = made_.sites.size();
-  LiftedSite& made = made_.sites.emplace_back(what);
-  std::vector<Value*> operands = {constant(id), builder_.getInt32(encoded_size(what.access, what.displacement)),
-                                  llvm::ConstantPointerNull::get(builder_.getPtrTy()),
-                                  builder_.getInt32(static_cast<std::uint32_t>(arguments.size()))};
-  operands.insert(operands.end(), arguments.begin(), arguments.end());
-  operands.push_back(builder_.CreateLoad(builder_.getInt64Ty(), gas_));
-  for (RegisterSet left = dirty_; left != 0; left &= left - 1) {
-    const auto bit = static_cast<unsigned>(std::countr_zero(left));
-    const auto guest = static_cast<std::uint8_t>(bit);
-    if (bit < 32) {
-      const bool is_half = words_[bit] == WordKind::kWord;
-      operands.push_back(is_half ? get_half(bit) : get(bit));
-      made.registers.push_back({guest, is_half ? ValueForm::kSigned32 : ValueForm::kWord});
-      continue;
-    }
-    const FloatKind kind = kinds_[bit - 32];
-    const ValueForm form = kind == FloatKind::kComputed         ? ValueForm::kComputed
-                           : kind == FloatKind::kSingle         ? ValueForm::kSingle
-                           : kind == FloatKind::kComputedSingle ? ValueForm::kComputedSingle
-                                                                : ValueForm::kWord;
-    operands.push_back(is_single(kind) ? builder_.CreateLoad(builder_.getFloatTy(), singles_[bit - 32])
-                                       : builder_.CreateLoad(builder_.getDoubleTy(), doubles_[bit - 32]));
-    made.registers.push_back({guest, form});
-  }
-  llvm::Function* const patchpoint =
-      result == nullptr ? llvm::Intrinsic::getDeclaration(&module_, llvm::Intrinsic::experimental_patchpoint_void)
-                        : llvm::Intrinsic::getDeclaration(&module_, llvm::Intrinsic::experimental_patchpoint, {result});
-  llvm::CallInst* const call = builder_.CreateCall(patchpoint, operands);
-  call->setCallingConv(llvm::CallingConv::AnyReg);
-  return result == nullptr ? nullptr : call;
 }
 
 }  // namespace caisson::optimized

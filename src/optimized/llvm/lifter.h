@@ -3,7 +3,11 @@
 // Guest registers become SSA values: each has a variable that LLVM promotes. A block needs some of them at its entry
 // (UnitBlock::needed); they are loaded from the hart where the unit is entered and behind calls, and what was changed is written back
 // where the unit is left. Memory accesses are patchpoints: calls to LLVM, with the guest's state as operands, whose bytes are filled in
-// by access_encoder.h. So LLVM knows that all state is wanted at each access, allocates registers freely, and tells where everything is.
+// by access_encoder.h. So LLVM allocates registers freely, and tells where everything is.
+//
+// The state that an access keeps is not its own but that of its *anchor*: a place on the only path to the access with no store in between.
+// Where the access faults, execution goes back to the anchor, and other tiers come to the fault again. So what was computed since needs
+// not be kept, and a long computation that begins where the hart holds everything keeps nothing at all.
 //
 // Gas is one variable less kGasReserve. Prices of blocks are taken off where paths meet or gas is looked at; until then they are due, a
 // constant that sites know.
@@ -44,8 +48,8 @@ enum class Access : std::uint8_t {
 
 // A patchpoint, by its number in the stack map.
 struct LiftedSite {
-  std::uint32_t guest = 0;
-  SiteKind kind = SiteKind::kLoad;
+  std::uint32_t guest = 0;  // where execution goes on
+  SiteKind kind = SiteKind::kFault;
   Access access = Access::kLoad64;
   std::int32_t displacement = 0;
   std::int32_t gas_due = 0;
@@ -90,8 +94,14 @@ class Lifter {
   void set(unsigned reg, Value* value);  // 64 bits, or 32 that the register holds sign-extended
   void forget_words();  // registers are as the hart has them
   Value* constant(std::uint64_t value) { return builder_.getInt64(value); }
-  // The value of a patchpoint (or null), with all dirty registers as operands.
+
+  // --- sites.cpp ---
+  // The value of a patchpoint (or null), with the state of the anchor as operands.
   Value* site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments);
+  Value* access(Access access, std::int32_t displacement, llvm::Type* result, std::span<Value* const> arguments);
+  struct Place;
+  void settle_anchor(const Place& here);
+  void drop_anchor(const Place& here);
 
   // --- lift_control.cpp ---
   void end_block(const UnitBlock& block);
@@ -112,7 +122,7 @@ class Lifter {
   bool lift_integer(const Decoded& decoded, std::uint32_t pc);
 
   // --- lift_memory.cpp ---
-  bool lift_memory(const Decoded& decoded, std::uint32_t pc);
+  bool lift_memory(const Decoded& decoded);
   Value* address(const Decoded& decoded);
 
   // --- lift_float.cpp ---
@@ -131,6 +141,23 @@ class Lifter {
   void raise_for_product(Value* first, Value* second, Value* third);
   void make_minimum(const Decoded& decoded, bool is_double, bool is_maximum);
 
+  // A place in guest code.
+  struct Place {
+    std::uint32_t pc = 0;
+    RegisterSet live = 0;
+    RegisterSet near = 0;  // what the next instructions read and write
+    std::int32_t ahead = 0;  // what is charged already of what comes next
+  };
+  struct Anchor {
+    bool is_valid = false;
+    std::uint32_t pc = 0;
+    std::int32_t charged = 0;  // for what comes behind it
+    RegisterSet dirty = 0;  // there
+    RegisterSet defined = 0;  // since
+    std::vector<LiftedSite::Register> registers;
+    std::vector<Value*> values;  // of these
+  };
+
   llvm::Module& module_;
   llvm::LLVMContext& context_;
   llvm::IRBuilder<> builder_;
@@ -144,6 +171,7 @@ class Lifter {
   std::array<Value*, 32> integers_{}, halves_{}, doubles_{}, singles_{};  // variables
   std::vector<llvm::BasicBlock*> blocks_;
   std::vector<std::int32_t> due_at_entry_;  // of each block
+  std::vector<Anchor> anchors_;  // at the entry of each block that one edge leads to
 
   // While a block is lifted.
   std::size_t block_ = 0;
@@ -153,6 +181,8 @@ class Lifter {
   WordKinds words_{};
   WordKind result_kind_ = WordKind::kWide;  // of the integer that the instruction gives
   std::int32_t due_ = 0;
+  Anchor anchor_;
+  Place here_;  // before the instruction
 };
 
 }  // namespace caisson::optimized

@@ -1,0 +1,12 @@
+// Small loops several times over, so that gas is looked at and state is reconciled once for some iterations.
+#pragma once
+
+#include "optimized/llvm/guest_unit.h"
+
+namespace caisson::optimized {
+
+// Unrolls the innermost loops of `unit` that are small and make no calls. Of the blocks' fields, what read_unit() finds out by following
+// edges is not there yet: only edges and the blocks' own instructions are read.
+void unroll_loops(GuestUnit& unit);
+
+}  // namespace caisson::optimized

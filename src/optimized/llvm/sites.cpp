@@ -1,0 +1,76 @@
+// Sites: patchpoints, and the guest state that they keep alive.
+#include <llvm/IR/Intrinsics.h>
+
+#include <bit>
+
+#include "optimized/llvm/access_encoder.h"
+#include "optimized/llvm/lifter.h"
+
+namespace caisson::optimized {
+
+// The guest's state here is what execution can go back to.
+void Lifter::drop_anchor(const Place& here) {
+  // With more values than host registers LLVM moves them about for each site; a store ends that. Of 4, 8, 10 and none, 8 was best over
+  // the kernels of `caisson bench compute`.
+  constexpr int kCrowd = 8;
+  if (std::popcount(dirty_) > kCrowd) {
+    flush(~here.near);
+    dirty_ &= here.near;
+  }
+  anchor_ = {.is_valid = true, .pc = here.pc, .charged = here.ahead, .dirty = dirty_};
+  for (RegisterSet left = dirty_; left != 0; left &= left - 1) {
+    const auto bit = static_cast<unsigned>(std::countr_zero(left));
+    const auto guest = static_cast<std::uint8_t>(bit);
+    if (bit < 32) {
+      const bool is_half = words_[bit] == WordKind::kWord;
+      anchor_.values.push_back(is_half ? get_half(bit) : get(bit));
+      anchor_.registers.push_back({guest, is_half ? ValueForm::kSigned32 : ValueForm::kWord});
+      continue;
+    }
+    const FloatKind kind = kinds_[bit - 32];
+    const ValueForm form = kind == FloatKind::kComputed         ? ValueForm::kComputed
+                           : kind == FloatKind::kSingle         ? ValueForm::kSingle
+                           : kind == FloatKind::kComputedSingle ? ValueForm::kComputedSingle
+                                                                : ValueForm::kWord;
+    anchor_.values.push_back(is_single(kind) ? builder_.CreateLoad(builder_.getFloatTy(), singles_[bit - 32])
+                                             : builder_.CreateLoad(builder_.getDoubleTy(), doubles_[bit - 32]));
+    anchor_.registers.push_back({guest, form});
+  }
+}
+
+// An anchor costs the values that nobody else wants here; where there are fewer of them, execution goes back to here.
+void Lifter::settle_anchor(const Place& here) {
+  const int kept = std::popcount(anchor_.dirty & (anchor_.defined | ~here.live));
+  if (!anchor_.is_valid || std::popcount(dirty_ & ~here.live) < kept) drop_anchor(here);
+}
+
+Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments) {
+  const auto id = made_.sites.size();
+  LiftedSite& made = made_.sites.emplace_back(what);
+  made.guest = anchor_.pc;
+  made.gas_due = due_ - anchor_.charged;
+  made.registers = anchor_.registers;
+  std::vector<Value*> operands = {constant(id), builder_.getInt32(encoded_size(what.access, what.displacement)),
+                                  llvm::ConstantPointerNull::get(builder_.getPtrTy()),
+                                  builder_.getInt32(static_cast<std::uint32_t>(arguments.size()))};
+  operands.insert(operands.end(), arguments.begin(), arguments.end());
+  operands.push_back(builder_.CreateLoad(builder_.getInt64Ty(), gas_));
+  operands.insert(operands.end(), anchor_.values.begin(), anchor_.values.end());
+  llvm::Function* const patchpoint =
+      result == nullptr ? llvm::Intrinsic::getDeclaration(&module_, llvm::Intrinsic::experimental_patchpoint_void)
+                        : llvm::Intrinsic::getDeclaration(&module_, llvm::Intrinsic::experimental_patchpoint, {result});
+  llvm::CallInst* const call = builder_.CreateCall(patchpoint, operands);
+  call->setCallingConv(llvm::CallingConv::AnyReg);
+  return result == nullptr ? nullptr : call;
+}
+
+Lifter::Value* Lifter::access(Access access, std::int32_t displacement, llvm::Type* result,
+                              std::span<Value* const> arguments) {
+  settle_anchor(here_);
+  Value* const value = site({.access = access, .displacement = displacement}, result, arguments);
+  // What was stored is not to be stored twice.
+  if (!is_load(access)) anchor_.is_valid = false;
+  return value;
+}
+
+}  // namespace caisson::optimized
