@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "gas/gas_schedule.h"
 #include "isa/riscv/float_semantics.h"
@@ -18,6 +20,11 @@ namespace traits = riscv::traits;
 namespace {
 
 constexpr std::uint32_t kPage = 4096;
+
+// Calls that are taken in: of functions of so many instructions, so deep, so many. Over the kernels of `caisson bench compute`, 40 and 3
+// were better than 24 and 80, and 1 and 2: larger functions have more state than there are registers.
+constexpr std::uint32_t kLargestInlined = 40, kDeepestInlining = 3;
+constexpr std::size_t kMostInlined = 32;
 
 constexpr bool is_branch(Op op) { return riscv::info(op).gas_class == riscv::GasClass::kBranch; }
 
@@ -35,20 +42,10 @@ class UnitReader {
   UnitReader(const GuestCode& code, const UnitLimits& limits) : code_(code), limits_(limits) {}
 
   std::optional<GuestUnit> read(std::uint32_t entry) {
-    if (add(entry) != 0) return std::nullopt;
+    if (add(entry, 0) != 0) return std::nullopt;
     // Breadth first, so that what is near the entry is in.
-    for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
-      UnitBlock& block = unit_.blocks[index];
-      const BlockEnd end = block.end;
-      const std::uint64_t target = block.target, next = block.next;
-      const bool goes_on = end == BlockEnd::kGoOn || end == BlockEnd::kBranch || end == BlockEnd::kCall ||
-                           end == BlockEnd::kIndirectCall;
-      // The blocks may move.
-      const int next_block = goes_on ? add(next) : UnitBlock::kOutside;
-      const int target_block = end == BlockEnd::kBranch ? add(target) : UnitBlock::kOutside;
-      unit_.blocks[index].next_block = next_block;
-      unit_.blocks[index].target_block = target_block;
-    }
+    for (std::size_t index = 0; index < unit_.blocks.size(); ++index) follow(index);
+    settle_returns();
     unroll_loops(unit_);
     count_predecessors();
     place_checks();
@@ -62,15 +59,104 @@ class UnitReader {
   }
 
  private:
-  // The block at `pc`, or kOutside.
-  int add(std::uint64_t pc) {
-    if (pc - code_.base >= code_.bytes.size()) return UnitBlock::kOutside;
+  // Adds what the block's edges lead to. Blocks may move meanwhile.
+  void follow(std::size_t index) {
+    const UnitBlock& block = unit_.blocks[index];
+    const std::uint32_t context = block.context;
+    const std::uint64_t target = block.target, next = block.next;
+    const std::uint8_t link = block.instructions.empty() ? std::uint8_t{0} : block.instructions.back().decoded.rd;
+    int next_block = UnitBlock::kOutside, target_block = UnitBlock::kOutside;
+    switch (block.end) {
+      case BlockEnd::kBranch:
+        next_block = add(next, context);
+        target_block = add(target, context);
+        break;
+      case BlockEnd::kCall:
+        if (is_worth_inlining(target, context)) {
+          contexts_.push_back({.parent = context, .depth = contexts_[context].depth + 1, .link = link, .next = next});
+          next_block = add(target, static_cast<std::uint32_t>(contexts_.size() - 1));
+          if (next_block != UnitBlock::kOutside) {
+            unit_.blocks[index].end = BlockEnd::kInlinedCall;
+            break;
+          }
+        }
+        next_block = add(next, context);
+        break;
+      case BlockEnd::kGoOn:
+      case BlockEnd::kIndirectCall:
+        next_block = add(next, context);
+        break;
+      case BlockEnd::kReturn:
+        if (context == 0) break;
+        unit_.blocks[index].end = BlockEnd::kInlinedReturn;
+        unit_.blocks[index].next = contexts_[context].next;
+        next_block = add(contexts_[context].next, contexts_[context].parent);
+        break;
+      default:
+        break;
+    }
+    unit_.blocks[index].next_block = next_block;
+    unit_.blocks[index].target_block = target_block;
+  }
+
+  // Calls are taken in where the function is small and leaves by returns alone.
+  bool is_worth_inlining(std::uint64_t pc, std::uint32_t context) {
+    if (contexts_[context].depth == kDeepestInlining || contexts_.size() == kMostInlined) return false;
+    if (pc - code_.base >= code_.bytes.size()) return false;
     const auto at = static_cast<std::uint32_t>(pc);
+    const auto [found, is_new] = inlined_sizes_.try_emplace(at, 0);
+    if (is_new) found->second = size_of_function(at);
+    return found->second != 0 && instructions_ + found->second <= limits_.most_instructions;
+  }
+
+  // In instructions; 0 where it is large or leaves by other ways.
+  std::uint32_t size_of_function(std::uint32_t entry) {
+    std::uint32_t size = 0;
+    std::vector<std::uint64_t> left{entry};
+    std::set<std::uint64_t> seen{entry};
+    while (!left.empty()) {
+      const std::uint64_t pc = left.back();
+      left.pop_back();
+      UnitBlock block;
+      if (pc - code_.base >= code_.bytes.size() || !fill(block, static_cast<std::uint32_t>(pc))) return 0;
+      size += static_cast<std::uint32_t>(block.instructions.size());
+      if (size > kLargestInlined || block.end == BlockEnd::kLeave || block.end == BlockEnd::kIndirectJump) return 0;
+      if (block.end == BlockEnd::kReturn) continue;
+      if (seen.insert(block.next).second) left.push_back(block.next);
+      if (block.end == BlockEnd::kBranch && seen.insert(block.target).second) left.push_back(block.target);
+    }
+    return size;
+  }
+
+  // A function that does not write the register it returns by goes back to where it was called.
+  void settle_returns() {
+    std::vector<RegisterSet> defined(contexts_.size());
+    for (const UnitBlock& block : unit_.blocks) defined[block.context] |= block.defined;
+    // Calls write more than their own block does.
+    for (const UnitBlock& block : unit_.blocks) {
+      if (block.end == BlockEnd::kCall || block.end == BlockEnd::kIndirectCall)
+        defined[block.context] = ~RegisterSet{0};
+    }
+    for (std::size_t context = contexts_.size(); context-- > 1;)
+      defined[contexts_[context].parent] |= defined[context];
+    for (UnitBlock& block : unit_.blocks) {
+      if (block.end != BlockEnd::kInlinedReturn) continue;
+      const std::uint8_t reg = block.instructions.back().decoded.rs1;
+      const bool is_link = reg == contexts_[block.context].link;
+      if (is_link && (defined[block.context] & integer_bit(reg)) == 0) block.end = BlockEnd::kGoOn;
+    }
+  }
+
+  // The block at `pc`, or kOutside.
+  int add(std::uint64_t pc, std::uint32_t context) {
+    if (pc - code_.base >= code_.bytes.size()) return UnitBlock::kOutside;
+    const std::pair at{context, static_cast<std::uint32_t>(pc)};
     if (const auto found = indices_.find(at); found != indices_.end()) return found->second;
     if (unit_.blocks.size() >= limits_.most_blocks || instructions_ >= limits_.most_instructions)
       return UnitBlock::kOutside;
     UnitBlock block;
-    if (!fill(block, at)) {
+    block.context = context;
+    if (!fill(block, at.second)) {
       indices_.emplace(at, UnitBlock::kOutside);
       return UnitBlock::kOutside;
     }
@@ -387,7 +473,16 @@ class UnitReader {
   const GuestCode code_;
   const UnitLimits limits_;
   GuestUnit unit_;
-  std::map<std::uint32_t, int> indices_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, int> indices_;  // by context and pc
+  // A call that is taken in, and where it returns to.
+  struct Context {
+    std::uint32_t parent = 0;
+    std::uint32_t depth = 0;
+    std::uint8_t link = 0;  // the register that has `next`
+    std::uint64_t next = 0;
+  };
+  std::vector<Context> contexts_{1};
+  std::map<std::uint32_t, std::uint32_t> inlined_sizes_;  // of functions, in instructions; 0: not to be inlined
   std::uint32_t instructions_ = 0;
   struct Edge {
     std::size_t from, to;
@@ -422,7 +517,7 @@ RegisterUse registers_of(const Decoded& decoded) {
 RegisterSet GuestUnit::live_behind(const UnitBlock& block) const {
   constexpr RegisterSet kAll = ~RegisterSet{0};
   const auto at = [&](int index) { return index < 0 ? kAll : blocks[static_cast<std::size_t>(index)].live; };
-  if (block.end == BlockEnd::kGoOn) return at(block.next_block);
+  if (block.end == BlockEnd::kGoOn || block.end == BlockEnd::kInlinedCall) return at(block.next_block);
   if (block.end == BlockEnd::kBranch) return at(block.next_block) | at(block.target_block);
   return kAll;
 }

@@ -46,6 +46,8 @@ enum class BlockEnd : std::uint8_t {
   kBranch,  // to `target` or `next`
   kCall,  // of `target`, then `next`
   kIndirectCall,  // then `next`
+  kInlinedCall,  // of `target`, whose blocks are taken in for this call: goes on at next_block, the first of them
+  kInlinedReturn,  // from these: to `next` if the register holds that, else as kReturn
   kReturn,  // to ra or t0, as the instruction says
   kIndirectJump,
   kLeave,  // before the instruction at `next`, whose part of the block's price goes back
@@ -61,6 +63,7 @@ struct UnitBlock {
   static constexpr int kOutside = -1;
 
   std::uint32_t pc = 0;
+  std::uint32_t context = 0;  // of calls that are taken in; 0: the unit itself
   std::uint32_t behind = 0;  // the address behind all that was priced
   std::vector<UnitInstruction> instructions;  // the terminator included; of kLeave, those before it
   BlockEnd end = BlockEnd::kLeave;

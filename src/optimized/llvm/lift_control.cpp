@@ -21,6 +21,13 @@ void Lifter::end_block(const UnitBlock& block) {
     case BlockEnd::kCall:
     case BlockEnd::kIndirectCall:
       return call(block);
+    case BlockEnd::kInlinedCall:
+      result_kind_ = WordKind::kWide;
+      set(block.instructions.back().decoded.rd, constant(block.next));
+      builder_.CreateBr(edge_to(block.next_block, block.target));
+      return;
+    case BlockEnd::kInlinedReturn:
+      return inlined_return(block);
     case BlockEnd::kReturn: {
       const Decoded& decoded = block.instructions.back().decoded;
       pay();
@@ -130,6 +137,18 @@ void Lifter::branch(const UnitBlock& block) {
   llvm::BasicBlock* const taken = edge_to(block.target_block, block.target);
   llvm::BasicBlock* const passed = edge_to(block.next_block, block.next);
   builder_.CreateCondBr(holds, taken, passed);
+}
+
+void Lifter::inlined_return(const UnitBlock& block) {
+  const Decoded& decoded = block.instructions.back().decoded;
+  Value* const pc = builder_.CreateAnd(get(decoded.rs1), constant(~std::uint64_t{1}));
+  llvm::BasicBlock* const back = edge_to(block.next_block, block.next);
+  auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
+  builder_.CreateCondBr(builder_.CreateICmpEQ(pc, constant(block.next)), back, elsewhere,
+                        llvm::MDBuilder(context_).createBranchWeights(1 << 20, 1));
+  builder_.SetInsertPoint(elsewhere);
+  pay();
+  leave(pc);
 }
 
 // Calls to code with the guest's state in the hart. Whoever returns to elsewhere than behind the call is passed on.

@@ -10,13 +10,6 @@ namespace caisson::optimized {
 
 // The guest's state here is what execution can go back to.
 void Lifter::drop_anchor(const Place& here) {
-  // With more values than host registers LLVM moves them about for each site; a store ends that. Of 4, 8, 10 and none, 8 was best over
-  // the kernels of `caisson bench compute`.
-  constexpr int kCrowd = 8;
-  if (std::popcount(dirty_) > kCrowd) {
-    flush(~here.near);
-    dirty_ &= here.near;
-  }
   anchor_ = {.is_valid = true, .pc = here.pc, .charged = here.ahead, .dirty = dirty_};
   for (RegisterSet left = dirty_; left != 0; left &= left - 1) {
     const auto bit = static_cast<unsigned>(std::countr_zero(left));
@@ -41,7 +34,17 @@ void Lifter::drop_anchor(const Place& here) {
 // An anchor costs the values that nobody else wants here; where there are fewer of them, execution goes back to here.
 void Lifter::settle_anchor(const Place& here) {
   const int kept = std::popcount(anchor_.dirty & (anchor_.defined | ~here.live));
-  if (!anchor_.is_valid || std::popcount(dirty_ & ~here.live) < kept) drop_anchor(here);
+  if (anchor_.is_valid && std::popcount(dirty_ & ~here.live) >= kept) return;
+  // With more values than host registers LLVM moves them about for each site; a store ends that. Of 4, 8, 10 and none, 8 was best over
+  // the kernels of `caisson bench compute`. There are as many vector registers as floats, nearly.
+  constexpr int kCrowd = 8;
+  constexpr RegisterSet kIntegers = 0xFFFFFFFF;
+  if (std::popcount(dirty_ & kIntegers) > kCrowd) {
+    const RegisterSet idle = kIntegers & ~here.near;
+    flush(idle);
+    dirty_ &= ~idle;
+  }
+  drop_anchor(here);
 }
 
 Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments) {
