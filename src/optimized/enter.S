@@ -12,7 +12,7 @@
         .intel_syntax noprefix
         .text
 
-// int caisson_unit_enter(HartState* rdi, u8* window rsi, i64 gas rdx, u64 pc rcx, const void* entry r8, UnitContext* r9)
+// int caisson_unit_enter(HartState* rdi, i64 gas rsi, u64 pc rdx, const void* entry rcx, UnitContext* r8)
 // Gives 0 where the unit returned, 1 where it left from its middle.
         .globl  caisson_unit_enter
         .hidden caisson_unit_enter
@@ -25,21 +25,20 @@ caisson_unit_enter:
         push    r13
         push    r14
         push    r15
-        push    r9
-        mov     [r9 + CONTEXT_HOST_STACK], rsp
-        stmxcsr [r9 + CONTEXT_HOST_MXCSR]
-        ldmxcsr [r9 + CONTEXT_GUEST_MXCSR]
-        mov     rax, r8
+        push    r8
+        mov     [r8 + CONTEXT_HOST_STACK], rsp
+        stmxcsr [r8 + CONTEXT_HOST_MXCSR]
+        ldmxcsr [r8 + CONTEXT_GUEST_MXCSR]
+        mov     rax, rcx
         mov     r12, rdi
         mov     r13, rsi
         mov     r14, rdx
-        mov     r15, rcx
         // kPassedRegisters
-        mov     rdi, [r12 + 1 * 8]
-        mov     rsi, [r12 + 2 * 8]
-        mov     rdx, [r12 + 10 * 8]
-        mov     rcx, [r12 + 11 * 8]
-        mov     r8, [r12 + 12 * 8]
+        mov     r15, [r12 + 1 * 8]
+        mov     rdi, [r12 + 2 * 8]
+        mov     rsi, [r12 + 10 * 8]
+        mov     rdx, [r12 + 11 * 8]
+        mov     rcx, [r12 + 12 * 8]
         call    rax
         mov     rcx, [rsp]
         mov     [rcx + CONTEXT_GAS], rax

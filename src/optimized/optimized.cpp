@@ -18,6 +18,7 @@
 #include "isa/riscv/host_float.h"
 #include "memory/fault_recovery.h"
 #include "memory/window_pool.h"
+#include "optimized/window_segment.h"
 
 namespace caisson::optimized {
 
@@ -43,8 +44,7 @@ static_assert(offsetof(UnitContext, host_mxcsr) == 24 && offsetof(UnitContext, g
 
 // enter.S
 extern "C" {
-int caisson_unit_enter(HartState* hart, std::uint8_t* window, std::int64_t gas, std::uint64_t pc, const void* entry,
-                       UnitContext* context);
+int caisson_unit_enter(HartState* hart, std::int64_t gas, std::uint64_t pc, const void* entry, UnitContext* context);
 void caisson_unit_fault();
 void caisson_unit_exit();
 UnitContext* caisson_unit_left(std::uint64_t* general, const std::uint64_t* vectors, const void* exit);
@@ -62,8 +62,8 @@ constexpr std::size_t kTablePart = 64 << 10;
 constexpr std::size_t kMostParts = 256;
 
 // Where slots that hold 0 lead: units' entry convention turned into their return.
-//   mov rax, r14; mov rcx, rdx; mov rdx, r15; ret
-constexpr std::uint8_t kOriginCode[] = {0x4C, 0x89, 0xF0, 0x48, 0x89, 0xD1, 0x4C, 0x89, 0xFA, 0xC3};
+//   mov rax, r13; mov rcx, rsi; mov rdx, r14; ret
+constexpr std::uint8_t kOriginCode[] = {0x4C, 0x89, 0xE8, 0x48, 0x89, 0xF1, 0x4C, 0x89, 0xF2, 0xC3};
 
 Result<const std::uint8_t*> origin_of_process() {
   static std::mutex mutex;
@@ -208,6 +208,8 @@ extern "C" UnitContext* caisson_unit_left(std::uint64_t* general, const std::uin
 }
 
 Result<std::unique_ptr<Optimized>> Optimized::create(memory::AddressSpace& memory, const SliceSource& slices) {
+  if (!WindowSegment::is_supported())
+    return fail(ErrorCode::kUnsupported, "optimised code needs a processor and a kernel with FSGSBASE (Linux 5.9)");
   if (auto installed = memory::install_fault_recovery(); !installed) return std::unexpected(installed.error());
   const Result<const std::uint8_t*> origin = origin_of_process();
   if (!origin) return std::unexpected(origin.error());
@@ -268,8 +270,11 @@ Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t*
   word(hart, UnitWord::kExit) = reinterpret_cast<std::uint64_t>(&caisson_unit_exit);
   ++impl_->stats.entries;
   memory::enter_guest(context.scope);
-  const int left = caisson_unit_enter(&hart, context.scope.window_base,
-                                      static_cast<std::int64_t>(granted) - kGasReserve, pc, entry, &context);
+  int left = 0;
+  {
+    const WindowSegment segment(context.scope.window_base);
+    left = caisson_unit_enter(&hart, static_cast<std::int64_t>(granted) - kGasReserve, pc, entry, &context);
+  }
   memory::leave_guest(context.scope);
   riscv::collect_flags(hart, context.left_mxcsr);
   const auto rest = static_cast<std::uint64_t>(context.gas + kGasReserve);

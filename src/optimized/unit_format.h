@@ -3,10 +3,10 @@
 //
 // A unit is compiled code with one guest entry. Its convention, that of LLVM 19 for preserve_none functions of C's integer types:
 //
-//   struct { i64 gas; u64 pc; u64 a0; } unit(HartState* hart, u8* window, i64 gas, u64 pc, u64 ra, u64 sp, u64 a0, u64 a1, u64 a2)
+//   struct { i64 gas; u64 pc; u64 a0; } unit(HartState* hart, i64 gas, u64 pc, u64 ra, u64 sp, u64 a0, u64 a1, u64 a2)
 //
-// Arguments are in r12, r13, r14, r15, rdi, rsi, rdx, rcx, r8, results in rax, rdx, rcx; of all other registers only rsp and rbp are
-// preserved. On entry the guest's state is in the hart; on return it is there again, and execution goes on at the pc returned. Guest
+// Arguments are in r12, r13, r14, r15, rdi, rsi, rdx, rcx, results in rax, rdx, rcx; of all other registers only rsp and rbp are
+// preserved. The base of GS is the window's. On entry the guest's state is in the hart; on return it is there again, and execution goes on at the pc returned. Guest
 // registers that are passed are copies of the hart's, which spare the other side a load. `gas` is what is left
 // of the slice less kGasReserve. Whoever called the unit for a guest call goes on where the pc returned is its return address, and
 // returns the same where it is not: so any return at any depth, for any reason, is right.

@@ -64,6 +64,9 @@ constexpr std::int32_t kExitWord =
 // Of kExit: the call, and the move of its result.
 constexpr std::uint32_t kLongestCall = 8, kMove = 3;
 
+// GS and 32-bit addresses.
+constexpr std::uint32_t kPrefixes = 2;
+
 enum class Reach : std::uint8_t { kNone, kByte, kWord };
 constexpr Reach reach_of(std::int32_t displacement) {
   return displacement == 0 ? Reach::kNone : displacement >= -128 && displacement <= 127 ? Reach::kByte : Reach::kWord;
@@ -81,8 +84,8 @@ std::uint32_t encoded_size(Access access, std::int32_t displacement) {
   const std::uint32_t tail = 2 + (reach == Reach::kNone   ? 0
                                   : reach == Reach::kByte ? 1
                                                           : 4);  // ModRM, SIB, displacement
-  if (form.vector_prefix != 0) return 3 + 1 + tail;
-  return (form.operand_size ? 1 : 0) + 1 + (form.has_escape ? 1 : 0) + 1 + tail;
+  if (form.vector_prefix != 0) return kPrefixes + 3 + 1 + tail;
+  return kPrefixes + (form.operand_size ? 1 : 0) + 1 + (form.has_escape ? 1 : 0) + 1 + tail;
 }
 
 std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, const AccessRegisters& registers) {
@@ -91,13 +94,13 @@ std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, co
   const auto put_word = [&](std::int32_t word) {
     for (int shift = 0; shift < 32; shift += 8) put(static_cast<std::uint32_t>(word) >> shift & 0xFF);
   };
-  if (registers.window >= kGeneral.size()) return std::nullopt;
+  if (registers.address >= kGeneral.size()) return std::nullopt;
+  const unsigned base = kGeneral[registers.address];
   if (access == Access::kExit) {
-    const unsigned hart = kGeneral[registers.window];
-    put(0x40 | hart >> 3);  // REX.B
+    put(0x40 | base >> 3);  // REX.B
     put(0xFF);              // call through memory: FF /2, a displacement of 32 bits
-    put(0x80 | 2 << 3 | (hart & 7));
-    if ((hart & 7) == 4) put(0x24);  // rsp and r12 need a SIB byte
+    put(0x80 | 2 << 3 | (base & 7));
+    if ((base & 7) == 4) put(0x24);  // rsp and r12 need a SIB byte
     put_word(kExitWord);
     made.call_size = made.size;
     if (registers.value >= kGeneral.size()) return std::nullopt;
@@ -109,30 +112,35 @@ std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, co
     return made;
   }
   const Form form = form_of(access);
-  if (registers.address >= kGeneral.size()) return std::nullopt;
-  unsigned base = kGeneral[registers.window], index = kGeneral[registers.address];
+  // rbp and r13 are no base without a displacement: not of a size that is known before.
   const Reach reach = reach_of(displacement);
-  // rbp and r13 are no base without a displacement, rsp is no index.
-  if (reach == Reach::kNone && (base & 7) == 5) std::swap(base, index);
-  if ((reach == Reach::kNone && (base & 7) == 5) || index == 4) return std::nullopt;
+  const bool needs_displacement = reach == Reach::kNone && (base & 7) == 5;
   unsigned value = 0;
+  put(0x65);  // GS
+  put(0x67);  // addresses of 32 bits
   if (form.vector_prefix != 0) {
     if (registers.value < kFirstVector || registers.value >= kFirstVector + kVectors) return std::nullopt;
     value = registers.value - kFirstVector;
     put(0xC4);
-    put((value >> 3 ^ 1) << 7 | (index >> 3 ^ 1) << 6 | (base >> 3 ^ 1) << 5 | 1);  // R, X, B inverted; map 0F
-    put(0x78 | form.vector_prefix);                                                // vvvv unused
+    put((value >> 3 ^ 1) << 7 | 1 << 6 | (base >> 3 ^ 1) << 5 | 1);  // R, X, B inverted; map 0F
+    put(0x78 | form.vector_prefix);                                  // vvvv unused
   } else {
     if (registers.value >= kGeneral.size()) return std::nullopt;
     value = kGeneral[registers.value];
     if (form.operand_size) put(0x66);
-    put(0x40 | (form.is_wide ? 8 : 0) | value >> 3 << 2 | index >> 3 << 1 | base >> 3);
+    put(0x40 | (form.is_wide ? 8 : 0) | value >> 3 << 2 | base >> 3);
     if (form.has_escape) put(0x0F);
   }
   put(form.opcode);
+  if (needs_displacement) {  // without the SIB byte it is as long
+    put(1 << 6 | (value & 7) << 3 | (base & 7));
+    put(0);
+    return made;
+  }
+  constexpr unsigned kNoIndex = 4;
   const unsigned mod = reach == Reach::kNone ? 0 : reach == Reach::kByte ? 1 : 2;
   put(mod << 6 | (value & 7) << 3 | 4);
-  put((index & 7) << 3 | (base & 7));
+  put(kNoIndex << 3 | (base & 7));  // always a SIB byte, which rsp and r12 need
   if (reach == Reach::kByte) put(static_cast<std::uint32_t>(displacement) & 0xFF);
   if (reach == Reach::kWord) put_word(displacement);
   return made;

@@ -13,15 +13,15 @@ namespace caisson::optimized {
 std::uint32_t encoded_size(Access access, std::int32_t displacement);
 
 struct AccessRegisters {
-  // Numbers of DWARF; `value` is a general or a vector register as the access wants it.
-  unsigned window = 0, address = 0, value = 0;
+  // Numbers of DWARF; `value` is a general or a vector register as the access wants it. Of `address` the low 32 bits count.
+  unsigned address = 0, value = 0;
 };
 struct EncodedAccess {
   std::array<std::uint8_t, 16> bytes{};
   std::uint32_t size = 0;
   std::uint32_t call_size = 0;  // of kExit: up to the return address
 };
-// Of kExit, `window` is the register that holds the hart, and `value` gets what the exit function leaves in r11. Nothing where registers are of the wrong kind.
+// The window's base is that of GS. Of kExit, `address` is the register that holds the hart, and `value` gets what the exit function leaves in r11. Nothing where registers are of the wrong kind.
 std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, const AccessRegisters& registers);
 
 bool is_load(Access access);

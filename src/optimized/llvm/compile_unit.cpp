@@ -200,7 +200,7 @@ std::optional<std::vector<Site>> fill_sites(const LiftedUnit& unit, ObjectImage&
     const LiftedSite& lifted = unit.sites[record.id];
     const bool is_exit = lifted.access == Access::kExit;
     const bool gives = is_exit || is_load(lifted.access);
-    const std::size_t arguments = is_exit ? 1 : gives ? 2 : 3;
+    const std::size_t arguments = gives ? 1 : 2;
     const std::size_t first = arguments + (gives ? 1 : 0);
     if (record.locations.size() != first + 1 + lifted.registers.size()) return std::nullopt;
     const auto host_register = [&](std::size_t index) {
@@ -208,9 +208,8 @@ std::optional<std::vector<Site>> fill_sites(const LiftedUnit& unit, ObjectImage&
       return location.kind == StackMapLocation::kRegister ? unsigned{location.dwarf_register} : 255U;
     };
     AccessRegisters registers;
-    registers.window = host_register(gives ? 1 : 0);
-    registers.value = host_register(gives ? 0 : 2);
-    if (!is_exit) registers.address = host_register(gives ? 2 : 1);
+    registers.address = host_register(gives ? 1 : 0);
+    registers.value = host_register(gives ? 0 : 1);
     const std::optional<EncodedAccess> encoded = encode(lifted.access, lifted.displacement, registers);
     if (!encoded || encoded->size > encoded_size(lifted.access, lifted.displacement)) return std::nullopt;
     if (record.offset + encoded->size > image.bytes.size()) return std::nullopt;

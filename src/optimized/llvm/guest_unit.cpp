@@ -137,8 +137,7 @@ class UnitReader {
       if (block.end == BlockEnd::kCall || block.end == BlockEnd::kIndirectCall)
         defined[block.context] = ~RegisterSet{0};
     }
-    for (std::size_t context = contexts_.size(); context-- > 1;)
-      defined[contexts_[context].parent] |= defined[context];
+    for (std::size_t context = contexts_.size(); context-- > 1;) defined[contexts_[context].parent] |= defined[context];
     for (UnitBlock& block : unit_.blocks) {
       if (block.end != BlockEnd::kInlinedReturn) continue;
       const std::uint8_t reg = block.instructions.back().decoded.rs1;

@@ -197,7 +197,7 @@ Lifter::Value* Lifter::passed(unsigned reg) {
 }
 
 llvm::CallInst* Lifter::call_code(Value* code, Value* pc) {
-  std::vector<Value*> arguments = {hart_, window_, builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc};
+  std::vector<Value*> arguments = {hart_, builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc};
   for (const std::uint8_t reg : kPassedRegisters) arguments.push_back(passed(reg));
   llvm::CallInst* const call = builder_.CreateCall(function_->getFunctionType(), code, arguments);
   call->setCallingConv(llvm::CallingConv::PreserveNone);

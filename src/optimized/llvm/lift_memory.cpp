@@ -1,21 +1,21 @@
 // Loads and stores: patchpoints whose bytes are filled in once LLVM has chosen registers (access_encoder.h).
 //
-// The host's address is window + the low 32 bits of rs1 + the immediate, as one operand. That differs from the guest's address modulo
-// 2^32 only where the sum wraps; then it lies in the window's guard, while the guest means the first or last pages, which are never
-// mapped: both fault, and the fault's address is taken modulo 2^32.
+// The window's base is that of the segment register GS, and the address-size prefix makes the processor take the sum of register and
+// displacement modulo 2^32: that is the guest's address, at no cost (the idea: Narayan et al., "Segue & ColorGuard", 2023).
 #include "optimized/llvm/lifter.h"
 
 namespace caisson::optimized {
 
 using riscv::Op;
 
+// Of which the low 32 bits count.
 Lifter::Value* Lifter::address(const Decoded& decoded) {
-  return builder_.CreateZExt(get_half(decoded.rs1), builder_.getInt64Ty());
+  return words_[decoded.rs1] == WordKind::kWord ? get_half(decoded.rs1) : get(decoded.rs1);
 }
 
 bool Lifter::lift_memory(const Decoded& decoded) {
   const auto load = [&](Access kind, llvm::Type* type) {
-    Value* const arguments[] = {window_, address(decoded)};
+    Value* const arguments[] = {address(decoded)};
     return access(kind, decoded.imm, type, arguments);
   };
   const auto load_word = [&](Access kind) {
@@ -23,7 +23,7 @@ bool Lifter::lift_memory(const Decoded& decoded) {
     return true;
   };
   const auto store = [&](Access kind, Value* value) {
-    Value* const arguments[] = {window_, address(decoded), value};
+    Value* const arguments[] = {address(decoded), value};
     access(kind, decoded.imm, nullptr, arguments);
     return true;
   };

@@ -41,7 +41,7 @@ void Lifter::declare(const char* name) {
   llvm::Type* const word = builder_.getInt64Ty();
   llvm::Type* const pointer = builder_.getPtrTy();
   result_type_ = llvm::StructType::get(word, word, word);
-  std::vector<llvm::Type*> arguments = {pointer, pointer, word, word};
+  std::vector<llvm::Type*> arguments = {pointer, word, word};
   arguments.resize(arguments.size() + kPassedRegisters.size(), word);
   auto* const type = llvm::FunctionType::get(result_type_, arguments, false);
   function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module_);
@@ -53,7 +53,6 @@ void Lifter::declare(const char* name) {
   function_->addFnAttr("no-jump-tables", "true");
   if (unit_.uses_floats) function_->addFnAttr(llvm::Attribute::StrictFP);
   hart_ = function_->getArg(0);
-  window_ = function_->getArg(1);
   function_->getArg(0)->addAttr(llvm::Attribute::NoAlias);
   builder_.setDefaultConstrainedExcept(llvm::fp::ebStrict);
   builder_.setDefaultConstrainedRounding(llvm::RoundingMode::Dynamic);
@@ -63,7 +62,7 @@ void Lifter::declare(const char* name) {
 LiftedUnit Lifter::lift() {
   const auto argument_of = [&](std::uint8_t reg) {
     const auto at = std::ranges::find(kPassedRegisters, reg) - kPassedRegisters.begin();
-    return function_->getArg(4 + static_cast<unsigned>(at));
+    return function_->getArg(3 + static_cast<unsigned>(at));
   };
   auto* const entry = llvm::BasicBlock::Create(context_, "entry", function_);
   builder_.SetInsertPoint(entry);
@@ -76,7 +75,7 @@ LiftedUnit Lifter::lift() {
     doubles_[reg] = builder_.CreateAlloca(builder_.getDoubleTy());
     singles_[reg] = builder_.CreateAlloca(builder_.getFloatTy());
   }
-  builder_.CreateStore(function_->getArg(2), gas_);
+  builder_.CreateStore(function_->getArg(1), gas_);
   for (std::size_t index = 0; index < unit_.blocks.size(); ++index)
     blocks_.push_back(llvm::BasicBlock::Create(context_, "", function_));
   if (unit_.makes_calls) {
@@ -88,7 +87,7 @@ LiftedUnit Lifter::lift() {
         builder_.CreateICmpULT(builder_.CreatePtrToInt(frame, builder_.getInt64Ty()), word(UnitWord::kStackLimit));
     builder_.CreateCondBr(is_deep, deep, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
     builder_.SetInsertPoint(deep);
-    give(function_->getArg(2), constant(unit_.blocks[0].pc), argument_of(kReturnedRegister));
+    give(function_->getArg(1), constant(unit_.blocks[0].pc), argument_of(kReturnedRegister));
     builder_.SetInsertPoint(go_on);
   }
   check_gas(unit_.blocks[0]);

@@ -167,7 +167,6 @@ class Lifter {
   llvm::Function* function_ = nullptr;
   llvm::StructType* result_type_ = nullptr;
   Value* hart_ = nullptr;
-  Value* window_ = nullptr;
   Value* gas_ = nullptr;  // variable
   std::array<Value*, 32> integers_{}, halves_{}, doubles_{}, singles_{};  // variables
   std::vector<llvm::BasicBlock*> blocks_;
