@@ -32,6 +32,7 @@ struct UnitContext {
   std::uint64_t pc = 0;
   std::uint32_t host_mxcsr = 0, guest_mxcsr = 0, left_mxcsr = 0;
   std::uint64_t granted = 0;
+  std::uint64_t repeated = 0;  // of a fault
   HartState* hart = nullptr;
   Optimized::Impl* owner = nullptr;
   memory::GuestScope scope;
@@ -185,6 +186,7 @@ struct Optimized::Impl {
       hart.f[location.guest - 32] = value;
     }
     context.pc = site->guest;
+    context.repeated = static_cast<std::uint64_t>(site->repeated);
     hart.trap = {};
     ++stats.exits_midway;
     return true;
@@ -249,7 +251,7 @@ bool Optimized::add(std::shared_ptr<const LoadedUnit> unit) {
 
 void Optimized::remove(std::uint32_t pc) { impl_->remove(pc); }
 
-Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t* used) {
+Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t* used, std::uint64_t* repeated) {
   hart.trap = {};
   *used = 0;
   if (hart.interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]] {
@@ -282,7 +284,8 @@ Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t*
   *used = context.granted - rest;
   hart.pc = context.pc;
   if (left == 0) return End::kOutside;
-  return End::kMidway;
+  *repeated = context.repeated;
+  return context.repeated == 0 ? End::kLowGas : End::kFault;
 }
 
 void Optimized::code_changed(std::uint32_t first_page, std::uint32_t page_count) {

@@ -52,11 +52,12 @@ class Optimized final : public memory::CodeObserver {
   enum class End : std::uint8_t {
     kOutside,  // hart.pc has no unit, or one that could not begin
     kTrap,  // hart.trap says why
-    kMidway,  // an access faults, or the gas does not suffice: other tiers go on, with one block at least
+    kLowGas,  // the block at hart.pc is not charged; what is left is less than kGasReserve, or little more
+    kFault,  // an access faults. hart.pc is before it, memory may be behind it: blocks of *repeated gas are to be interpreted now
   };
   // Runs from hart.pc, an entry, until control leaves all units, with `gas`, or what hart.gas has, and more as slices come. *used is what
   // was charged.
-  End run(riscv::HartState& hart, std::uint64_t gas, std::uint64_t* used);
+  End run(riscv::HartState& hart, std::uint64_t gas, std::uint64_t* used, std::uint64_t* repeated);
 
   void code_changed(std::uint32_t first_page, std::uint32_t page_count) override;
   void release_code();

@@ -76,7 +76,7 @@ class Reader {
 };
 
 constexpr std::size_t kLocationBytes = 8;
-constexpr std::size_t kSmallestSite = 4 + 4 + 1 + 4 + kLocationBytes + 1;
+constexpr std::size_t kSmallestSite = 4 + 4 + 1 + 4 + 4 + kLocationBytes + 1;
 
 }  // namespace
 
@@ -90,6 +90,7 @@ std::vector<std::uint8_t> encode_tables(const UnitTables& tables) {
     writer.put(site.guest);
     writer.put(site.kind);
     writer.put(site.gas_due);
+    writer.put(site.repeated);
     writer.put(site.gas);
     writer.put(static_cast<std::uint8_t>(site.registers.size()));
     for (const Location& location : site.registers) writer.put(location);
@@ -113,11 +114,13 @@ std::optional<UnitTables> decode_tables(std::span<const std::uint8_t> bytes, std
   for (Site& site : tables.sites) {
     std::uint8_t registers = 0;
     if (!reader.get(site.host) || !reader.get(site.guest) || !reader.get_enum(site.kind, SiteKind::kOutOfGas) ||
-        !reader.get(site.gas_due) || !reader.get(site.gas) || !reader.get(registers))
+        !reader.get(site.gas_due) || !reader.get(site.repeated) || !reader.get(site.gas) || !reader.get(registers))
       return std::nullopt;
     if (site.host < lowest || site.host > code_size || site.guest % 2 != 0) return std::nullopt;
     if (site.gas.guest != 0 || site.gas.form != ValueForm::kWord) return std::nullopt;
     if (site.gas_due < -kGasReserve || site.gas_due > kGasReserve) return std::nullopt;
+    if (site.repeated < 0 || site.repeated > kGasReserve || (site.kind == SiteKind::kOutOfGas && site.repeated != 0))
+      return std::nullopt;
     lowest = std::uint64_t{site.host} + 1;
     site.registers.resize(registers);
     std::uint64_t seen = 0;

@@ -69,6 +69,8 @@ struct Site {
   std::uint32_t guest = 0;  // pc at which execution goes on
   SiteKind kind = SiteKind::kFault;
   std::int32_t gas_due = 0;  // to be taken off what `gas` holds, so that nothing is paid for what comes from `guest` on
+  std::int32_t repeated =
+      0;  // of kFault: the gas from `guest` to the end of the block that faults; memory may be ahead of the hart until then
   Location gas;  // its `guest` means nothing
   std::vector<Location> registers;  // guest registers that the hart does not have; no register twice
   friend bool operator==(const Site&, const Site&) = default;

@@ -195,6 +195,24 @@ void Execution::note_exit(std::uint64_t pc) {
   if (promotion_->is_waiting() && ++exits_ % kExitsPerLook == 0) publish_units();
 }
 
+// Behind a fault in a unit: interprets from the place that it went back to up to the fault, whatever the slice or an interruption says.
+// Gives the gas.
+std::uint64_t Execution::repeat(HartState& hart, std::uint64_t gas) {
+  bool is_interrupted = hart.interrupt.exchange(0, std::memory_order_relaxed) != 0;
+  const std::uint64_t before = hart.gas_used();
+  for (std::uint64_t used = 0; used < gas;) {
+    run_interpreter(hart, gas - used, true);
+    const std::uint64_t last = std::exchange(used, hart.gas_used() - before);
+    if (hart.trap.kind == TrapKind::kNone && used != last) continue;
+    if (hart.trap.kind != TrapKind::kInterrupted) break;
+    hart.trap = {};
+    hart.interrupt.store(0, std::memory_order_relaxed);
+    is_interrupted = true;
+  }
+  if (is_interrupted) hart.interrupt.store(1, std::memory_order_relaxed);
+  return hart.gas_used() - before;
+}
+
 // Runs the unit at hart.pc. True where execution goes on in this slice.
 bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
   using End = optimized::Optimized::End;
@@ -207,15 +225,17 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
     const std::uint64_t pc = hart.pc;
     std::uint64_t used = 0;
     stay_ = {.pc = static_cast<std::uint32_t>(pc), .began = read_ticks()};
-    const End end = optimized_->run(hart, granted, &used);
+    std::uint64_t repeated = 0;
+    const End end = optimized_->run(hart, granted, &used, &repeated);
     gas_.optimized += used;
+    if (end == End::kFault) used += repeat(hart, repeated);
     began_ = {};
     if (promotes_ && promotion_->note_stay(stay_.pc, {.gas = used, .ticks = read_ticks() - stay_.began}))
       baseline_->forget_page_of(static_cast<std::uint32_t>(pc));
     const bool is_over = used >= *slice;
     *slice -= std::min(used, *slice);
-    if (end == End::kTrap || is_over) return false;
-    if (end == End::kOutside && (hart.pc != pc || used != 0)) return true;
+    if (hart.trap.kind != TrapKind::kNone || is_over) return false;
+    if (end == End::kFault || (end == End::kOutside && (hart.pc != pc || used != 0))) return true;
   }
   const bool is_near_end = granted < 2 * optimized::kGasReserve;
   if (!is_near_end) return run_block(hart, slice);

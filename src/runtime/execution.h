@@ -140,6 +140,7 @@ class Execution {
   void run_interpreter(riscv::HartState& hart, std::uint64_t slice, bool one_block);
   bool was_seen(std::uint64_t pc);
   void run_units(riscv::HartState& hart, std::uint64_t slice, Slices slices);
+  std::uint64_t repeat(riscv::HartState& hart, std::uint64_t gas);
   bool run_unit(riscv::HartState& hart, std::uint64_t* slice, Slices slices);
   bool run_block(riscv::HartState& hart, std::uint64_t* slice);
   bool start_optimizing();

@@ -75,6 +75,26 @@ constexpr Reach reach_of(std::int32_t displacement) {
 }  // namespace
 
 bool is_load(Access access) { return access <= Access::kLoadDouble; }
+std::int32_t bytes_of(Access access) {
+  switch (access) {
+    case Access::kLoad8Signed:
+    case Access::kLoad8:
+    case Access::kStore8:
+      return 1;
+    case Access::kLoad16Signed:
+    case Access::kLoad16:
+    case Access::kStore16:
+      return 2;
+    case Access::kLoad32Signed:
+    case Access::kLoad32:
+    case Access::kLoadSingle:
+    case Access::kStore32:
+    case Access::kStoreSingle:
+      return 4;
+    default:
+      return 8;
+  }
+}
 bool uses_vectors(Access access) { return form_of(access).vector_prefix != 0; }
 
 std::uint32_t encoded_size(Access access, std::int32_t displacement) {

@@ -25,6 +25,7 @@ struct EncodedAccess {
 std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, const AccessRegisters& registers);
 
 bool is_load(Access access);
+std::int32_t bytes_of(Access access);  // of memory
 // Loads into and stores from vector registers.
 bool uses_vectors(Access access);
 

@@ -217,7 +217,8 @@ std::optional<std::vector<Site>> fill_sites(const LiftedUnit& unit, ObjectImage&
     Site site{.host = record.offset + encoded->call_size,
               .guest = lifted.guest,
               .kind = lifted.kind,
-              .gas_due = lifted.gas_due};
+              .gas_due = lifted.gas_due,
+              .repeated = lifted.repeated};
     const std::optional<Location> gas = location_of(record.locations[first], image.constants);
     if (!gas) return std::nullopt;
     site.gas = *gas;

@@ -16,7 +16,7 @@ Lifter::Value* Lifter::address(const Decoded& decoded) {
 bool Lifter::lift_memory(const Decoded& decoded) {
   const auto load = [&](Access kind, llvm::Type* type) {
     Value* const arguments[] = {address(decoded)};
-    return access(kind, decoded.imm, type, arguments);
+    return access(kind, decoded, type, arguments);
   };
   const auto load_word = [&](Access kind) {
     set(decoded.rd, load(kind, builder_.getInt64Ty()));
@@ -24,7 +24,7 @@ bool Lifter::lift_memory(const Decoded& decoded) {
   };
   const auto store = [&](Access kind, Value* value) {
     Value* const arguments[] = {address(decoded), value};
-    access(kind, decoded.imm, nullptr, arguments);
+    access(kind, decoded, nullptr, arguments);
     return true;
   };
   const auto stored = [&] { return words_[decoded.rs2] == WordKind::kWord ? get_half(decoded.rs2) : get(decoded.rs2); };

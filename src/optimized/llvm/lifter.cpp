@@ -153,7 +153,9 @@ void Lifter::lift_instruction(const UnitInstruction& instruction) {
 // On the way to `block`, which is then entered or not paid for.
 void Lifter::check_gas(const UnitBlock& block) {
   const Place here{.pc = block.pc, .live = block.live, .near = registers_near(block, 0)};
-  settle_anchor(here);  // for the way on, too
+  // For the way on, too. Where gas ends, others see the guest: what is stored is not to be ahead of the registers.
+  if (anchor_.has_stores) anchor_.is_valid = false;
+  settle_anchor(here);
   auto* const exit = llvm::BasicBlock::Create(context_, "", function_);
   auto* const go_on = llvm::BasicBlock::Create(context_, "", function_);
   Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);

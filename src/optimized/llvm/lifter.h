@@ -5,9 +5,10 @@
 // where the unit is left. Memory accesses are patchpoints: calls to LLVM, with the guest's state as operands, whose bytes are filled in
 // by access_encoder.h. So LLVM allocates registers freely, and tells where everything is.
 //
-// The state that an access keeps is not its own but that of its *anchor*: a place on the only path to the access with no store in between.
-// Where the access faults, execution goes back to the anchor, and other tiers come to the fault again. So what was computed since needs
-// not be kept, and a long computation that begins where the hart holds everything keeps nothing at all.
+// The state that an access keeps is not its own but that of its *anchor*: a place on the only path to the access from which everything
+// can be done a second time. Where the access faults, execution goes back to the anchor, and other tiers come to the fault again. So what
+// was computed since needs not be kept, and a long computation that begins where the hart holds everything keeps nothing at all. A store
+// can be done again where nothing was loaded from there since the anchor.
 //
 // Gas is one variable less kGasReserve. Prices of blocks are taken off where paths meet or gas is looked at; until then they are due, a
 // constant that sites know.
@@ -53,6 +54,7 @@ struct LiftedSite {
   Access access = Access::kLoad64;
   std::int32_t displacement = 0;
   std::int32_t gas_due = 0;
+  std::int32_t repeated = 0;
   struct Register {
     std::uint8_t guest = 0;
     ValueForm form = ValueForm::kWord;
@@ -98,9 +100,10 @@ class Lifter {
   // --- sites.cpp ---
   // The value of a patchpoint (or null), with the state of the anchor as operands.
   Value* site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments);
-  Value* access(Access access, std::int32_t displacement, llvm::Type* result, std::span<Value* const> arguments);
+  Value* access(Access access, const Decoded& decoded, llvm::Type* result, std::span<Value* const> arguments);
   struct Place;
   void settle_anchor(const Place& here);
+  void move_anchor(const Place& here);
   void drop_anchor(const Place& here);
 
   // --- lift_control.cpp ---
@@ -149,6 +152,17 @@ class Lifter {
     RegisterSet near = 0;  // what the next instructions read and write
     std::int32_t ahead = 0;  // what is charged already of what comes next
   };
+  // Guest memory: [what `base` held at the anchor + offset, + size).
+  struct Range {
+    unsigned base = 0;  // 0: anywhere
+    std::int32_t offset = 0, size = 0;
+    bool contains(const Range& other) const {
+      return base != 0 && base == other.base && offset <= other.offset && other.offset + other.size <= offset + size;
+    }
+    bool is_apart_from(const Range& other) const {
+      return base != 0 && base == other.base && (offset + size <= other.offset || other.offset + other.size <= offset);
+    }
+  };
   struct Anchor {
     bool is_valid = false;
     std::uint32_t pc = 0;
@@ -157,6 +171,9 @@ class Lifter {
     RegisterSet defined = 0;  // since
     std::vector<LiftedSite::Register> registers;
     std::vector<Value*> values;  // of these
+    // Since: what was loaded that was not stored before, and what was stored.
+    std::vector<Range> loaded, stored;
+    bool has_stores = false;
   };
 
   llvm::Module& module_;

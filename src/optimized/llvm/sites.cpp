@@ -1,6 +1,7 @@
 // Sites: patchpoints, and the guest state that they keep alive.
 #include <llvm/IR/Intrinsics.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "optimized/llvm/access_encoder.h"
@@ -34,7 +35,10 @@ void Lifter::drop_anchor(const Place& here) {
 // An anchor costs the values that nobody else wants here; where there are fewer of them, execution goes back to here.
 void Lifter::settle_anchor(const Place& here) {
   const int kept = std::popcount(anchor_.dirty & (anchor_.defined | ~here.live));
-  if (anchor_.is_valid && std::popcount(dirty_ & ~here.live) >= kept) return;
+  if (!anchor_.is_valid || std::popcount(dirty_ & ~here.live) < kept) move_anchor(here);
+}
+
+void Lifter::move_anchor(const Place& here) {
   // With more values than host registers LLVM moves them about for each site; a store ends that. Of 4, 8, 10 and none, 8 was best over
   // the kernels of `caisson bench compute`. There are as many vector registers as floats, nearly.
   constexpr int kCrowd = 8;
@@ -52,6 +56,7 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
   LiftedSite& made = made_.sites.emplace_back(what);
   made.guest = anchor_.pc;
   made.gas_due = due_ - anchor_.charged;
+  made.repeated = what.kind == SiteKind::kFault ? anchor_.charged : 0;
   made.registers = anchor_.registers;
   std::vector<Value*> operands = {constant(id), builder_.getInt32(encoded_size(what.access, what.displacement)),
                                   llvm::ConstantPointerNull::get(builder_.getPtrTy()),
@@ -67,13 +72,28 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
   return result == nullptr ? nullptr : call;
 }
 
-Lifter::Value* Lifter::access(Access access, std::int32_t displacement, llvm::Type* result,
+Lifter::Value* Lifter::access(Access access, const Decoded& decoded, llvm::Type* result,
                               std::span<Value* const> arguments) {
   settle_anchor(here_);
-  Value* const value = site({.access = access, .displacement = displacement}, result, arguments);
-  // What was stored is not to be stored twice.
-  if (!is_load(access)) anchor_.is_valid = false;
-  return value;
+  const bool has_base = decoded.rs1 != 0 && (anchor_.defined & integer_bit(decoded.rs1)) == 0;
+  Range range{.base = has_base ? decoded.rs1 : 0U, .offset = decoded.imm, .size = bytes_of(access)};
+  constexpr std::size_t kMostRanges = 64;
+  if (is_load(access)) {
+    const auto holds = [&](const Range& stored) { return stored.contains(range); };
+    if (std::ranges::none_of(anchor_.stored, holds)) {
+      if (anchor_.loaded.size() == kMostRanges) anchor_.loaded = {Range{}};
+      anchor_.loaded.push_back(range);
+    }
+  } else {
+    const auto is_safe = [&](const Range& loaded) { return loaded.is_apart_from(range); };
+    if (!std::ranges::all_of(anchor_.loaded, is_safe)) {
+      move_anchor(here_);
+      range.base = decoded.rs1;
+    }
+    if (anchor_.stored.size() < kMostRanges) anchor_.stored.push_back(range);
+    anchor_.has_stores = true;
+  }
+  return site({.access = access, .displacement = decoded.imm}, result, arguments);
 }
 
 }  // namespace caisson::optimized
