@@ -18,6 +18,7 @@ namespace caisson::optimized {
 // Bits 1 … 31 are x1 … x31, bits 32 … 63 are f0 … f31.
 using RegisterSet = std::uint64_t;
 constexpr RegisterSet integer_bit(unsigned reg) { return reg == 0 ? 0 : RegisterSet{1} << reg; }
+constexpr RegisterSet kIntegers = 0xFFFFFFFF;
 constexpr RegisterSet float_bit(unsigned reg) { return RegisterSet{1} << (32 + reg); }
 
 // What a float register is known to hold.
@@ -97,6 +98,9 @@ struct GuestUnit {
   RegisterSet live_behind(const UnitBlock& block) const;
 
   std::vector<UnitBlock> blocks;  // the first is the entry
+  // Integer registers for which there are no host registers: the hart has them wherever blocks meet, and at anchors. Every site would
+  // keep them otherwise, and LLVM, which takes that for uses, would move values about for each.
+  RegisterSet homed = 0;
   bool makes_calls = false;
   bool uses_floats = false;
 };

@@ -14,6 +14,7 @@ using riscv::Op;
 void Lifter::end_block(const UnitBlock& block) {
   switch (block.end) {
     case BlockEnd::kGoOn:
+      bring_home();
       builder_.CreateBr(edge_to(block.next_block, block.next));
       return;
     case BlockEnd::kBranch:
@@ -24,6 +25,7 @@ void Lifter::end_block(const UnitBlock& block) {
     case BlockEnd::kInlinedCall:
       result_kind_ = WordKind::kWide;
       set(block.instructions.back().decoded.rd, constant(block.next));
+      bring_home();
       builder_.CreateBr(edge_to(block.next_block, block.target));
       return;
     case BlockEnd::kInlinedReturn:
@@ -54,7 +56,7 @@ llvm::BasicBlock* Lifter::edge_to(int block, std::uint64_t pc) {
   const FloatKinds kinds = kinds_;
   const WordKinds words = words_;
   const std::int32_t due = due_;
-  const RegisterSet dirty = dirty_;
+  const RegisterSet dirty = dirty_, present = present_;
   const Anchor anchor = anchor_;
   if (block == UnitBlock::kOutside) {
     pay();
@@ -66,6 +68,7 @@ llvm::BasicBlock* Lifter::edge_to(int block, std::uint64_t pc) {
   words_ = words;
   due_ = due;
   dirty_ = dirty;
+  present_ = present;
   anchor_ = anchor;
   builder_.restoreIP(here);
   return edge;
@@ -134,6 +137,7 @@ void Lifter::branch(const UnitBlock& block) {
     }
   }();
   Value* const holds = compare(condition, decoded.rs1, decoded.rs2);
+  bring_home();
   llvm::BasicBlock* const taken = edge_to(block.target_block, block.target);
   llvm::BasicBlock* const passed = edge_to(block.next_block, block.next);
   builder_.CreateCondBr(holds, taken, passed);
@@ -142,6 +146,7 @@ void Lifter::branch(const UnitBlock& block) {
 void Lifter::inlined_return(const UnitBlock& block) {
   const Decoded& decoded = block.instructions.back().decoded;
   Value* const pc = builder_.CreateAnd(get(decoded.rs1), constant(~std::uint64_t{1}));
+  bring_home();
   llvm::BasicBlock* const back = edge_to(block.next_block, block.next);
   auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
   builder_.CreateCondBr(builder_.CreateICmpEQ(pc, constant(block.next)), back, elsewhere,

@@ -14,20 +14,6 @@ namespace caisson::optimized {
 
 using riscv::HartState;
 
-namespace {
-
-RegisterSet registers_near(const UnitBlock& block, std::size_t first) {
-  constexpr std::size_t kInstructions = 8;
-  RegisterSet registers = 0;
-  for (std::size_t at = first; at < std::min(block.instructions.size(), first + kInstructions); ++at) {
-    const RegisterUse use = registers_of(block.instructions[at].decoded);
-    registers |= use.reads | use.writes;
-  }
-  return registers;
-}
-
-}  // namespace
-
 LiftedUnit lift(llvm::Module& module, const GuestUnit& unit, const char* name) {
   return Lifter(module, unit, name).lift();
 }
@@ -132,7 +118,6 @@ void Lifter::lift_block(std::size_t index) {
     const UnitInstruction& instruction = block.instructions[at];
     here_.pc = instruction.pc;
     here_.live = live[at];
-    here_.near = registers_near(block, at);
     lift_instruction(instruction);
     here_.ahead -= static_cast<std::int32_t>(gas::weight(instruction.decoded.op));
   }
@@ -152,7 +137,7 @@ void Lifter::lift_instruction(const UnitInstruction& instruction) {
 
 // On the way to `block`, which is then entered or not paid for.
 void Lifter::check_gas(const UnitBlock& block) {
-  const Place here{.pc = block.pc, .live = block.live, .near = registers_near(block, 0)};
+  const Place here{.pc = block.pc, .live = block.live};
   // For the way on, too. Where gas ends, others see the guest: what is stored is not to be ahead of the registers.
   if (anchor_.has_stores) anchor_.is_valid = false;
   settle_anchor(here);
@@ -190,11 +175,13 @@ Lifter::Value* Lifter::word(UnitWord which) {
 
 Lifter::Value* Lifter::get(unsigned reg) {
   if (reg == 0) return constant(0);
+  fetch(reg);
   if (words_[reg] == WordKind::kWord) return builder_.CreateSExt(get_half(reg), builder_.getInt64Ty());
   return builder_.CreateLoad(builder_.getInt64Ty(), integers_[reg]);
 }
 
 Lifter::Value* Lifter::get_half(unsigned reg) {
+  fetch(reg);
   if (words_[reg] == WordKind::kWord) return builder_.CreateLoad(builder_.getInt32Ty(), halves_[reg]);
   return builder_.CreateTrunc(get(reg), builder_.getInt32Ty());
 }
@@ -212,6 +199,19 @@ void Lifter::set(unsigned reg, Value* value) {
   dirty_ |= integer_bit(reg);
   anchor_.defined |= integer_bit(reg);
   present_ |= integer_bit(reg);
+}
+
+void Lifter::fetch(unsigned reg) {
+  if ((present_ & integer_bit(reg)) != integer_bit(reg)) load(integer_bit(reg));
+  present_ |= integer_bit(reg);
+}
+
+// Where blocks end, so that they meet with all homed registers in the hart.
+void Lifter::bring_home() {
+  if ((dirty_ & unit_.homed) == 0) return;
+  flush(unit_.homed);
+  dirty_ &= ~unit_.homed;
+  anchor_.is_valid = false;  // the hart is not as it was there
 }
 
 void Lifter::load(RegisterSet registers) {

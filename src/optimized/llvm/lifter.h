@@ -88,6 +88,8 @@ class Lifter {
   void check_gas(const UnitBlock& block);
   void pay();  // what is due
   void load(RegisterSet registers);  // from the hart
+  void fetch(unsigned reg);  // if it is not out of the hart
+  void bring_home();  // homed registers, to the hart
   void flush(RegisterSet registers = ~RegisterSet{0});  // what is dirty of these, to the hart
   Value* hart_field(std::size_t offset);
   Value* word(UnitWord which);
@@ -149,7 +151,6 @@ class Lifter {
   struct Place {
     std::uint32_t pc = 0;
     RegisterSet live = 0;
-    RegisterSet near = 0;  // what the next instructions read and write
     std::int32_t ahead = 0;  // what is charged already of what comes next
   };
   // Guest memory: [what `base` held at the anchor + offset, + size).

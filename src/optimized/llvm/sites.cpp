@@ -39,15 +39,12 @@ void Lifter::settle_anchor(const Place& here) {
 }
 
 void Lifter::move_anchor(const Place& here) {
-  // With more values than host registers LLVM moves them about for each site; a store ends that. Of 4, 8, 10 and none, 8 was best over
-  // the kernels of `caisson bench compute`. There are as many vector registers as floats, nearly.
-  constexpr int kCrowd = 8;
-  constexpr RegisterSet kIntegers = 0xFFFFFFFF;
-  if (std::popcount(dirty_ & kIntegers) > kCrowd) {
-    const RegisterSet idle = kIntegers & ~here.near;
-    flush(idle);
-    dirty_ &= ~idle;
-  }
+  flush(unit_.homed);
+  dirty_ &= ~unit_.homed;
+  // Read again where they are wanted, so that their values need no place until then.
+  for (RegisterSet left = unit_.homed & present_; left != 0; left &= left - 1)
+    words_[static_cast<unsigned>(std::countr_zero(left))] = WordKind::kWide;
+  present_ &= ~unit_.homed;
   drop_anchor(here);
 }
 
