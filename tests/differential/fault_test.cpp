@@ -1,0 +1,228 @@
+// Loops that run into unmapped and read-only pages, and out of gas, at any place: every tier must stop with the same registers, memory,
+// trap and gas. Bodies have many live registers, stores among loads, branches and small functions, since optimised code leaves such
+// places by state that it kept for them (docs/optimized.md).
+//
+// CAISSON_FAULT_PROGRAMS=10000 CAISSON_FAULT_SEED=1 build/release/bin/fault_test
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "generators/encoder.h"
+#include "memory/address_space.h"
+#include "memory/fault_recovery.h"
+#include "memory/window_pool.h"
+#include "support/tiers.h"
+
+namespace caisson {
+namespace {
+
+using fuzz::Instruction;
+using memory::kPageSize;
+using riscv::HartState;
+using riscv::Op;
+
+constexpr std::uint32_t kCode = 0x10000, kData = 0x20000;
+constexpr std::uint32_t kWritable = 2 * kPageSize, kReadOnly = kPageSize;
+constexpr std::uint8_t kCounter = 5, kStill = 8, kForward = 9, kBackward = 18;
+
+class GuestGenerator {
+ public:
+  explicit GuestGenerator(std::uint64_t seed) : random_(seed) {}
+
+  void make(std::vector<std::uint8_t>& code, HartState& hart) {
+    put({.row = Op::kJal, .rd = 0, .imm = 4 + kFunctionWords * 4 * kFunctions});
+    for (std::uint32_t function = 0; function < kFunctions; ++function) {
+      const std::size_t end = words_.size() + kFunctionWords;
+      const bool loses_link = below(4) == 0;
+      if (loses_link) {
+        put({.row = Op::kSd, .rs1 = kStill, .rs2 = riscv::kRa, .imm = 128});
+        put({.row = Op::kLd, .rd = riscv::kRa, .rs1 = kStill, .imm = 128});
+      }
+      for (std::uint32_t count = 1 + below(5); count != 0; --count) put_plain();
+      put({.row = Op::kJalr, .rd = 0, .rs1 = riscv::kRa});
+      while (words_.size() < end) put({.row = Op::kAddi});
+    }
+    const std::size_t loop = words_.size();
+    for (std::uint32_t count = 4 + below(40); count != 0; --count) put_item();
+    put({.row = Op::kAddi, .rd = kForward, .rs1 = kForward, .imm = static_cast<std::int32_t>(below(64))});
+    put({.row = Op::kAddi, .rd = kBackward, .rs1 = kBackward, .imm = -static_cast<std::int32_t>(below(64))});
+    put({.row = Op::kAddi, .rd = kCounter, .rs1 = kCounter, .imm = -1});
+    const auto back = static_cast<std::int32_t>(loop - words_.size()) * 4;
+    put({.row = Op::kBne, .rs1 = kCounter, .rs2 = 0, .imm = back});
+    put({.row = Op::kEbreak});
+    code.resize(words_.size() * 4);
+    std::memcpy(code.data(), words_.data(), code.size());
+    for (unsigned reg = 1; reg < 32; ++reg) hart.x[reg] = below(3) == 0 ? below(256) : random_();
+    for (std::uint64_t& value : hart.f) value = below(2) == 0 ? random_() : std::uint64_t{0x3FF0} << 48;
+    hart.x[kCounter] = 1 + below(600);
+    hart.x[kStill] = kData + 512;
+    hart.x[kForward] = kData + 256 + below(kWritable - 512);
+    hart.x[kBackward] = kData + 256 + below(kWritable - 512);
+    hart.pc = kCode;
+  }
+
+ private:
+  static constexpr std::uint32_t kFunctions = 3, kFunctionWords = 10;
+  static constexpr std::uint8_t kRegisters[] = {6,  7,  10, 11, 12, 13, 14, 15, 16, 17, 19,
+                                                20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30};
+
+  std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
+  template <class Container>
+  auto pick(const Container& container) {
+    return container[below(std::size(container))];
+  }
+  void put(const Instruction& instruction) { words_.push_back(fuzz::encode(instruction)); }
+  std::uint8_t base() {
+    static constexpr std::uint8_t kBases[] = {kStill, kStill, kForward, kForward, kBackward};
+    return pick(kBases);
+  }
+  std::int32_t offset() { return static_cast<std::int32_t>(below(16)) * 8 - (below(8) == 0 ? 3 : 0); }
+
+  void put_plain() {
+    static constexpr Op kTwo[] = {Op::kAdd, Op::kSub, Op::kXor, Op::kOr,  Op::kAnd,  Op::kSll,
+                                  Op::kSrl, Op::kSra, Op::kMul, Op::kSlt, Op::kSltu, Op::kAddw};
+    static constexpr Op kLoads[] = {Op::kLd, Op::kLd, Op::kLw, Op::kLwu, Op::kLbu, Op::kLh};
+    static constexpr Op kStores[] = {Op::kSd, Op::kSd, Op::kSw, Op::kSb, Op::kSh};
+    const auto reg = [&] { return pick(kRegisters); };
+    const auto vector = [&] { return static_cast<std::uint8_t>(below(8)); };
+    switch (below(12)) {
+      case 0:
+      case 1:
+      case 2:
+        return put({.row = pick(kLoads), .rd = reg(), .rs1 = base(), .imm = offset()});
+      case 3:
+      case 4:
+        return put({.row = pick(kStores), .rs1 = base(), .rs2 = reg(), .imm = offset()});
+      case 5:
+        return put({.row = Op::kAddi, .rd = reg(), .rs1 = reg(), .imm = static_cast<std::int32_t>(below(4096)) - 2048});
+      case 6:
+        return put({.row = Op::kFld, .rd = vector(), .rs1 = base(), .imm = offset()});
+      case 7:
+        return put({.row = below(2) == 0 ? Op::kFsd : Op::kFsw, .rs1 = base(), .rs2 = vector(), .imm = offset()});
+      case 8:
+        return put({.row = below(2) == 0 ? Op::kFaddD : Op::kFmulD,
+                    .rd = vector(),
+                    .rs1 = vector(),
+                    .rs2 = vector(),
+                    .rm = 7});
+      default:
+        return put({.row = pick(kTwo), .rd = reg(), .rs1 = reg(), .rs2 = reg()});
+    }
+  }
+
+  void put_item() {
+    switch (below(14)) {
+      case 0: {  // over some
+        const std::uint64_t count = 1 + below(4);
+        put({.row = below(2) == 0 ? Op::kBlt : Op::kBne,
+             .rs1 = pick(kRegisters),
+             .rs2 = pick(kRegisters),
+             .imm = static_cast<std::int32_t>(count + 1) * 4});
+        for (std::uint64_t made = 0; made < count; ++made) put_plain();
+        return;
+      }
+      case 1: {
+        const auto function = static_cast<std::int32_t>(below(kFunctions));
+        const std::int32_t target = 4 + function * static_cast<std::int32_t>(kFunctionWords) * 4;
+        return put({.row = Op::kJal, .rd = riscv::kRa, .imm = target - static_cast<std::int32_t>(words_.size()) * 4});
+      }
+      default:
+        return put_plain();
+    }
+  }
+
+  std::mt19937_64 random_;
+  std::vector<std::uint32_t> words_;
+};
+
+struct Outcome {
+  std::uint64_t pc = 0, gas = 0, trap_address = 0;
+  riscv::TrapKind trap{};
+  std::vector<std::uint64_t> registers;
+  std::vector<std::uint8_t> data;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome run(const tests::Tier& tier, std::uint64_t seed, std::uint64_t gas, std::uint64_t step) {
+  static const auto windows = std::make_shared<memory::WindowPool>();
+  auto space = memory::AddressSpace::create(windows, memory::kWindowSize).value();
+  std::vector<std::uint8_t> code;
+  HartState hart;
+  GuestGenerator(seed).make(code, hart);
+  std::vector<std::uint8_t> data(kWritable + kReadOnly);
+  std::mt19937_64 random(seed + 1);
+  for (std::uint8_t& byte : data) byte = static_cast<std::uint8_t>(random());
+  const auto map = [&](std::uint32_t address, const std::vector<std::uint8_t>& bytes) {
+    const std::uint64_t size = (bytes.size() + kPageSize - 1) / kPageSize * kPageSize;
+    EXPECT_EQ(space->map_anonymous(address, size, memory::kRead | memory::kWrite), memory::MapStatus::kOk);
+    EXPECT_EQ(space->write(address, bytes.data(), bytes.size()), bytes.size());
+  };
+  map(kCode, code);
+  map(kData, data);
+  EXPECT_EQ(space->protect(kCode, kPageSize, memory::kRead | memory::kExecute), memory::MapStatus::kOk);
+  EXPECT_EQ(space->protect(kData + kWritable, kReadOnly, memory::kRead), memory::MapStatus::kOk);
+  const auto runner = tier.make(*space, [](void*) -> std::uint64_t { return 0; }, nullptr);
+  hart.grant_gas(gas);
+  tests::run_to_trap(*runner, hart, step);
+  Outcome outcome{.pc = hart.pc, .gas = hart.gas_used(), .trap_address = hart.trap.address, .trap = hart.trap.kind};
+  outcome.registers.assign(hart.x.begin(), hart.x.begin() + 32);
+  outcome.registers.insert(outcome.registers.end(), hart.f.begin(), hart.f.end());
+  outcome.registers.push_back(hart.fflags);
+  EXPECT_EQ(space->read(kData, data.data(), data.size()), data.size());
+  outcome.data = std::move(data);
+  return outcome;
+}
+
+std::string difference(const Outcome& is, const Outcome& should) {
+  std::string text = fmt::format("pc {:#x} for {:#x}, gas {} for {}, trap {} for {}, address {:#x} for {:#x}", is.pc,
+                                 should.pc, is.gas, should.gas, static_cast<int>(is.trap),
+                                 static_cast<int>(should.trap), is.trap_address, should.trap_address);
+  for (std::size_t reg = 0; reg < is.registers.size(); ++reg) {
+    if (is.registers[reg] != should.registers[reg])
+      text += fmt::format(", {} {:#x} for {:#x}", reg, is.registers[reg], should.registers[reg]);
+  }
+  for (std::size_t at = 0; at < is.data.size(); ++at) {
+    if (is.data[at] == should.data[at]) continue;
+    text += fmt::format(", byte {} {:#x} for {:#x}", at, is.data[at], should.data[at]);
+    break;
+  }
+  return text;
+}
+
+std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
+  const char* const text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST(Faults, LeaveTheSameStateOnEveryTier) {
+  ASSERT_TRUE(memory::install_fault_recovery().has_value());
+  constexpr std::uint64_t kAll = 1'000'000;
+  const tests::Tier& reference = *tests::find_tier("interp");
+  const std::uint64_t first = number_of("CAISSON_FAULT_SEED", 1);
+  const std::uint64_t count = number_of("CAISSON_FAULT_PROGRAMS", 30);
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    std::mt19937_64 random(seed);
+    const Outcome whole = run(reference, seed, kAll, 0);
+    const std::uint64_t part = 1 + random() % whole.gas;
+    const Outcome early = run(reference, seed, part, 0);
+    const std::uint64_t step = 3000 + random() % 5000;
+    for (const tests::Tier& tier : tests::tiers()) {
+      const Outcome outcome = run(tier, seed, kAll, 0);
+      ASSERT_TRUE(outcome == whole) << tier.name << ", seed " << seed << ": " << difference(outcome, whole);
+      const Outcome stopped = run(tier, seed, part, 0);
+      ASSERT_TRUE(stopped == early) << tier.name << ", seed " << seed << ", gas " << part << ": "
+                                    << difference(stopped, early);
+      const Outcome stepped = run(tier, seed, kAll, step);
+      ASSERT_TRUE(stepped == whole) << tier.name << ", seed " << seed << ", steps of " << step << ": "
+                                    << difference(stepped, whole);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace caisson
