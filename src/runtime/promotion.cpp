@@ -1,22 +1,27 @@
 #include "runtime/promotion.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <string>
 #include <utility>
+
+#include "baseline/code_listing.h"
 
 namespace caisson::runtime {
 
 using memory::kPageSize;
 
 Promotion::Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
-                     FunctionSource functions, void* context)
-    : memory_(memory), optimized_(optimized), jit_(std::move(jit)), functions_(functions), context_(context), places_(memory) {
+                     const GuestFunctions& functions)
+    : memory_(memory), optimized_(optimized), jit_(std::move(jit)), functions_(functions), places_(memory) {
   memory_.add_code_observer(this);
 }
 
 Promotion::~Promotion() { memory_.remove_code_observer(this); }
 
-std::optional<Promotion::Request> Promotion::make_request(const JitBackend& backend,
-                                                          const memory::AddressSpace& memory, std::uint32_t pc) {
+std::optional<Promotion::Request> Promotion::make_request(const JitBackend& backend, const memory::AddressSpace& memory,
+                                                          std::uint32_t pc) {
   std::optional<UnitSource> source = unit_source(memory, pc);
   if (!source) return std::nullopt;
   return Request{.pc = pc,
@@ -30,7 +35,17 @@ bool Promotion::publish(const Request& request) {
   const auto unit = std::dynamic_pointer_cast<const optimized::LoadedUnit>(request.slot->pin());
   if (unit == nullptr || unit->guest_pc() != request.pc || !optimized_.add(unit)) return false;
   ++stats_.published;
+  if (baseline::CodeListing::process().is_enabled() && unit->take_listing()) list(*unit);
   return true;
+}
+
+// For tools of the host, beside what the baseline tier lists.
+void Promotion::list(const optimized::LoadedUnit& unit) const {
+  std::string name =
+      functions_.names == nullptr ? std::string() : functions_.names(functions_.context, unit.guest_pc());
+  if (name.empty()) name = fmt::format("{:#x}", unit.guest_pc());
+  baseline::CodeListing::process().add(
+      {.address = unit.code(), .size = unit.code_size(), .name = name + " [optimized]", .guest_pc = unit.guest_pc()});
 }
 
 bool Promotion::make_now(std::uint64_t at) {
@@ -89,16 +104,20 @@ void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace
   add_heat_around(pc, gas);
 }
 
-void Promotion::note_exit(std::uint32_t pc) { add_heat_around(pc, kHeatOfExit); }
+// Which units are left, and how often, depends on which were there and were not demoted: with those of earlier runs there, what is left
+// for has been asked for by one of them, or gets its heat by slices.
+void Promotion::note_exit(std::uint32_t pc) {
+  if (stats_.found == 0) add_heat_around(pc, kHeatOfExit);
+}
 
 std::uint32_t Promotion::function_of(std::uint32_t pc) {
-  const std::optional<std::uint32_t> known = functions_ == nullptr ? std::nullopt : functions_(context_, pc);
+  const std::optional<std::uint32_t> known = known_function_of(pc);
   if (known) return *known;
   return places_.entry_before(pc).value_or(static_cast<std::uint32_t>(pc / kPageSize * kPageSize));
 }
 
 void Promotion::add_heat_around(std::uint32_t pc, std::uint64_t heat) {
-  const std::optional<std::uint32_t> known = functions_ == nullptr ? std::nullopt : functions_(context_, pc);
+  const std::optional<std::uint32_t> known = known_function_of(pc);
   const std::optional<std::uint32_t> function = known ? known : places_.entry_before(pc);
   const std::optional<std::uint32_t> loop = places_.loop_header(pc, known.value_or(0));
   if (function) add_heat(*function, heat);

@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "baseline/baseline.h"
 #include "caisson/jit_backend.h"
 #include "memory/address_space.h"
 #include "optimized/optimized.h"
@@ -23,6 +24,13 @@ namespace caisson::runtime {
 
 // The start of the guest function that contains `pc`, where that is known.
 using FunctionSource = std::optional<std::uint32_t> (*)(void* context, std::uint32_t pc);
+
+// What is known of the guest's functions; the hooks may be null.
+struct GuestFunctions {
+  FunctionSource starts = nullptr;
+  baseline::NameSource names = nullptr;
+  void* context = nullptr;
+};
 
 struct PromotionStats {
   std::uint64_t found = 0;  // that were there: an earlier run compiled them, or another instance
@@ -46,7 +54,7 @@ struct Pace {
 class Promotion final : public memory::CodeObserver {
  public:
   Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
-            FunctionSource functions, void* context);
+            const GuestFunctions& functions);
   ~Promotion();
 
   // A slice ended at the block at `pc`, so much gas after the last one. `pace`: of what ran there at last; without time where that is not
@@ -116,6 +124,10 @@ class Promotion final : public memory::CodeObserver {
   bool request(std::uint32_t pc, std::uint32_t times_hot);
   bool is_warm(const JitBackend& backend, std::uint32_t times_hot) const;
   bool publish(const Request& request);
+  void list(const optimized::LoadedUnit& unit) const;
+  std::optional<std::uint32_t> known_function_of(std::uint32_t pc) const {
+    return functions_.starts == nullptr ? std::nullopt : functions_.starts(functions_.context, pc);
+  }
   bool is_full() const { return optimized_.stats().units >= kMostUnits || optimized_.stats().code_bytes >= kMostCode; }
 
   // About 1 ms of the baseline tier; a unit takes 20 ms and more, on another processor where there is one.
@@ -141,8 +153,7 @@ class Promotion final : public memory::CodeObserver {
   memory::AddressSpace& memory_;
   optimized::Optimized& optimized_;
   const std::shared_ptr<JitService> jit_;
-  const FunctionSource functions_;
-  void* const context_;
+  const GuestFunctions functions_;
   std::optional<CodeReader> reader_;
   CodePlaces places_;
   std::unordered_map<std::uint32_t, Heat> heat_;  // by place; forgotten as a whole when there are many
