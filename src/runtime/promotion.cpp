@@ -120,6 +120,7 @@ void Promotion::add_heat_around(std::uint32_t pc, std::uint64_t heat) {
   const std::optional<std::uint32_t> known = known_function_of(pc);
   const std::optional<std::uint32_t> function = known ? known : places_.entry_before(pc);
   const std::optional<std::uint32_t> loop = places_.loop_header(pc, known.value_or(0));
+  all_heat_ += heat;
   if (function) add_heat(*function, heat);
   if (loop && loop != function) add_heat(*loop, heat);
 }
@@ -131,8 +132,8 @@ void Promotion::add_heat(std::uint32_t place, std::uint64_t heat) {
   sum.all += heat;
   if (sum.gas < kHot) return;
   sum.gas = 0;
-  if (!request(place, ++sum.times)) return;
-  sum.times = 0;
+  ++sum.times;
+  if (request(place, sum)) sum.times = 0;
 }
 
 // Whether earlier runs have compiled code of this program, as far as that is known by now.
@@ -141,13 +142,14 @@ bool Promotion::is_warm(const JitBackend& backend, std::uint32_t times_hot) cons
 }
 
 // False where it may be asked for when it has been hot more often.
-bool Promotion::request(std::uint32_t pc, std::uint32_t times_hot) {
+bool Promotion::request(std::uint32_t pc, const Heat& heat) {
   if (is_full() || pending_.size() >= kMostPending) return false;
   if (asked_.contains(pc) || demoted_.contains(pc) || optimized_.has_unit(pc)) return true;
   const JitBackend* const backend = jit_->backend();
   if (backend == nullptr) return true;  // it is being made
-  const bool waits = times_hot < kTimesHotBesideStored && is_warm(*backend, times_hot);
-  if (waits && times_hot != 1) return false;
+  const bool is_too_cold = heat.times < kTimesHotBesideStored || heat.all < all_heat_ / kPartOfHeatBesideStored;
+  const bool waits = is_too_cold && is_warm(*backend, heat.times);
+  if (waits && heat.times != 1) return false;
   std::optional<Request> made = make_request(*backend, memory_, pc);
   const bool is_there = made && made->slot->pin() != nullptr;
   if (made && !is_there && waits) return false;

@@ -121,7 +121,7 @@ class Promotion final : public memory::CodeObserver {
   std::uint32_t function_of(std::uint32_t pc);
   void add_heat_around(std::uint32_t pc, std::uint64_t heat);
   void add_heat(std::uint32_t place, std::uint64_t heat);
-  bool request(std::uint32_t pc, std::uint32_t times_hot);
+  bool request(std::uint32_t pc, const Heat& heat);
   bool is_warm(const JitBackend& backend, std::uint32_t times_hot) const;
   bool publish(const Request& request);
   void list(const optimized::LoadedUnit& unit) const;
@@ -135,6 +135,8 @@ class Promotion final : public memory::CodeObserver {
   // What an earlier run did not compile has to be so many times as hot: a sample of heat is another one in every run, and what was just not
   // hot enough would else be compiled by the next run, or the one after it.
   static constexpr std::uint32_t kTimesHotBesideStored = 4;
+  // And have such a part of all heat, so that long runs do not go on to find more and more of what hardly counts.
+  static constexpr std::uint64_t kPartOfHeatBesideStored = 1024;
   // Some times what leaving optimised code and coming back costs, below.
   static constexpr std::uint64_t kHeatOfExit = 2'000;
   // Going to a unit and back takes about 150 ns, in which the baseline tier uses some 500 gas; a unit is 1.3 to 2 times as fast.
@@ -157,6 +159,7 @@ class Promotion final : public memory::CodeObserver {
   std::optional<CodeReader> reader_;
   CodePlaces places_;
   std::unordered_map<std::uint32_t, Heat> heat_;  // by place; forgotten as a whole when there are many
+  std::uint64_t all_heat_ = 0;
   std::unordered_set<std::uint32_t> asked_;  // entries that are enterable, pending or refused; the same
   std::vector<Request> pending_;
   std::vector<Stay> stays_{kStays};
