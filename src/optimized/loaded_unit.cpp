@@ -38,7 +38,11 @@ Result<std::shared_ptr<const LoadedUnit>> LoadedUnit::load(const CodeBlob& blob)
   return unit;
 }
 
-LoadedUnit::~LoadedUnit() { memory_.free_code(code_); }
+LoadedUnit::~LoadedUnit() {
+  if (auto* const observer = unit_end_observer.load(std::memory_order_relaxed); observer != nullptr && is_listed_)
+    observer(code_.execute);
+  memory_.free_code(code_);
+}
 
 const Site* LoadedUnit::site_at(const void* host) const {
   const auto offset = static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(host) - code_.execute);

@@ -1,6 +1,7 @@
 // A unit in executable memory.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -11,6 +12,9 @@
 #include "optimized/unit_format.h"
 
 namespace caisson::optimized {
+
+// Told of the code of every unit that ends, where somebody lists it; null: nobody.
+inline std::atomic<void (*)(const void* code)> unit_end_observer{nullptr};
 
 // Immutable once loaded; shared by whoever runs it.
 class LoadedUnit final : public LoadedCode {
@@ -30,6 +34,8 @@ class LoadedUnit final : public LoadedCode {
   const UnitTables& tables() const { return tables_; }
   // The site at a host address; null where there is none.
   const Site* site_at(const void* host) const;
+  // True the first time: of several instances that run it, one lists it.
+  bool take_listing() const { return !is_listed_.exchange(true, std::memory_order_relaxed); }
   bool contains(const void* host) const {
     return static_cast<std::size_t>(static_cast<const std::uint8_t*>(host) - code_.execute) <= size_;
   }
@@ -42,6 +48,7 @@ class LoadedUnit final : public LoadedCode {
   std::size_t size_ = 0, table_bytes_ = 0;
   std::uint32_t guest_pc_ = 0, entry_ = 0;
   UnitTables tables_;
+  mutable std::atomic<bool> is_listed_{false};
 };
 
 }  // namespace caisson::optimized

@@ -249,6 +249,13 @@ bool Optimized::add(std::shared_ptr<const LoadedUnit> unit) {
   return true;
 }
 
+std::vector<Optimized::Entry> Optimized::entries() const {
+  std::vector<Entry> entries;
+  for (const auto& [pc, unit] : impl_->units) entries.push_back({.pc = pc, .code_bytes = unit->code_size()});
+  std::ranges::sort(entries, {}, &Entry::pc);
+  return entries;
+}
+
 void Optimized::remove(std::uint32_t pc) { impl_->remove(pc); }
 
 Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t* used, std::uint64_t* repeated) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "caisson/result.h"
 #include "isa/riscv/hart_state.h"
@@ -45,6 +46,13 @@ class Optimized final : public memory::CodeObserver {
 
   // Makes a unit enterable. It must have been made from the code that is mapped now. Not while units run. False where no memory is left.
   bool add(std::shared_ptr<const LoadedUnit> unit);
+
+  // What can be entered, ascending.
+  struct Entry {
+    std::uint32_t pc = 0;
+    std::size_t code_bytes = 0;
+  };
+  std::vector<Entry> entries() const;
 
   // `pc` is no entry any more. Not while units run.
   void remove(std::uint32_t pc);

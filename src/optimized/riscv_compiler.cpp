@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <span>
 
 #include "base/hash.h"
 #include "gas/gas_schedule.h"
+#include "isa/riscv/decoder.h"
 #include "isa/riscv/hart_state.h"
 #include "optimized/loaded_unit.h"
 #include "optimized/unit_format.h"
@@ -67,6 +69,22 @@ base::Sha256 options_hash() {
   return text.hash();
 }
 
+// No unit has these instructions: where one comes first, nothing needs to be compiled to know it.
+bool may_begin_with(std::span<const std::uint8_t> bytes) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, bytes.data(), std::min(bytes.size(), sizeof bits));
+  switch (riscv::info(riscv::decode(bits).op).gas_class) {
+    case riscv::GasClass::kIllegal:
+    case riscv::GasClass::kAtomic:
+    case riscv::GasClass::kFenceI:
+    case riscv::GasClass::kCsr:
+    case riscv::GasClass::kEnvironment:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 ArtifactContext RiscvCompiler::context() const {
@@ -84,7 +102,8 @@ ArtifactContext RiscvCompiler::context() const {
 
 bool RiscvCompiler::is_eligible(const CompileInput& input) const {
   return input.bytes != nullptr && input.guest_address >> 32 == 0 &&
-         input.entry_pc - input.guest_address < input.bytes->size() && input.entry_pc % 2 == 0;
+         input.entry_pc - input.guest_address < input.bytes->size() && input.entry_pc % 2 == 0 &&
+         may_begin_with(std::span(*input.bytes).subspan(input.entry_pc - input.guest_address));
 }
 
 Result<CodeBlob> RiscvCompiler::compile(const CompileInput& input, CompileLimits& limits, CompileDump* dump) {

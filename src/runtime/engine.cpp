@@ -11,6 +11,7 @@
 #include "baseline/code_listing.h"
 #include "caisson/code_listing.h"
 #include "memory/window_pool.h"
+#include "optimized/loaded_unit.h"
 #include "runtime/guest_instance.h"
 #include "runtime/host_signature.h"
 #include "runtime/jit_service.h"
@@ -100,6 +101,7 @@ using runtime::module_of;
 using runtime::without_exceptions;
 
 Result<void> list_compiled_code(const CodeListingOptions& options) {
+  optimized::unit_end_observer = [](const void* code) { baseline::CodeListing::process().remove(code); };
   return baseline::CodeListing::process().enable(
       {.perf_map = options.perf_map, .jitdump = options.jitdump, .gdb = options.gdb});
 }

@@ -155,7 +155,7 @@ bool Execution::start_optimizing() {
   }
   optimized_ = *std::move(made);
   promotion_.emplace(memory_, *optimized_, options_.jit != nullptr ? options_.jit : JitService::process(),
-                     options_.functions, options_.context);
+                     GuestFunctions{options_.functions, options_.names, options_.context});
   return true;
 }
 

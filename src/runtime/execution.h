@@ -11,6 +11,7 @@
 #include <optional>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "baseline/baseline.h"
 #include "caisson/instance.h"
@@ -117,6 +118,10 @@ class Execution {
   baseline::BaselineStats baseline_stats() const;
   optimized::OptimizedStats optimized_stats() const;
   PromotionStats promotion_stats() const;
+  std::vector<optimized::Optimized::Entry> units() const {
+    return optimized_ ? optimized_->entries() : std::vector<optimized::Optimized::Entry>();
+  }
+  std::vector<HotPlace> hot_places() const { return promotion_ ? promotion_->hot_places() : std::vector<HotPlace>(); }
   // Who compiles units; null where nobody was needed yet.
   const JitBackend* backend() const { return options_.jit == nullptr ? nullptr : options_.jit->existing(); }
 

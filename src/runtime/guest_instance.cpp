@@ -54,10 +54,11 @@ std::string function_name(void* instance, std::uint32_t pc) {
   return std::string(guest.module().function_at(pc - guest.load_bias()));
 }
 
-std::uint32_t function_start(void* instance, std::uint32_t pc) {
+std::optional<std::uint32_t> function_start(void* instance, std::uint32_t pc) {
   const auto& guest = *static_cast<GuestInstance*>(instance);
   const auto* const function = guest.module().find_function(pc - guest.load_bias());
-  return function == nullptr ? pc : static_cast<std::uint32_t>(function->address + guest.load_bias());
+  if (function == nullptr) return std::nullopt;
+  return static_cast<std::uint32_t>(function->address + guest.load_bias());
 }
 
 Result<void> check_options(InstanceOptions& options) {

@@ -1,6 +1,7 @@
 #include "runtime/jit_service.h"
 
 #include <cstdio>
+#include <utility>
 
 #include "caisson/artifact_store.h"
 #include "caisson/engine.h"
@@ -12,6 +13,18 @@ namespace caisson {
 std::shared_ptr<GuestCompiler> riscv_compiler() { return std::make_shared<optimized::RiscvCompiler>(); }
 
 namespace runtime {
+
+RuntimeConfig backend_config(const JitOptions& options, std::shared_ptr<ArtifactStore> store) {
+  RuntimeConfig config;
+  config.compilers.push_back(riscv_compiler());
+  config.log = [](std::string_view) {};  // standard error is the embedder's; the statistics tell
+  config.aot = true;  // what is compiled is persisted, if there is a store
+  config.store = std::move(store);
+  // Executable memory is one for the process, baseline code included.
+  config.tuning.resident_bytes = config.tuning.aot_resident_bytes = memory::ExecutableMemory::kCodeCapacity / 4;
+  config.dump_directory = options.dump_directory;
+  return config;
+}
 
 JitService::~JitService() {
   if (maker_.joinable()) maker_.join();
@@ -47,23 +60,16 @@ Result<const JitBackend*> JitService::make() {
   if (options_.backend != nullptr) {
     backend_ = options_.backend;
   } else {
-    RuntimeConfig config;
-    config.compilers.push_back(riscv_compiler());
-    config.log = [](std::string_view) {};  // standard error is the embedder's; the statistics tell
-    config.aot = true;  // what is compiled is persisted, if there is a store
-
-    // Executable memory is one for the process, baseline code included.
-    config.tuning.resident_bytes = config.tuning.aot_resident_bytes = memory::ExecutableMemory::kCodeCapacity / 4;
-    config.dump_directory = options_.dump_directory;
+    std::shared_ptr<ArtifactStore> store;
     if (!options_.artifact_directory.empty()) {
       // Without a store everything works, only not faster the next time.
-      if (auto store = open_artifact_store(options_.artifact_directory)) {
-        config.store = *std::move(store);
+      if (auto opened = open_artifact_store(options_.artifact_directory)) {
+        store = *std::move(opened);
       } else {
-        std::fprintf(stderr, "caisson: compiled code is not kept: %s\n", store.error().to_string().c_str());
+        std::fprintf(stderr, "caisson: compiled code is not kept: %s\n", opened.error().to_string().c_str());
       }
     }
-    Result<JitBackend> made = JitBackend::create(std::move(config));
+    Result<JitBackend> made = JitBackend::create(backend_config(options_, std::move(store)));
     if (!made) return std::unexpected(made.error());
     backend_ = std::make_shared<const JitBackend>(*std::move(made));
   }

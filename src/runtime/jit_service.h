@@ -18,6 +18,9 @@ struct JitOptions {
   std::string dump_directory;
 };
 
+// What an engine's own backend is made with.
+RuntimeConfig backend_config(const JitOptions& options, std::shared_ptr<ArtifactStore> store);
+
 // Thread-safe.
 class JitService {
  public:

@@ -3,40 +3,31 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
-#include "optimized/riscv_compiler.h"
+#include "baseline/code_listing.h"
 
 namespace caisson::runtime {
 
 using memory::kPageSize;
 
 Promotion::Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
-                     FunctionSource functions, void* context)
-    : memory_(memory), optimized_(optimized), jit_(std::move(jit)), functions_(functions), context_(context) {
+                     const GuestFunctions& functions)
+    : memory_(memory), optimized_(optimized), jit_(std::move(jit)), functions_(functions), places_(memory) {
   memory_.add_code_observer(this);
 }
 
 Promotion::~Promotion() { memory_.remove_code_observer(this); }
 
-std::optional<Promotion::Request> Promotion::make_request(const JitBackend& backend, std::uint32_t pc) const {
-  constexpr auto kPages = static_cast<std::uint32_t>(memory::kWindowSize / kPageSize);
-  const auto suits = [&](std::uint32_t page) {
-    return (memory_.permissions(page) & memory::kExecute) != 0 && !memory_.is_mixed(page);
-  };
-  const auto page = static_cast<std::uint32_t>(pc / kPageSize);
-  if (!suits(page)) return std::nullopt;
-  std::uint32_t first = page, end = page + 1;
-  while (first > 0 && page - first < kReach && suits(first - 1)) --first;
-  while (end < kPages && end - page < kReach && suits(end)) ++end;
-  std::vector<std::uint8_t> bytes(std::size_t{end - first} * kPageSize);
-  const auto base = first * static_cast<std::uint32_t>(kPageSize);
-  bytes.resize(memory_.read(base, bytes.data(), bytes.size()));
-  return Request{
-      .pc = pc,
-      .first_page = first,
-      .end_page = end,
-      .slot = backend.make_slot(optimized::unit_input(base, std::move(bytes), pc, fmt::format("unit at {:#x}", pc)))};
+std::optional<Promotion::Request> Promotion::make_request(const JitBackend& backend, const memory::AddressSpace& memory,
+                                                          std::uint32_t pc) {
+  std::optional<UnitSource> source = unit_source(memory, pc);
+  if (!source) return std::nullopt;
+  return Request{.pc = pc,
+                 .first_page = source->first_page,
+                 .end_page = source->end_page,
+                 .slot = backend.make_slot(std::move(source->input))};
 }
 
 // False where the code cannot be used, for good.
@@ -44,7 +35,17 @@ bool Promotion::publish(const Request& request) {
   const auto unit = std::dynamic_pointer_cast<const optimized::LoadedUnit>(request.slot->pin());
   if (unit == nullptr || unit->guest_pc() != request.pc || !optimized_.add(unit)) return false;
   ++stats_.published;
+  if (baseline::CodeListing::process().is_enabled() && unit->take_listing()) list(*unit);
   return true;
+}
+
+// For tools of the host, beside what the baseline tier lists.
+void Promotion::list(const optimized::LoadedUnit& unit) const {
+  std::string name =
+      functions_.names == nullptr ? std::string() : functions_.names(functions_.context, unit.guest_pc());
+  if (name.empty()) name = fmt::format("{:#x}", unit.guest_pc());
+  baseline::CodeListing::process().add(
+      {.address = unit.code(), .size = unit.code_size(), .name = name + " [optimized]", .guest_pc = unit.guest_pc()});
 }
 
 bool Promotion::make_now(std::uint64_t at) {
@@ -55,7 +56,7 @@ bool Promotion::make_now(std::uint64_t at) {
   asked_.insert(pc);
   const Result<const JitBackend*> backend = jit_->backend_now();
   if (!backend) return false;
-  const std::optional<Request> request = make_request(**backend, pc);
+  const std::optional<Request> request = make_request(**backend, memory_, pc);
   if (!request) return false;
   ++stats_.requested;
   if ((*backend)->compile_jit_sync(*request->slot) && publish(*request)) return true;
@@ -76,7 +77,7 @@ bool Promotion::is_not_worth_it(Stay& stay) {
   return true;
 }
 
-bool Promotion::is_slower(std::uint32_t pc, const Pace& pace) const {
+bool Promotion::is_slower(std::uint32_t pc, const Pace& pace) {
   const auto found = paces_.find(function_of(pc));
   constexpr std::uint64_t kLeastGas = 500'000;  // of both, to be compared
   // The function may have been in units as soon as it was hot.
@@ -100,38 +101,73 @@ void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace
     all_.gas += pace.gas;
     all_.ticks += pace.ticks;
   }
-  add_heat(pc, gas);
+  add_heat_around(pc, gas);
 }
-void Promotion::note_exit(std::uint32_t pc) { add_heat(pc, kHeatOfExit); }
 
-void Promotion::add_heat(std::uint32_t pc, std::uint64_t heat) {
-  const std::uint32_t function = function_of(pc);
+// Which units are left, and how often, depends on which were there and were not demoted: with those of earlier runs there, what is left
+// for has been asked for by one of them, or gets its heat by slices.
+void Promotion::note_exit(std::uint32_t pc) {
+  if (stats_.found == 0) add_heat_around(pc, kHeatOfExit);
+}
+
+std::uint32_t Promotion::function_of(std::uint32_t pc) {
+  const std::optional<std::uint32_t> known = known_function_of(pc);
+  if (known) return *known;
+  return places_.entry_before(pc).value_or(static_cast<std::uint32_t>(pc / kPageSize * kPageSize));
+}
+
+void Promotion::add_heat_around(std::uint32_t pc, std::uint64_t heat) {
+  const std::optional<std::uint32_t> known = known_function_of(pc);
+  const std::optional<std::uint32_t> function = known ? known : places_.entry_before(pc);
+  const std::optional<std::uint32_t> loop = places_.loop_header(pc, known.value_or(0));
+  all_heat_ += heat;
+  if (function) add_heat(*function, heat);
+  if (loop && loop != function) add_heat(*loop, heat);
+}
+
+void Promotion::add_heat(std::uint32_t place, std::uint64_t heat) {
   if (heat_.size() >= kMostPlaces) heat_.clear();
-  std::uint64_t& sum = heat_[function];
-  sum += heat;
-  if (sum < kHot) return;
-  sum = 0;
-  if (function != pc) request(function);
-  request(pc);
+  Heat& sum = heat_[place];
+  sum.gas += heat;
+  sum.all += heat;
+  if (sum.gas < kHot) return;
+  sum.gas = 0;
+  ++sum.times;
+  if (request(place, sum)) sum.times = 0;
 }
 
-void Promotion::request(std::uint32_t pc) {
-  if (is_full()) return;
-  if (pending_.size() >= kMostPending || asked_.contains(pc) || demoted_.contains(pc) || optimized_.has_unit(pc))
-    return;
+// Whether earlier runs have compiled code of this program, as far as that is known by now.
+bool Promotion::is_warm(const JitBackend& backend, std::uint32_t times_hot) const {
+  return stats_.found != 0 || (times_hot == 1 && backend.stats().artifacts_preloaded != 0);
+}
+
+// False where it may be asked for when it has been hot more often.
+bool Promotion::request(std::uint32_t pc, const Heat& heat) {
+  if (is_full() || pending_.size() >= kMostPending) return false;
+  if (asked_.contains(pc) || demoted_.contains(pc) || optimized_.has_unit(pc)) return true;
   const JitBackend* const backend = jit_->backend();
-  if (backend == nullptr) return;  // it is being made
+  if (backend == nullptr) return true;  // it is being made
+  const bool is_too_cold = heat.times < kTimesHotBesideStored || heat.all < all_heat_ / kPartOfHeatBesideStored;
+  const bool waits = is_too_cold && is_warm(*backend, heat.times);
+  if (waits && heat.times != 1) return false;
+  std::optional<Request> made = make_request(*backend, memory_, pc);
+  const bool is_there = made && made->slot->pin() != nullptr;
+  if (made && !is_there && waits) return false;
   if (asked_.size() >= kMostPlaces) asked_.clear();
   asked_.insert(pc);
-  std::optional<Request> made = make_request(*backend, pc);
-  if (!made) return;
-  ++stats_.requested;
-  // What is compiled is kept where there is a store. A full queue is no reason to wait.
-  if (!backend->prepare_aot(*made->slot)) {
-    asked_.erase(pc);
-    return;
+  if (!made) return true;
+  if (is_there) {
+    ++stats_.found;
+  } else {
+    ++stats_.requested;
+    // What is compiled is kept where there is a store. A full queue is no reason to wait.
+    if (!backend->prepare_aot(*made->slot)) {
+      asked_.erase(pc);
+      return false;
+    }
   }
   pending_.push_back(*std::move(made));
+  return true;
 }
 
 std::vector<std::uint32_t> Promotion::poll() {
@@ -167,12 +203,24 @@ void Promotion::code_changed(std::uint32_t first_page, std::uint32_t page_count)
                 [&](const Request& request) { return request.first_page < end && first_page < request.end_page; });
   // What was refused may be other code now.
   demoted_.clear();
+  places_.forget();
   forget();
 }
 
 void Promotion::forget() {
   asked_.clear();
   for (const Request& request : pending_) asked_.insert(request.pc);
+}
+
+std::vector<HotPlace> Promotion::hot_places() const {
+  std::vector<HotPlace> places;
+  for (const auto& [pc, heat] : heat_) {
+    if (heat.all >= kHot) places.push_back({pc, heat.all});
+  }
+  std::ranges::sort(places, [](const HotPlace& one, const HotPlace& other) {
+    return one.heat != other.heat ? one.heat > other.heat : one.pc < other.pc;
+  });
+  return places;
 }
 
 PromotionStats Promotion::stats() const {

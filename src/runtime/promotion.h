@@ -1,8 +1,8 @@
 // Which guest code gets optimised, and when its units become enterable.
 //
-// Heat is gas: what slices used is added to where they ended, and leaving optimised code costs a place some, too. A place that is hot is
-// asked for at the JitBackend, the function that it lies in as well; until the answer is there, execution goes on as it was. Answers are
-// looked for at slice ends. Used by the instance's thread; compilation is the backend's.
+// Heat is gas: what slices used is added to the loop in which they ended and to the function around it (code_places.h), and leaving
+// optimised code costs a place some, too. A place that is hot is asked for at the JitBackend; until the answer is there, execution goes on as
+// it was. Answers are looked for at slice ends. Used by the instance's thread; compilation is the backend's.
 #pragma once
 
 #include <cstdint>
@@ -12,22 +12,38 @@
 #include <unordered_set>
 #include <vector>
 
+#include "baseline/baseline.h"
 #include "caisson/jit_backend.h"
 #include "memory/address_space.h"
 #include "optimized/optimized.h"
+#include "runtime/code_places.h"
 #include "runtime/jit_service.h"
+#include "runtime/unit_source.h"
 
 namespace caisson::runtime {
 
-// The start of the guest function that contains `pc`; `pc` itself where that is not known.
-using FunctionSource = std::uint32_t (*)(void* context, std::uint32_t pc);
+// The start of the guest function that contains `pc`, where that is known.
+using FunctionSource = std::optional<std::uint32_t> (*)(void* context, std::uint32_t pc);
+
+// What is known of the guest's functions; the hooks may be null.
+struct GuestFunctions {
+  FunctionSource starts = nullptr;
+  baseline::NameSource names = nullptr;
+  void* context = nullptr;
+};
 
 struct PromotionStats {
+  std::uint64_t found = 0;  // that were there: an earlier run compiled them, or another instance
   std::uint64_t requested = 0;  // of the backend
   std::uint64_t published = 0;
   std::uint64_t refused = 0;  // not for units, or compiling failed
   std::uint64_t demoted = 0;  // left too soon after entering
   std::uint64_t pending = 0;
+};
+
+struct HotPlace {
+  std::uint32_t pc = 0;
+  std::uint64_t heat = 0;
 };
 
 // Gas, and the time that it took in ticks of the processor's time stamp counter.
@@ -38,7 +54,7 @@ struct Pace {
 class Promotion final : public memory::CodeObserver {
  public:
   Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
-            FunctionSource functions, void* context);
+            const GuestFunctions& functions);
   ~Promotion();
 
   // A slice ended at the block at `pc`, so much gas after the last one. `pace`: of what ran there at last; without time where that is not
@@ -62,7 +78,7 @@ class Promotion final : public memory::CodeObserver {
     return is_due && is_not_worth_it(stay);
   }
   // Whether that is slower than the baseline tier was in the function of `pc`, as far as that is known.
-  bool is_slower(std::uint32_t pc, const Pace& pace) const;
+  bool is_slower(std::uint32_t pc, const Pace& pace);
   // Makes units enterable that are there now; gives the entries.
   std::vector<std::uint32_t> poll();
   bool is_waiting() const { return !pending_.empty(); }
@@ -73,6 +89,9 @@ class Promotion final : public memory::CodeObserver {
   // Units were released: they may be asked for again.
   void forget();
 
+  // Places that were hot enough for a unit, hottest first, whatever became of them.
+  std::vector<HotPlace> hot_places() const;
+
   void code_changed(std::uint32_t first_page, std::uint32_t page_count) override;
   PromotionStats stats() const;
 
@@ -82,6 +101,8 @@ class Promotion final : public memory::CodeObserver {
     std::uint32_t first_page = 0, end_page = 0;  // what it was made from
     std::shared_ptr<CodeSlot> slot;
   };
+  static std::optional<Request> make_request(const JitBackend& backend, const memory::AddressSpace& memory,
+                                             std::uint32_t pc);
   // How long execution stayed in the unit of a pc.
   struct Stay {
     std::uint32_t pc = 0;
@@ -89,20 +110,35 @@ class Promotion final : public memory::CodeObserver {
     std::uint64_t all = 0;  // gas
     Pace longer;  // of stays of which the time tells something
   };
+  // Of a place.
+  struct Heat {
+    std::uint64_t gas = 0;  // since it was last hot
+    std::uint64_t all = 0;
+    std::uint32_t times = 0;  // that it was hot and not asked for
+  };
   bool is_not_worth_it(Stay& stay);
-  std::uint32_t function_of(std::uint32_t pc) const { return functions_ == nullptr ? pc : functions_(context_, pc); }
-  std::optional<Request> make_request(const JitBackend& backend, std::uint32_t pc) const;
-  void add_heat(std::uint32_t pc, std::uint64_t heat);
-  void request(std::uint32_t pc);
+  // The function around `pc`; of code without symbols what was entered before it, of code without that its page.
+  std::uint32_t function_of(std::uint32_t pc);
+  void add_heat_around(std::uint32_t pc, std::uint64_t heat);
+  void add_heat(std::uint32_t place, std::uint64_t heat);
+  bool request(std::uint32_t pc, const Heat& heat);
+  bool is_warm(const JitBackend& backend, std::uint32_t times_hot) const;
   bool publish(const Request& request);
+  void list(const optimized::LoadedUnit& unit) const;
+  std::optional<std::uint32_t> known_function_of(std::uint32_t pc) const {
+    return functions_.starts == nullptr ? std::nullopt : functions_.starts(functions_.context, pc);
+  }
   bool is_full() const { return optimized_.stats().units >= kMostUnits || optimized_.stats().code_bytes >= kMostCode; }
 
-  // Pages on each side of an entry that its unit may take code from.
-  static constexpr std::uint32_t kReach = 16;
   // About 1 ms of the baseline tier; a unit takes 20 ms and more, on another processor where there is one.
   static constexpr std::uint64_t kHot = 2'000'000;
-  // What leaving optimised code costs a place.
-  static constexpr std::uint64_t kHeatOfExit = 20'000;
+  // What an earlier run did not compile has to be so many times as hot: a sample of heat is another one in every run, and what was just not
+  // hot enough would else be compiled by the next run, or the one after it.
+  static constexpr std::uint32_t kTimesHotBesideStored = 4;
+  // And have such a part of all heat, so that long runs do not go on to find more and more of what hardly counts.
+  static constexpr std::uint64_t kPartOfHeatBesideStored = 1024;
+  // Some times what leaving optimised code and coming back costs, below.
+  static constexpr std::uint64_t kHeatOfExit = 2'000;
   // Going to a unit and back takes about 150 ns, in which the baseline tier uses some 500 gas; a unit is 1.3 to 2 times as fast.
   static constexpr std::uint32_t kCountOfStays = 2048;
   static constexpr std::uint64_t kLeastGasOfStay = 1500;
@@ -119,10 +155,11 @@ class Promotion final : public memory::CodeObserver {
   memory::AddressSpace& memory_;
   optimized::Optimized& optimized_;
   const std::shared_ptr<JitService> jit_;
-  const FunctionSource functions_;
-  void* const context_;
+  const GuestFunctions functions_;
   std::optional<CodeReader> reader_;
-  std::unordered_map<std::uint32_t, std::uint64_t> heat_;  // by function; forgotten as a whole when there are many
+  CodePlaces places_;
+  std::unordered_map<std::uint32_t, Heat> heat_;  // by place; forgotten as a whole when there are many
+  std::uint64_t all_heat_ = 0;
   std::unordered_set<std::uint32_t> asked_;  // entries that are enterable, pending or refused; the same
   std::vector<Request> pending_;
   std::vector<Stay> stays_{kStays};

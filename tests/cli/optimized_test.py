@@ -1,13 +1,19 @@
 """The optimising tier as a user meets it: promotion, artifacts that outlive the process, dumps."""
 
+import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
+import pty
+import re
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
-from command_line import CAISSON, COMPILER, HERE, CommandLineTest
+from command_line import CAISSON, COMPILER, HERE, NOT_FOUND, CommandLineTest
 
 
 class Optimized(CommandLineTest):
@@ -26,24 +32,143 @@ class Optimized(CommandLineTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout, json.loads(done.stderr.splitlines()[-1])
 
-    def test_a_later_run_loads_what_earlier_ones_compiled(self):
+    def assert_all_was_there(self, stats):
+        """Units were entered, all of them from the store."""
+        counts = stats["optimized"]
+        self.assertEqual((counts["requested"], counts["compiled"], counts["failed"]), (0, 0, 0), counts)
+        self.assertGreater(counts["found"], 0, counts)
+        self.assertEqual(counts["published"], counts["found"], counts)
+        self.assertGreater(stats["tiers"]["optimized"], 0)
+
+    def test_a_later_run_loads_what_the_first_compiled(self):
         with tempfile.TemporaryDirectory() as store:
             wanted, baseline = self.run_hot("--tier=baseline")
-            # Which blocks are seen to be hot differs a little from run to run: until there is nothing new.
-            for _ in range(8):
-                output, second = self.run_hot(f"--artifacts={store}")
-                self.assertEqual((output, second["gas_used"]), (wanted, baseline["gas_used"]))
-                if second["optimized"]["compiled"] == 0 and second["optimized"]["pending"] == 0:
-                    break
-            self.assertEqual(second["optimized"]["compiled"], 0, second["optimized"])
-            self.assertGreater(second["optimized"]["artifacts_preloaded"], 0)
-            self.assertGreater(second["tiers"]["optimized"], second["gas_used"] // 2)
+            output, first = self.run_hot(f"--artifacts={store}")
+            self.assertEqual((output, first["gas_used"]), (wanted, baseline["gas_used"]))
+            self.assertEqual(first["optimized"]["pending"], 0, first["optimized"])
+            output, second = self.run_hot(f"--artifacts={store}")
+            self.assertEqual((output, second["gas_used"]), (wanted, baseline["gas_used"]))
+            self.assert_all_was_there(second)
+            # Two at the same time.
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                for output, stats in pool.map(lambda _: self.run_hot(f"--artifacts={store}"), range(2)):
+                    self.assertEqual(output, wanted)
+                    self.assert_all_was_there(stats)
             # Nor is the compiler needed any more.
             output, third = self.run_hot(
                 f"--artifacts={store}", environment={"CAISSON_OPTIMIZED_PLUGIN": "/nowhere/plugin.so"}
             )
             self.assertEqual(output, wanted)
-            self.assertGreater(third["tiers"]["optimized"], third["gas_used"] // 2)
+            self.assert_all_was_there(third)
+
+    def compile(self, store, *words, **options):
+        done = self.caisson("compile", f"--artifacts={store}", *words, timeout=240, **options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        match = re.search(r"(\d+) units compiled, (\d+) already there, (\d+) refused, (\d+) left", done.stderr)
+        self.assertTrue(match, done.stderr)
+        # A pipe gets no progress bar.
+        self.assertNotIn("\r", done.stderr)
+        return done, [int(number) for number in match.groups()]
+
+    def test_compile_ahead_of_the_first_run(self):
+        with tempfile.TemporaryDirectory() as store:
+            done, (compiled, there, _, left) = self.compile(store, "--units=40", self.hot)
+            self.assertEqual(done.stdout, "")  # it did not run
+            self.assertLessEqual(compiled, 40)
+            self.assertGreater(compiled, 4)
+            self.assertEqual(there, 0)
+            self.assertGreater(left, 0)
+            _, stats = self.run_hot(f"--artifacts={store}")
+            self.assert_all_was_there(stats)
+            _, (compiled, there, _, _) = self.compile(store, "--units=5", self.hot)
+            self.assertLessEqual(compiled, 5)
+            self.assertGreater(there, 4)
+
+    def test_compile_what_a_run_shows_to_be_hot(self):
+        with tempfile.TemporaryDirectory() as store:
+            wanted, _ = self.run_hot("--artifacts=none")
+            done, (compiled, there, _, left) = self.compile(store, self.hot, "--", "8000")
+            self.assertEqual(done.stdout, wanted)
+            self.assertGreater(compiled + there, 0)
+            self.assertEqual(left, 0)
+            _, stats = self.run_hot(f"--artifacts={store}")
+            self.assert_all_was_there(stats)
+
+    def test_compile_ends_a_run_that_does_not(self):
+        with tempfile.TemporaryDirectory() as store:
+            _, (compiled, _, _, _) = self.compile(store, "--run-timeout=1", self.hot, "--", "2000000000")
+            self.assertGreater(compiled, 0)
+
+    def test_compile_shows_progress_on_a_terminal(self):
+        with tempfile.TemporaryDirectory() as store:
+            ours, theirs = pty.openpty()
+            command = [CAISSON, "compile", f"--artifacts={store}", "--units=20", self.hot]
+            with subprocess.Popen(command, stderr=theirs) as process:
+                os.close(theirs)
+                shown = b""
+                with contextlib.suppress(OSError):  # how a terminal ends
+                    while part := os.read(ours, 4096):
+                        shown += part
+            os.close(ours)
+            self.assertEqual(process.returncode, 0)
+            self.assertRegex(shown, rb"\r\[#*\.+\] \d+/\d+ hot")
+
+    def test_compile_has_bounds_and_says_what_is_wrong(self):
+        with tempfile.TemporaryDirectory() as store:
+            _, (compiled, _, _, left) = self.compile(store, "--timeout=0.2", self.hot)
+            self.assertLess(compiled, 1000)
+            self.assertGreater(left, 0)
+            self.assert_own_error(self.caisson("compile", f"--artifacts={store}"), "PROGRAM is missing")
+            self.assert_own_error(
+                self.caisson("compile", f"--artifacts={store}", self.hot, self.hot, "--", "1"), "one PROGRAM"
+            )
+            self.assert_own_error(self.caisson("compile", "--artifacts=/dev/null", self.hot), "/dev/null")
+            self.assert_own_error(
+                self.caisson("compile", f"--artifacts={store}", "/nowhere/program"), "/nowhere/program", NOT_FOUND
+            )
+            environment = os.environ | {"CAISSON_OPTIMIZED_PLUGIN": "/nowhere/plugin.so"}
+            self.assert_own_error(
+                self.caisson("compile", f"--artifacts={store}", self.hot, env=environment), "/nowhere/plugin.so"
+            )
+
+    def test_compile_keeps_what_was_stored_when_it_is_interrupted(self):
+        with tempfile.TemporaryDirectory() as store:
+            command = [CAISSON, "compile", f"--artifacts={store}", "--units=100000", self.hot]
+            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+                time.sleep(1.5)
+                process.send_signal(signal.SIGINT)
+                errors = process.communicate(timeout=30)[1]
+            self.assertEqual(process.returncode, 128 + signal.SIGINT, errors)
+            self.assertRegex(errors, r"[1-9]\d* units compiled")
+            listed = self.caisson("store", "ls", f"--store={store}")
+            self.assertRegex(listed.stdout, r"[1-9]\d* good, 0 foreign, 0 rejected")
+
+    def test_the_hottest_functions(self):
+        done = self.caisson("image", "inspect", "--hot", "--json", "--artifacts=none", self.hot, "8000", timeout=240)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stderr)
+        hottest = report["functions"][0]
+        self.assertTrue(hottest["name"].startswith("mix"), hottest)
+        self.assertGreater(hottest["gas_percent"], 50)
+        wanted, stats = self.run_hot("--artifacts=none")
+        self.assertEqual((done.stdout, report["gas_used"]), (wanted, stats["gas_used"]))
+        text = self.caisson("image", "inspect", "--hot", "--artifacts=none", self.hot, "1000")
+        self.assertRegex(text.stderr, r"gas % +address +units +code bytes +function\n +\d+\.\d +0x[0-9a-f]+ .* mix")
+
+    def test_tools_of_the_host_see_units(self):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [CAISSON, "run", "--artifacts=none", "--perf-map", "--jitdump", "--gdb", self.hot, "8000"]
+            environment = os.environ | {"JITDUMPDIR": folder}
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
+                process.wait(timeout=240)
+            map_file = pathlib.Path(f"/tmp/perf-{process.pid}.map")
+            lines = map_file.read_text().splitlines()
+            map_file.unlink()
+            units = [line for line in lines if line.endswith("[optimized]")]
+            self.assertTrue(any(" guest/mix" in line for line in units), lines[-5:])
+            self.assertTrue(any(line.split()[2].startswith("guest/mix") for line in lines if line not in units))
+            dump = (pathlib.Path(folder) / f"jit-{process.pid}.dump").read_bytes()
+            self.assertRegex(dump, rb"guest/mix[^\0]* \[optimized\]\0")
 
     def test_forged_artifacts_are_compiled_again(self):
         with tempfile.TemporaryDirectory() as store:

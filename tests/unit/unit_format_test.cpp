@@ -123,5 +123,23 @@ TEST(LoadedUnit, FindsSitesByHostAddress) {
   EXPECT_FALSE(unit->contains(unit->code() - 1));
 }
 
+const void* ended = nullptr;
+
+// gdb has to forget the code before something else is in its place.
+TEST(LoadedUnit, TheEndOfWhatIsListedIsTold) {
+  unit_end_observer = [](const void* code) { ended = code; };
+  const CodeBlob blob{.code = {0xC3}, .entries = {{.guest_pc = 0x10000, .offset = 0}}, .pc_map = encode_tables({})};
+  auto listed = LoadedUnit::load(blob), unlisted = LoadedUnit::load(blob);
+  ASSERT_TRUE(listed && unlisted);
+  EXPECT_TRUE((*listed)->take_listing());
+  EXPECT_FALSE((*listed)->take_listing());
+  unlisted->reset();
+  EXPECT_EQ(ended, nullptr);
+  const void* const code = (*listed)->code();
+  listed->reset();
+  EXPECT_EQ(ended, code);
+  unit_end_observer = nullptr;
+}
+
 }  // namespace
 }  // namespace caisson::optimized

@@ -2,7 +2,6 @@
 #include "bench/bench.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
@@ -11,6 +10,7 @@
 
 #include "command_line.h"
 #include "exit_status.h"
+#include "progress_bar.h"
 #include "verb.h"
 
 namespace caisson::cli {
@@ -62,26 +62,6 @@ void print_list() {
     for (const std::string& name : suite.cases()) fmt::print("  {}\n", name);
   }
 }
-
-// A bar on a terminal's standard error; nothing elsewhere.
-class ProgressBar {
- public:
-  void show(std::string_view name, std::size_t index, std::size_t count) {
-    if (!terminal_) return;
-    const std::size_t filled = kWidth * index / count;
-    fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {}/{} {:<24}", "", filled, "", kWidth - filled, index + 1, count, name);
-    shown_ = true;
-  }
-  void clear() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-    shown_ = false;
-  }
-
- private:
-  static constexpr std::size_t kWidth = 30;
-  const bool terminal_ = isatty(STDERR_FILENO) == 1;
-  bool shown_ = false;
-};
 
 }  // namespace
 

@@ -113,9 +113,7 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
   const std::string default_gas = instance.gas == kUnlimitedGas ? "unlimited" : fmt::format("{}", instance.gas);
   add("--tier", "auto|interp|baseline|optimized", "what executes the guest",
       convert_into(instance.tier, one_of<Tier>(kTiers)));
-  app.add_option("--artifacts", options.artifacts)
-      ->type_name("DIR|none")
-      ->description("keep optimised code there for the next run; default: caisson store's directory");
+  add_artifacts_option(app, options.artifacts);
   app.add_option("--dump-code", options.engine.dump_directory)
       ->type_name("DIR")
       ->description("write what was made of each optimised unit: blocks, LLVM's code, assembly");
@@ -144,15 +142,23 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
       ->each(convert_into(options.stats, one_of<StatsFormat>(kStatsFormats)));
 }
 
+void add_artifacts_option(CLI::App& app, std::string& artifacts) {
+  app.add_option("--artifacts", artifacts)
+      ->type_name("DIR|none")
+      ->description("keep optimised code there for the next run; default: caisson store's directory");
+}
+
+std::string artifact_directory(const std::string& artifacts) {
+  if (artifacts == "none") return {};
+  if (!artifacts.empty()) return artifacts;
+  Result<std::string> directory = default_artifact_directory();
+  return directory ? *std::move(directory) : std::string();
+}
+
 EngineOptions engine_options(const GuestOptions& options) {
   EngineOptions engine = options.engine;
   engine.idle_windows = 0;
-  if (options.artifacts == "none") return engine;
-  if (!options.artifacts.empty()) {
-    engine.artifact_directory = options.artifacts;
-  } else if (Result<std::string> directory = default_artifact_directory()) {
-    engine.artifact_directory = *std::move(directory);
-  }
+  engine.artifact_directory = artifact_directory(options.artifacts);
   return engine;
 }
 

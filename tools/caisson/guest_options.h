@@ -28,6 +28,10 @@ struct GuestOptions {
 // Adds the options that run and invoke share; `options` must outlive the parse and holds the defaults.
 void add_guest_options(CLI::App& app, GuestOptions& options);
 
+// --artifacts, and the directory that it means; empty: none.
+void add_artifacts_option(CLI::App& app, std::string& artifacts);
+std::string artifact_directory(const std::string& artifacts);
+
 // What an engine for these options is made with.
 EngineOptions engine_options(const GuestOptions& options);
 

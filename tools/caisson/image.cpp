@@ -4,14 +4,19 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caisson/engine.h"
 #include "command_line.h"
 #include "exit_status.h"
 #include "gas/gas_schedule.h"
+#include "guest_options.h"
+#include "guest_program.h"
 #include "image_blocks.h"
+#include "image_hot.h"
 #include "runtime/guest_instance.h"
 #include "verb.h"
 
@@ -21,12 +26,15 @@ namespace {
 constexpr VerbText kText = {
     .name = "image inspect",
     .summary =
-        "Shows a program's kind, entry, segments, imported and exported functions, and the gas of a function's blocks.",
-    .usage = "[OPTIONS] FILE",
+        "Shows a program's kind, entry, segments, imported and exported functions, and the gas of a function's "
+        "blocks.\n"
+        "With --hot: runs it, and shows the functions that use most of its gas, and which have optimised code.",
+    .usage = "[OPTIONS] FILE\n       caisson image inspect --hot [OPTIONS] PROGRAM [ARGUMENT…]",
     .example = "caisson image inspect --blocks main ./hello",
 };
 
 constexpr std::size_t kShownExports = 40;  // as text; the JSON has all of them
+constexpr std::size_t kShownFunctions = 30;  // the same of hot ones
 
 // In the order of image::ElfKind.
 constexpr std::string_view kKindNames[] = {"static", "static-pie", "dynamic", "dynamic-pie", "shared-object"};
@@ -34,6 +42,9 @@ constexpr std::string_view kKindNames[] = {"static", "static-pie", "dynamic", "d
 struct InspectOptions {
   std::string function;  // whose blocks to show
   bool as_json = false;
+  bool is_hot = false;
+  LinuxOptions personality;  // of --hot
+  std::string artifacts;  // the same
 };
 
 std::string permissions_of(const image::Segment& segment) {
@@ -145,12 +156,65 @@ int inspect(const std::string& path, const InspectOptions& options) {
   return 0;
 }
 
+// A percentage of the gas, by samples.
+double share_of(const HotFunction& function, const HotReport& report) {
+  return 100.0 * static_cast<double>(function.samples) /
+         static_cast<double>(std::max<std::uint64_t>(1, report.samples));
+}
+
+void print_text(const HotReport& report) {
+  fmt::print(stderr, "{} gas, {} samples\n", report.gas_used, report.samples);
+  fmt::print(stderr, "{:>6}  {:<10}  {:>5}  {:>10}  {}\n", "gas %", "address", "units", "code bytes", "function");
+  for (const HotFunction& function :
+       std::span(report.functions).first(std::min(report.functions.size(), kShownFunctions))) {
+    fmt::print(stderr, "{:>6.1f}  {:#010x}  {:>5}  {:>10}  {}\n", share_of(function, report), function.address,
+               function.units, function.code_bytes, function.name);
+  }
+}
+
+nlohmann::ordered_json to_json(const HotReport& report) {
+  nlohmann::ordered_json json = {{"gas_used", report.gas_used},
+                                 {"exit_reason", static_cast<int>(report.result.exit_reason)},
+                                 {"exit_status", report.result.return_value},
+                                 {"samples", report.samples},
+                                 {"functions", nlohmann::ordered_json::array()}};
+  for (const HotFunction& function : report.functions) {
+    json["functions"].push_back({{"name", function.name},
+                                 {"address", function.address},
+                                 {"gas_percent", share_of(function, report)},
+                                 {"samples", function.samples},
+                                 {"units", function.units},
+                                 {"code_bytes", function.code_bytes}});
+  }
+  return json;
+}
+
+// What the program prints is on standard output, so the report is on standard error.
+int inspect_hot(const std::vector<std::string>& command, InspectOptions options) {
+  options.personality.arguments = command;
+  const Result<HotReport> report =
+      find_hot_functions(command.front(), std::move(options.personality), artifact_directory(options.artifacts));
+  if (!report) return report_program_error(kText.name, report.error());
+  if (options.as_json) {
+    fmt::print(stderr, "{}\n", to_json(*report).dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  } else {
+    print_text(*report);
+  }
+  return 0;
+}
+
 int inspect_verb(const Arguments& arguments) {
-  CommandLine command_line(kText, CommandLine::Operands::kMixed);
+  const bool is_hot = std::ranges::find(arguments, "--hot") != arguments.end();
+  CommandLine command_line(kText, is_hot ? CommandLine::Operands::kCommand : CommandLine::Operands::kMixed);
   InspectOptions options;
   command_line.app().add_option("--blocks", options.function, "list this function's blocks")->type_name("FUNCTION");
   command_line.app().add_flag("--json", options.as_json, "print one JSON object");
+  command_line.app().add_flag("--hot", options.is_hot, "run PROGRAM; show where its gas goes, on standard error");
+  add_artifacts_option(command_line.app(), options.artifacts);
+  add_program_options(command_line.app(), options.personality);
   if (const std::optional<int> status = command_line.parse(arguments)) return *status;
+  if (options.is_hot && command_line.operands().empty()) return command_line.report_misuse("PROGRAM is missing");
+  if (options.is_hot) return inspect_hot(command_line.operands(), std::move(options));
   if (command_line.operands().size() != 1) return command_line.report_misuse("one FILE is needed");
   return inspect(command_line.operands().front(), options);
 }

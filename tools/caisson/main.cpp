@@ -23,6 +23,7 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"run", "run a riscv64 Linux program", caisson::cli::run_verb},
     {"invoke", "call an exported function of a program", caisson::cli::invoke_verb},
+    {"compile", "optimise programs ahead of their runs, into the store", caisson::cli::compile_verb},
     {"image", "show what a program file holds: segments, functions, blocks and their gas", caisson::cli::image_verb},
     {"bench", "measure kernels, process start and idle memory against native code and peers", caisson::cli::bench_verb},
     {"store", "list, check and clean a directory of compiled code", caisson::cli::store_verb},

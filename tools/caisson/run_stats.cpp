@@ -69,6 +69,7 @@ Counts optimized_counts(const runtime::Execution& execution) {
                    {"units_dropped", units.units_dropped},
                    {"entries", units.entries},
                    {"exits_midway", units.exits_midway},
+                   {"found", promotion.found},
                    {"requested", promotion.requested},
                    {"published", promotion.published},
                    {"refused", promotion.refused},

@@ -14,6 +14,7 @@ using Arguments = std::vector<std::string_view>;
 
 // Each returns an exit status (exit_status.h) and never throws.
 int run_verb(const Arguments& arguments);
+int compile_verb(const Arguments& arguments);
 int invoke_verb(const Arguments& arguments);
 int image_verb(const Arguments& arguments);
 int doctor_verb(const Arguments& arguments);

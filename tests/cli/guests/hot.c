@@ -5,7 +5,7 @@
 
 static uint32_t table[1024];
 
-__attribute__((noinline)) static uint64_t mix(uint64_t value, unsigned rounds) {
+__attribute__((noipa)) uint64_t mix(uint64_t value, unsigned rounds) {
   for (unsigned i = 0; i < rounds; ++i) {
     value ^= value >> 12;
     value ^= value << 25;
