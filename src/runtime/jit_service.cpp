@@ -41,6 +41,14 @@ Result<const JitBackend*> JitService::backend_now() {
   return make();
 }
 
+std::uint64_t JitService::hot_threshold() const {
+  return options_.backend != nullptr ? options_.backend->hot_threshold() : options_.hot_threshold;
+}
+
+bool JitService::is_blocking() const {
+  return options_.backend != nullptr ? options_.backend->is_blocking() : options_.blocking;
+}
+
 Result<const JitBackend*> JitService::make() {
   const std::scoped_lock lock(make_mutex_);
   if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
@@ -50,6 +58,8 @@ Result<const JitBackend*> JitService::make() {
     RuntimeConfig config;
     config.compilers.push_back(riscv_compiler());
     config.log = [](std::string_view) {};  // standard error is the embedder's; the statistics tell
+    config.tuning.hot_threshold = options_.hot_threshold;
+    config.blocking = options_.blocking;
     config.aot = true;  // what is compiled is persisted, if there is a store
 
     // Executable memory is one for the process, baseline code included.

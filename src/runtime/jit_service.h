@@ -16,6 +16,8 @@ struct JitOptions {
   std::shared_ptr<const JitBackend> backend;  // given by the embedder; null: one of the engine's own
   std::string artifact_directory;  // of its own: where compiled code is kept; empty: nowhere
   std::string dump_directory;
+  std::uint64_t hot_threshold = kHotThreshold;
+  bool blocking = false;
 };
 
 // Thread-safe.
@@ -32,6 +34,10 @@ class JitService {
   Result<const JitBackend*> backend_now();
   // Whether one was made, or was given and has compiled or loaded something.
   const JitBackend* existing() const { return ready_.load(std::memory_order_acquire); }
+
+  // RuntimeTuning::hot_threshold and RuntimeConfig::blocking of the backend that there is or will be.
+  std::uint64_t hot_threshold() const;
+  bool is_blocking() const;
 
   // The one for executions that belong to no engine.
   static const std::shared_ptr<JitService>& process();

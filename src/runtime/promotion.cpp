@@ -13,7 +13,13 @@ using memory::kPageSize;
 
 Promotion::Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
                      FunctionSource functions, void* context)
-    : memory_(memory), optimized_(optimized), jit_(std::move(jit)), functions_(functions), context_(context) {
+    : memory_(memory),
+      optimized_(optimized),
+      jit_(std::move(jit)),
+      hot_threshold_(jit_->hot_threshold()),
+      is_blocking_(jit_->is_blocking()),
+      functions_(functions),
+      context_(context) {
   memory_.add_code_observer(this);
 }
 
@@ -109,7 +115,7 @@ void Promotion::add_heat(std::uint32_t pc, std::uint64_t heat) {
   if (heat_.size() >= kMostPlaces) heat_.clear();
   std::uint64_t& sum = heat_[function];
   sum += heat;
-  if (sum < kHot) return;
+  if (sum < hot_threshold_) return;
   sum = 0;
   if (function != pc) request(function);
   request(pc);
@@ -119,7 +125,7 @@ void Promotion::request(std::uint32_t pc) {
   if (is_full()) return;
   if (pending_.size() >= kMostPending || asked_.contains(pc) || demoted_.contains(pc) || optimized_.has_unit(pc))
     return;
-  const JitBackend* const backend = jit_->backend();
+  const JitBackend* const backend = is_blocking_ ? jit_->backend_now().value_or(nullptr) : jit_->backend();
   if (backend == nullptr) return;  // it is being made
   if (asked_.size() >= kMostPlaces) asked_.clear();
   asked_.insert(pc);
@@ -168,6 +174,11 @@ void Promotion::code_changed(std::uint32_t first_page, std::uint32_t page_count)
   // What was refused may be other code now.
   demoted_.clear();
   forget();
+}
+
+void Promotion::remove(std::uint32_t pc) {
+  optimized_.remove(pc);
+  asked_.erase(pc);
 }
 
 void Promotion::forget() {

@@ -2,7 +2,8 @@
 //
 // Heat is gas: what slices used is added to where they ended, and leaving optimised code costs a place some, too. A place that is hot is
 // asked for at the JitBackend, the function that it lies in as well; until the answer is there, execution goes on as it was. Answers are
-// looked for at slice ends. Used by the instance's thread; compilation is the backend's.
+// looked for at slice ends. How hot that is, and whether execution waits for the answer instead, is the backend's configuration.
+// Used by the instance's thread; compilation is the backend's.
 #pragma once
 
 #include <cstdint>
@@ -66,10 +67,14 @@ class Promotion final : public memory::CodeObserver {
   // Makes units enterable that are there now; gives the entries.
   std::vector<std::uint32_t> poll();
   bool is_waiting() const { return !pending_.empty(); }
+  // Whether poll() waits for what was asked for.
+  bool is_blocking() const { return is_blocking_; }
 
   // Compiles now, if need be, and makes enterable. False where the block at `pc` is not for units.
   bool make_now(std::uint64_t pc);
 
+  // The unit of `pc` is not enterable any more, and may be asked for again.
+  void remove(std::uint32_t pc);
   // Units were released: they may be asked for again.
   void forget();
 
@@ -99,8 +104,6 @@ class Promotion final : public memory::CodeObserver {
 
   // Pages on each side of an entry that its unit may take code from.
   static constexpr std::uint32_t kReach = 16;
-  // About 1 ms of the baseline tier; a unit takes 20 ms and more, on another processor where there is one.
-  static constexpr std::uint64_t kHot = 2'000'000;
   // What leaving optimised code costs a place.
   static constexpr std::uint64_t kHeatOfExit = 20'000;
   // Going to a unit and back takes about 150 ns, in which the baseline tier uses some 500 gas; a unit is 1.3 to 2 times as fast.
@@ -119,6 +122,8 @@ class Promotion final : public memory::CodeObserver {
   memory::AddressSpace& memory_;
   optimized::Optimized& optimized_;
   const std::shared_ptr<JitService> jit_;
+  const std::uint64_t hot_threshold_;
+  const bool is_blocking_;
   const FunctionSource functions_;
   void* const context_;
   std::optional<CodeReader> reader_;
