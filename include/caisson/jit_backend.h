@@ -52,6 +52,7 @@ struct RuntimeTuning {
   std::size_t max_events_per_drain = 4096;  // ≥ 1
   std::chrono::milliseconds drain_interval{100};  // the backend thread looks at least this often
   std::size_t worker_count = 0;  // 0: half of the processors, rounded up, from 1 to 4
+  std::size_t worker_niceness = 0;  // added to that of the process: workers give way to threads that run guests; ≤ 19
   std::size_t worker_queue_capacity = 64;  // jobs per worker that are ready to run; workers share the queue. ≥ 1
   std::size_t pending_jobs = 2048;  // jobs that are accepted and not finished; further requests are refused and counted
   std::uint64_t hot_threshold =

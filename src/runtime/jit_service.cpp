@@ -28,7 +28,7 @@ const JitBackend* JitService::backend() {
   if (!began_) {
     began_ = true;
     try {
-      maker_ = std::thread([this] { [[maybe_unused]] const Result<const JitBackend*> made = make(); });
+      maker_ = std::thread([this] { [[maybe_unused]] const Result<const JitBackend*> made = make(Use::kBeside); });
     } catch (const std::system_error&) {
       began_ = false;  // no thread now: later, perhaps
     }
@@ -38,7 +38,7 @@ const JitBackend* JitService::backend() {
 
 Result<const JitBackend*> JitService::backend_now() {
   if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
-  return make();
+  return make(Use::kWaits);
 }
 
 std::uint64_t JitService::hot_threshold() const {
@@ -49,7 +49,7 @@ bool JitService::is_blocking() const {
   return options_.backend != nullptr ? options_.backend->is_blocking() : options_.blocking;
 }
 
-Result<const JitBackend*> JitService::make() {
+Result<const JitBackend*> JitService::make(Use use) {
   const std::scoped_lock lock(make_mutex_);
   if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
   if (options_.backend != nullptr) {
@@ -60,6 +60,9 @@ Result<const JitBackend*> JitService::make() {
     config.log = [](std::string_view) {};  // standard error is the embedder's; the statistics tell
     config.tuning.hot_threshold = options_.hot_threshold;
     config.blocking = options_.blocking;
+    // Where processors are busy, a guest that is still in the baseline tier must not share its own with what is to make it faster.
+    constexpr int kNicenessBesideGuests = 10;
+    config.tuning.worker_niceness = use == Use::kBeside ? kNicenessBesideGuests : 0;
     config.aot = true;  // what is compiled is persisted, if there is a store
 
     // Executable memory is one for the process, baseline code included.

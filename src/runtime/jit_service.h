@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -43,7 +44,9 @@ class JitService {
   static const std::shared_ptr<JitService>& process();
 
  private:
-  Result<const JitBackend*> make();
+  // What the one who makes it does meanwhile.
+  enum class Use : std::uint8_t { kBeside, kWaits };
+  Result<const JitBackend*> make(Use use);
 
   const JitOptions options_;
   std::mutex mutex_;
