@@ -38,7 +38,8 @@ std::size_t sample_count(const Suite& suite, const Options& options) {
 }  // namespace
 
 std::span<const Suite> suites() {
-  static const Suite kSuites[] = {compute_suite(), call_suite(), compile_suite(), start_suite(), idle_suite()};
+  static const Suite kSuites[] = {compute_suite(), call_suite(), compile_suite(), start_suite(),
+                                  idle_suite(),    cold_suite(), programs_suite()};
   return kSuites;
 }
 

@@ -190,6 +190,13 @@ std::optional<std::filesystem::path> find_program(std::string_view name) {
   return std::nullopt;
 }
 
+Result<std::string> own_program() {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return fail(ErrorCode::kIo, "cannot be read: " + error.message(), "/proc/self/exe");
+  return path.string();
+}
+
 Result<ProgramFolder> ProgramFolder::create() {
   std::error_code error;
   std::string pattern = (std::filesystem::temp_directory_path(error) / "caisson-bench-XXXXXX").string();

@@ -44,6 +44,9 @@ Result<std::chrono::nanoseconds> time_process(const std::vector<std::string>& ar
 // The full path of a program in PATH; nothing where there is none.
 std::optional<std::filesystem::path> find_program(std::string_view name);
 
+// The file of the program that runs. Errors: kIo.
+Result<std::string> own_program();
+
 // A folder for programs that others are to run; removed with what it holds.
 class ProgramFolder {
  public:
@@ -54,6 +57,7 @@ class ProgramFolder {
 
   // Writes an executable file; returns its path. Errors: kIo.
   Result<std::string> add(std::string_view name, std::span<const std::uint8_t> bytes) const;
+  const std::filesystem::path& path() const { return path_; }
 
  private:
   explicit ProgramFolder(std::filesystem::path path) : path_(std::move(path)) {}

@@ -17,6 +17,9 @@ PROGRAM(hello_guest)
 PROGRAM(resident_guest)
 PROGRAM(calls_guest)
 PROGRAM(empty_native)
+PROGRAM(python_script)
+PROGRAM(lua_script)
+PROGRAM(sqlite_script)
 #undef PROGRAM
 
 namespace caisson::bench {
@@ -45,6 +48,16 @@ std::span<const std::uint8_t> calls_guest() { return {caisson_embedded_calls_gue
 
 std::span<const std::uint8_t> empty_native() {
   return {caisson_embedded_empty_native, caisson_embedded_empty_native_end};
+}
+
+std::span<const std::uint8_t> python_script() {
+  return {caisson_embedded_python_script, caisson_embedded_python_script_end};
+}
+
+std::span<const std::uint8_t> lua_script() { return {caisson_embedded_lua_script, caisson_embedded_lua_script_end}; }
+
+std::span<const std::uint8_t> sqlite_script() {
+  return {caisson_embedded_sqlite_script, caisson_embedded_sqlite_script_end};
 }
 
 }  // namespace caisson::bench

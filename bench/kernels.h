@@ -24,4 +24,9 @@ std::span<const std::uint8_t> resident_guest();  // static, with the C library: 
 std::span<const std::uint8_t> calls_guest();  // functions of their own: `empty`, and `call_host`, which imports `add`
 std::span<const std::uint8_t> empty_native();  // a host program that does nothing
 
+// Scripts of guest/bench/programs for the interpreters of suite `programs`.
+std::span<const std::uint8_t> python_script();
+std::span<const std::uint8_t> lua_script();
+std::span<const std::uint8_t> sqlite_script();
+
 }  // namespace caisson::bench

@@ -32,15 +32,14 @@ Result<std::vector<Contender>> contenders(const ProgramFolder& folder, Report& r
   const auto hello = folder.add("hello", hello_guest());
   if (!empty) return std::unexpected(empty.error());
   if (!hello) return std::unexpected(hello.error());
-  std::error_code error;
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  if (error) return fail(ErrorCode::kIo, "cannot be read: " + error.message(), "/proc/self/exe");
+  const auto self = own_program();
+  if (!self) return std::unexpected(self.error());
   const auto tiers = available_tiers(report, kSuite);
   if (!tiers) return std::unexpected(tiers.error());
   std::vector<Contender> list = {{"native", {*empty}, ""}};
   for (const NamedTier& tier : *tiers) {
     list.push_back(
-        {std::string(tier.name), {self, "run", fmt::format("--tier={}", tier.name), *hello}, kExpectedOutput});
+        {std::string(tier.name), {*self, "run", fmt::format("--tier={}", tier.name), *hello}, kExpectedOutput});
   }
   if (const auto emulator = find_program("qemu-riscv64")) {
     list.push_back({"qemu-riscv64", {emulator->string(), *hello}, kExpectedOutput});

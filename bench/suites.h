@@ -9,6 +9,8 @@ Suite compute_suite();
 Suite call_suite();
 Suite compile_suite();
 Suite start_suite();
+Suite cold_suite();
+Suite programs_suite();
 Suite idle_suite();
 
 // Samples of several engines that took turns: samples[engine][turn]. Adds a time_ns row for each engine and, against the first

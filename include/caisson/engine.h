@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -40,6 +41,9 @@ struct EngineOptions {
   std::string artifact_directory;
   // Where it writes what it made of each unit: blocks, LLVM's code before and after, assembly; empty: nowhere.
   std::string dump_directory;
+  // RuntimeTuning::hot_threshold and RuntimeConfig::blocking (jit_backend.h) of its own backend; without a number, the default.
+  std::optional<std::uint64_t> hot_threshold;
+  bool blocking = false;
   // Memory windows of ended instances (4 GiB of address space each, emptied) that are kept for the next ones.
   std::size_t idle_windows = 16;
 };

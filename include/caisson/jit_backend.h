@@ -43,15 +43,20 @@ enum class CompileProcess : std::uint8_t {
   kHelper,  // in a child process per worker: a crash, a hang or a memory hog costs one job
 };
 
+// About a millisecond of code that is not optimised. A compilation takes ten and more, on another processor where there is one.
+inline constexpr std::uint64_t kHotThreshold = 2'000'000;
+
 struct RuntimeTuning {
   std::size_t command_capacity = 4096;  // explicit requests that wait for the backend thread; ≥ 1
   std::size_t event_capacity = 4096;  // hot slots that wait for it; rounded up to a power of two
   std::size_t max_events_per_drain = 4096;  // ≥ 1
   std::chrono::milliseconds drain_interval{100};  // the backend thread looks at least this often
   std::size_t worker_count = 0;  // 0: half of the processors, rounded up, from 1 to 4
+  std::size_t worker_niceness = 0;  // added to that of the process: workers give way to threads that run guests; ≤ 19
   std::size_t worker_queue_capacity = 64;  // jobs per worker that are ready to run; workers share the queue. ≥ 1
   std::size_t pending_jobs = 2048;  // jobs that are accepted and not finished; further requests are refused and counted
-  std::uint64_t hot_threshold = 50'000;  // gas (and kHeatOfLookup per lookup) a slot sees before its code is compiled
+  std::uint64_t hot_threshold =
+      kHotThreshold;  // gas (and kHeatOfLookup per lookup) that code uses before it is compiled
   std::size_t max_code_length = 0;  // longer regions are ineligible, in bytes; 0: no limit
   std::chrono::milliseconds job_timeout{5'000};  // of one compilation
   std::chrono::milliseconds sync_compile_timeout{30'000};  // of compile_jit_sync, lookup_blocking and blocking mode
@@ -221,6 +226,10 @@ class JitBackend {
   // what is being compiled; resident code stays in use. Errors: kOutOfMemory (no thread), kBusy (another thread is at it).
   Result<void> set_enabled(bool enabled) const;
   bool enabled() const;
+
+  // Of its configuration, for engines that measure heat themselves.
+  std::uint64_t hot_threshold() const;
+  bool is_blocking() const;
 
   // While paused no job starts and running ones wait at their next yield point. Nested; legal before the start.
   void pause() const;

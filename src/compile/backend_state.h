@@ -51,6 +51,7 @@ class BackendState : public std::enable_shared_from_this<BackendState> {
   Result<void> clear_persisted();
   Result<void> set_enabled(bool enabled);
   bool enabled() const { return is_enabled_.load(); }
+  const RuntimeConfig& config() const { return config_; }
   void pause();
   void resume();
   RuntimeStatsSnapshot stats();

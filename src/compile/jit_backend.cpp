@@ -132,6 +132,8 @@ Result<void> JitBackend::clear_all() const {
 
 Result<void> JitBackend::set_enabled(bool enabled) const { return (*handle_)->set_enabled(enabled); }
 bool JitBackend::enabled() const { return (*handle_)->enabled(); }
+std::uint64_t JitBackend::hot_threshold() const { return (*handle_)->config().tuning.hot_threshold; }
+bool JitBackend::is_blocking() const { return (*handle_)->config().blocking; }
 void JitBackend::pause() const { (*handle_)->pause(); }
 void JitBackend::resume() const { (*handle_)->resume(); }
 RuntimeStatsSnapshot JitBackend::stats() const { return (*handle_)->stats(); }

@@ -29,6 +29,7 @@ Result<void> check(const RuntimeConfig& config) {
            Bound{"event_capacity", tuning.event_capacity, 1, kMostQueued},
            Bound{"max_events_per_drain", tuning.max_events_per_drain, 1, kMostQueued},
            Bound{"worker_count", tuning.worker_count, 0, kMostWorkers},
+           Bound{"worker_niceness", tuning.worker_niceness, 0, 19},
            Bound{"worker_queue_capacity", tuning.worker_queue_capacity, 1, kMostQueued},
            Bound{"pending_jobs", tuning.pending_jobs, 1, kMostQueued},
        }) {

@@ -1,6 +1,8 @@
 // A worker: takes a job, looks in the store, compiles, loads, persists, publishes.
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
@@ -12,6 +14,14 @@
 
 namespace caisson::compile {
 namespace {
+
+// On Linux a thread has its own. Helper processes inherit it.
+void add_niceness(std::size_t niceness) {
+  constexpr int kMostNiceness = 19;
+  const auto thread = static_cast<id_t>(::gettid());
+  const int before = ::getpriority(PRIO_PROCESS, thread);
+  if (niceness != 0) ::setpriority(PRIO_PROCESS, thread, std::min(before + static_cast<int>(niceness), kMostNiceness));
+}
 
 class JobLimits : public CompileLimits {
  public:
@@ -48,6 +58,7 @@ Result<LoadedCodePointer> load(GuestCompiler& compiler, const CodeBlob& blob) {
 void BackendState::run_worker(std::size_t index) {
   const std::string name = fmt::format("{}-{}", config_.thread_name.substr(0, 12), index);
   ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
+  add_niceness(config_.tuning.worker_niceness);
   std::optional<HelperProcess> helper;
   if (config_.process == CompileProcess::kHelper) {
     helper.emplace(HelperOptions{config_.helper_path, config_.helper_plugin, config_.tuning.helper_memory_limit,

@@ -26,7 +26,9 @@ struct EngineState {
       : windows(std::make_shared<memory::WindowPool>(options.idle_windows)),
         jit(std::make_shared<JitService>(JitOptions{.backend = options.jit,
                                                     .artifact_directory = options.artifact_directory,
-                                                    .dump_directory = options.dump_directory})) {}
+                                                    .dump_directory = options.dump_directory,
+                                                    .hot_threshold = options.hot_threshold.value_or(kHotThreshold),
+                                                    .blocking = options.blocking})) {}
 
   const std::shared_ptr<memory::WindowPool> windows;
   const std::shared_ptr<JitService> jit;

@@ -192,7 +192,7 @@ void Execution::note_exit(std::uint64_t pc) {
   if (pc >= memory::kWindowSize) return;
   promotion_->note_exit(static_cast<std::uint32_t>(pc));
   constexpr std::uint32_t kExitsPerLook = 16;
-  if (promotion_->is_waiting() && ++exits_ % kExitsPerLook == 0) publish_units();
+  if (promotion_->is_waiting() && (promotion_->is_blocking() || ++exits_ % kExitsPerLook == 0)) publish_units();
 }
 
 // Behind a fault in a unit: interprets from the place that it went back to up to the fault, whatever the slice or an interruption says.
@@ -275,6 +275,19 @@ void Execution::release_code() {
   if (interpreter_ != nullptr) interpreter_->release_code();
   if (baseline_ != nullptr) baseline_->release_code();
   seen_.clear();
+}
+
+bool Execution::add_unit(std::uint64_t pc) {
+  if (baseline_ == nullptr || !start_optimizing()) return false;
+  if (!has_unit(pc) && !promotion_->make_now(pc)) return false;
+  baseline_->forget_page_of(static_cast<std::uint32_t>(pc));
+  return true;
+}
+
+void Execution::remove_unit(std::uint32_t pc) {
+  if (!has_unit(pc)) return;
+  promotion_->remove(pc);
+  baseline_->forget_page_of(pc);
 }
 
 interp::InterpreterStats Execution::interpreter_stats() const {

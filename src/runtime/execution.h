@@ -112,6 +112,10 @@ class Execution {
   void adopt(baseline::SharedCode& shared, std::uint32_t base, std::uint32_t size);
   void release_code();
 
+  // What promotion and demotion do, at once. For tests of the ways between tiers.
+  bool add_unit(std::uint64_t pc);  // false where the block at `pc` is not for units
+  void remove_unit(std::uint32_t pc);
+
   TierGas tier_gas() const { return gas_; }
   void add_ecall_gas(std::uint64_t gas) { ecall_gas_ += gas; }
   interp::InterpreterStats interpreter_stats() const;

@@ -18,6 +18,8 @@ RuntimeConfig backend_config(const JitOptions& options, std::shared_ptr<Artifact
   RuntimeConfig config;
   config.compilers.push_back(riscv_compiler());
   config.log = [](std::string_view) {};  // standard error is the embedder's; the statistics tell
+  config.tuning.hot_threshold = options.hot_threshold;
+  config.blocking = options.blocking;
   config.aot = true;  // what is compiled is persisted, if there is a store
   config.store = std::move(store);
   // Executable memory is one for the process, baseline code included.
@@ -41,7 +43,7 @@ const JitBackend* JitService::backend() {
   if (!began_) {
     began_ = true;
     try {
-      maker_ = std::thread([this] { [[maybe_unused]] const Result<const JitBackend*> made = make(); });
+      maker_ = std::thread([this] { [[maybe_unused]] const Result<const JitBackend*> made = make(Use::kBeside); });
     } catch (const std::system_error&) {
       began_ = false;  // no thread now: later, perhaps
     }
@@ -51,10 +53,18 @@ const JitBackend* JitService::backend() {
 
 Result<const JitBackend*> JitService::backend_now() {
   if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
-  return make();
+  return make(Use::kWaits);
 }
 
-Result<const JitBackend*> JitService::make() {
+std::uint64_t JitService::hot_threshold() const {
+  return options_.backend != nullptr ? options_.backend->hot_threshold() : options_.hot_threshold;
+}
+
+bool JitService::is_blocking() const {
+  return options_.backend != nullptr ? options_.backend->is_blocking() : options_.blocking;
+}
+
+Result<const JitBackend*> JitService::make(Use use) {
   const std::scoped_lock lock(make_mutex_);
   if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
   if (options_.backend != nullptr) {
@@ -69,7 +79,12 @@ Result<const JitBackend*> JitService::make() {
         std::fprintf(stderr, "caisson: compiled code is not kept: %s\n", opened.error().to_string().c_str());
       }
     }
-    Result<JitBackend> made = JitBackend::create(backend_config(options_, std::move(store)));
+    RuntimeConfig config = backend_config(options_, std::move(store));
+    // Where processors are busy, a guest that is still in the baseline tier must not share its own with what is to make it faster; yet the
+    // end of a process that compiles waits until the worker ends as well. 5 is between: `caisson bench cold`.
+    constexpr std::size_t kNicenessBesideGuests = 5;
+    config.tuning.worker_niceness = use == Use::kBeside ? kNicenessBesideGuests : 0;
+    Result<JitBackend> made = JitBackend::create(std::move(config));
     if (!made) return std::unexpected(made.error());
     backend_ = std::make_shared<const JitBackend>(*std::move(made));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -16,6 +17,8 @@ struct JitOptions {
   std::shared_ptr<const JitBackend> backend;  // given by the embedder; null: one of the engine's own
   std::string artifact_directory;  // of its own: where compiled code is kept; empty: nowhere
   std::string dump_directory;
+  std::uint64_t hot_threshold = kHotThreshold;
+  bool blocking = false;
 };
 
 // What an engine's own backend is made with.
@@ -36,11 +39,17 @@ class JitService {
   // Whether one was made, or was given and has compiled or loaded something.
   const JitBackend* existing() const { return ready_.load(std::memory_order_acquire); }
 
+  // RuntimeTuning::hot_threshold and RuntimeConfig::blocking of the backend that there is or will be.
+  std::uint64_t hot_threshold() const;
+  bool is_blocking() const;
+
   // The one for executions that belong to no engine.
   static const std::shared_ptr<JitService>& process();
 
  private:
-  Result<const JitBackend*> make();
+  // What the one who makes it does meanwhile.
+  enum class Use : std::uint8_t { kBeside, kWaits };
+  Result<const JitBackend*> make(Use use);
 
   const JitOptions options_;
   std::mutex mutex_;

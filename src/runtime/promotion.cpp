@@ -14,7 +14,13 @@ using memory::kPageSize;
 
 Promotion::Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
                      const GuestFunctions& functions)
-    : memory_(memory), optimized_(optimized), jit_(std::move(jit)), functions_(functions), places_(memory) {
+    : memory_(memory),
+      optimized_(optimized),
+      jit_(std::move(jit)),
+      hot_threshold_(jit_->hot_threshold()),
+      is_blocking_(jit_->is_blocking()),
+      functions_(functions),
+      places_(memory) {
   memory_.add_code_observer(this);
 }
 
@@ -130,7 +136,7 @@ void Promotion::add_heat(std::uint32_t place, std::uint64_t heat) {
   Heat& sum = heat_[place];
   sum.gas += heat;
   sum.all += heat;
-  if (sum.gas < kHot) return;
+  if (sum.gas < hot_threshold_) return;
   sum.gas = 0;
   ++sum.times;
   if (request(place, sum)) sum.times = 0;
@@ -145,7 +151,7 @@ bool Promotion::is_warm(const JitBackend& backend, std::uint32_t times_hot) cons
 bool Promotion::request(std::uint32_t pc, const Heat& heat) {
   if (is_full() || pending_.size() >= kMostPending) return false;
   if (asked_.contains(pc) || demoted_.contains(pc) || optimized_.has_unit(pc)) return true;
-  const JitBackend* const backend = jit_->backend();
+  const JitBackend* const backend = is_blocking_ ? jit_->backend_now().value_or(nullptr) : jit_->backend();
   if (backend == nullptr) return true;  // it is being made
   const bool is_too_cold = heat.times < kTimesHotBesideStored || heat.all < all_heat_ / kPartOfHeatBesideStored;
   const bool waits = is_too_cold && is_warm(*backend, heat.times);
@@ -207,6 +213,11 @@ void Promotion::code_changed(std::uint32_t first_page, std::uint32_t page_count)
   forget();
 }
 
+void Promotion::remove(std::uint32_t pc) {
+  optimized_.remove(pc);
+  asked_.erase(pc);
+}
+
 void Promotion::forget() {
   asked_.clear();
   for (const Request& request : pending_) asked_.insert(request.pc);
@@ -215,7 +226,7 @@ void Promotion::forget() {
 std::vector<HotPlace> Promotion::hot_places() const {
   std::vector<HotPlace> places;
   for (const auto& [pc, heat] : heat_) {
-    if (heat.all >= kHot) places.push_back({pc, heat.all});
+    if (heat.all >= hot_threshold_) places.push_back({pc, heat.all});
   }
   std::ranges::sort(places, [](const HotPlace& one, const HotPlace& other) {
     return one.heat != other.heat ? one.heat > other.heat : one.pc < other.pc;

@@ -2,7 +2,8 @@
 //
 // Heat is gas: what slices used is added to the loop in which they ended and to the function around it (code_places.h), and leaving
 // optimised code costs a place some, too. A place that is hot is asked for at the JitBackend; until the answer is there, execution goes on as
-// it was. Answers are looked for at slice ends. Used by the instance's thread; compilation is the backend's.
+// it was. Answers are looked for at slice ends. How hot that is, and whether execution waits for the answer instead, is the backend's
+// configuration. Used by the instance's thread; compilation is the backend's.
 #pragma once
 
 #include <cstdint>
@@ -82,10 +83,14 @@ class Promotion final : public memory::CodeObserver {
   // Makes units enterable that are there now; gives the entries.
   std::vector<std::uint32_t> poll();
   bool is_waiting() const { return !pending_.empty(); }
+  // Whether poll() waits for what was asked for.
+  bool is_blocking() const { return is_blocking_; }
 
   // Compiles now, if need be, and makes enterable. False where the block at `pc` is not for units.
   bool make_now(std::uint64_t pc);
 
+  // The unit of `pc` is not enterable any more, and may be asked for again.
+  void remove(std::uint32_t pc);
   // Units were released: they may be asked for again.
   void forget();
 
@@ -130,8 +135,6 @@ class Promotion final : public memory::CodeObserver {
   }
   bool is_full() const { return optimized_.stats().units >= kMostUnits || optimized_.stats().code_bytes >= kMostCode; }
 
-  // About 1 ms of the baseline tier; a unit takes 20 ms and more, on another processor where there is one.
-  static constexpr std::uint64_t kHot = 2'000'000;
   // What an earlier run did not compile has to be so many times as hot: a sample of heat is another one in every run, and what was just not
   // hot enough would else be compiled by the next run, or the one after it.
   static constexpr std::uint32_t kTimesHotBesideStored = 4;
@@ -155,6 +158,8 @@ class Promotion final : public memory::CodeObserver {
   memory::AddressSpace& memory_;
   optimized::Optimized& optimized_;
   const std::shared_ptr<JitService> jit_;
+  const std::uint64_t hot_threshold_;
+  const bool is_blocking_;
   const GuestFunctions functions_;
   std::optional<CodeReader> reader_;
   CodePlaces places_;

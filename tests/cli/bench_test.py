@@ -10,7 +10,7 @@ class Bench(CommandLineTest):
         done = self.caisson("bench", "--list")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         suites = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
-        self.assertEqual(suites, ["compute", "call", "compile", "start", "idle"])
+        self.assertEqual(suites, ["compute", "call", "compile", "start", "idle", "cold", "programs"])
         for case in ("  fib_recursive", "  sha256", "  hello"):
             self.assertIn(case, done.stdout.splitlines())
 

@@ -193,6 +193,14 @@ class Optimized(CommandLineTest):
         )
         self.assert_own_error(done, "/nowhere/plugin.so")
 
+    def test_the_hot_threshold_says_how_soon(self):
+        requested = {}
+        for threshold in (0, 2**60):
+            _, stats = self.run_hot("--artifacts=none", f"--hot-threshold={threshold}", words=("200",))
+            requested[threshold] = stats["optimized"].get("requested", 0)
+        self.assertGreater(requested[0], 0)
+        self.assertEqual(requested[2**60], 0)
+
     def test_dumps(self):
         with tempfile.TemporaryDirectory() as dumps:
             self.run_hot("--artifacts=none", f"--dump-code={dumps}")

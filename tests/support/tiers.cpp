@@ -1,9 +1,13 @@
 #include "support/tiers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "baseline/baseline.h"
 #include "gas/gas_schedule.h"
@@ -83,6 +87,110 @@ std::unique_ptr<TierRunner> make_dropping(memory::AddressSpace& memory, interp::
 
    private:
     std::minstd_rand random_{1};
+    std::unique_ptr<runtime::Execution> execution_;
+  };
+  return std::make_unique<Runner>(memory, time, time_context);
+}
+
+// What a slice ends at is optimised before the next one. A block is seen, compiled by the baseline tier and found hot by slices that do not
+// hold it; those between are long enough to enter units.
+std::unique_ptr<TierRunner> make_promoting(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
+  class Runner final : public TierRunner {
+   public:
+    Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
+        : execution_(
+              runtime::Execution::create(
+                  memory, {.tier = caisson::Tier::kAuto, .context = time_context, .time = time, .jit = service()})
+                  .value()) {}
+    void run(riscv::HartState& hart, std::uint64_t slice) override {
+      constexpr std::uint64_t kSlices[] = {1, 1, 8192, 1, 1};  // and a whole one
+      hart.trap = {};
+      const std::size_t turn = turn_++ % (std::size(kSlices) + 1);
+      if (turn < std::size(kSlices)) return execution_->run_exactly(hart, std::min(slice, kSlices[turn]));
+      execution_->run(hart, slice);
+    }
+
+   private:
+    static const std::shared_ptr<runtime::JitService>& service() {
+      static const auto made =
+          std::make_shared<runtime::JitService>(runtime::JitOptions{.hot_threshold = 0, .blocking = true});
+      return made;
+    }
+
+    std::size_t turn_ = 0;
+    std::unique_ptr<runtime::Execution> execution_;
+  };
+  return std::make_unique<Runner>(memory, time, time_context);
+}
+
+// At every block entry anything may happen: slices are of all lengths, also in the middle of units; the block becomes a unit, or units or
+// all code go.
+std::unique_ptr<TierRunner> make_random(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
+  class Runner final : public TierRunner {
+   public:
+    Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
+        : time_(time),
+          time_context_(time_context),
+          execution_(runtime::Execution::create(
+                         memory,
+                         {.tier = caisson::Tier::kAuto, .context = this, .time = &read_time, .next_slice = &next_slice})
+                         .value()) {}
+    void run(riscv::HartState& hart, std::uint64_t slice) override {
+      hart_ = &hart;
+      change_units(hart.pc);
+      slice = std::min(slice, random_slice());
+      hart.trap = {};
+      // A slice that does not hold the next block is followed by one that does.
+      is_exact_ = !is_exact_;
+      if (is_exact_) return execution_->run_exactly(hart, slice);
+      execution_->run(hart, slice);
+    }
+
+   private:
+    static std::uint64_t read_time(void* runner) {
+      const auto& self = *static_cast<Runner*>(runner);
+      return self.time_(self.time_context_);
+    }
+    static std::uint64_t next_slice(void* runner) {
+      auto& self = *static_cast<Runner*>(runner);
+      return self.random_() % 4 == 0 ? 0 : std::min(self.hart_->gas, self.random_slice());
+    }
+    static unsigned next_seed() {
+      static std::atomic<unsigned> count{0};
+      return ++count;
+    }
+    std::uint64_t random_slice() {
+      constexpr unsigned kMostBits = 17;
+      return 1 + random_() % (std::uint64_t{1} << random_() % kMostBits);
+    }
+    void change_units(std::uint64_t pc) {
+      switch (random_() % 8) {
+        case 0:
+        case 1:
+          if (execution_->add_unit(pc)) units_.push_back(static_cast<std::uint32_t>(pc));
+          break;
+        case 2:
+          if (units_.empty()) break;
+          std::swap(units_[random_() % units_.size()], units_.back());
+          execution_->remove_unit(units_.back());
+          units_.pop_back();
+          break;
+        case 3:
+          if (random_() % 16 != 0) break;
+          execution_->release_code();
+          units_.clear();
+          break;
+        default:
+          break;
+      }
+    }
+
+    const interp::TimeSource time_;
+    void* const time_context_;
+    std::minstd_rand random_{next_seed()};
+    bool is_exact_ = false;
+    riscv::HartState* hart_ = nullptr;  // that runs
+    std::vector<std::uint32_t> units_;  // that were added
     std::unique_ptr<runtime::Execution> execution_;
   };
   return std::make_unique<Runner>(memory, time, time_context);

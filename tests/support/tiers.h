@@ -27,7 +27,7 @@ struct Tier {
   std::unique_ptr<TierRunner> (*make)(memory::AddressSpace& memory, interp::TimeSource time, void* time_context);
 
   // Takes 10 ms and more for each entry: tests of many programs give it few of them.
-  bool compiles_slowly() const { return name.starts_with("optimized"); }
+  bool compiles_slowly() const { return name.starts_with("optimized") || name.starts_with("auto-"); }
 };
 
 std::span<const Tier> tiers();

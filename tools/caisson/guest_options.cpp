@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "caisson/artifact_store.h"
+#include "caisson/jit_backend.h"
 
 namespace caisson::cli {
 namespace {
@@ -117,6 +118,8 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
   app.add_option("--dump-code", options.engine.dump_directory)
       ->type_name("DIR")
       ->description("write what was made of each optimised unit: blocks, LLVM's code, assembly");
+  add("--hot-threshold", "GAS", fmt::format("gas that code uses before it is optimised; default: {}", kHotThreshold),
+      convert_into(options.engine.hot_threshold, parse_number));
   add("--gas", "N", "gas to run on, or unlimited; default: " + default_gas, convert_into(instance.gas, parse_gas));
   add("--memory", "SIZE", "bytes the guest may use, with K, M or G; default and most: 4G",
       convert_into(instance.memory_limit, parse_size));
