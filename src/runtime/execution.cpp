@@ -164,12 +164,17 @@ std::uint64_t Execution::next_slice_of_unit(void* execution) {
   auto& self = *static_cast<Execution*>(execution);
   const std::uint64_t slice = self.options_.next_slice(self.options_.context);
   if (!self.promotes_) return slice;
-  self.stay_.gas += slice;
+  const std::uint64_t now = read_ticks();
+  if (self.stay_.slices++ == 0) {
+    self.slices_of_unit_ = {};
+  } else {
+    self.slices_of_unit_.add({slice, now - self.slice_began_});  // they are of one length
+  }
+  self.slice_began_ = now;
   constexpr std::uint64_t kSlicesPerLook = 32;
-  const bool looks = ++self.stay_.slices % kSlicesPerLook == 0;
-  const bool is_slow =
-      looks && self.promotion_->is_slower(self.stay_.pc, {self.stay_.gas, read_ticks() - self.stay_.began});
-  return is_slow ? 0 : slice;
+  const bool looks = self.stay_.slices % kSlicesPerLook == 0;
+  self.stay_.is_slow = looks && self.promotion_->is_slower(self.stay_.pc, self.slices_of_unit_);
+  return self.stay_.is_slow ? 0 : slice;
 }
 
 // The baseline tier's slice ended at hart.pc, or a call's: its gas tells what is hot, and what was asked for may be there.
@@ -230,7 +235,9 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
     gas_.optimized += used;
     if (end == End::kFault) used += repeat(hart, repeated);
     began_ = {};
-    if (promotes_ && promotion_->note_stay(stay_.pc, {.gas = used, .ticks = read_ticks() - stay_.began}))
+    const std::uint64_t ticks = stay_.slices == 0 ? read_ticks() - stay_.began : 0;
+    if (stay_.is_slow) promotion_->demote(stay_.pc);
+    if (promotes_ && (stay_.is_slow || promotion_->note_stay(stay_.pc, {.gas = used, .ticks = ticks})))
       baseline_->forget_page_of(static_cast<std::uint32_t>(pc));
     const bool is_over = used >= *slice;
     *slice -= std::min(used, *slice);

@@ -176,8 +176,12 @@ class Execution {
   // In the unit that was entered last.
   struct UnitStay {
     std::uint32_t pc = 0;
-    std::uint64_t began = 0, gas = 0, slices = 0;
+    std::uint64_t began = 0;
+    std::uint64_t slices = 0;  // that ended in it
+    bool is_slow = false;
   } stay_;
+  std::uint64_t slice_began_ = 0;  // in a unit
+  TypicalPace slices_of_unit_;
   TierGas gas_;
   std::uint64_t ecall_gas_ = 0;  // charged while the baseline tier ran
   bool interpreted_ = false;  // since take_floats_changed()

@@ -75,25 +75,25 @@ bool Promotion::is_not_worth_it(Stay& stay) {
   const bool pays = !is_short && !is_slower(stay.pc, stay.longer);
   const std::uint32_t pc = stay.pc;
   stay = {.pc = pc};
-  if (pays) return false;
+  if (!pays) demote(pc);
+  return !pays;
+}
+
+void Promotion::demote(std::uint32_t pc) {
   optimized_.remove(pc);
   if (demoted_.size() >= kMostPlaces) demoted_.clear();
   demoted_.insert(pc);
   ++stats_.demoted;
-  return true;
 }
 
-bool Promotion::is_slower(std::uint32_t pc, const Pace& pace) {
+bool Promotion::is_slower(std::uint32_t pc, const TypicalPace& pace) {
   const auto found = paces_.find(function_of(pc));
   constexpr std::uint64_t kLeastGas = 500'000;  // of both, to be compared
   // The function may have been in units as soon as it was hot.
-  const Pace& baseline = found == paces_.end() || found->second.gas < kLeastGas ? all_ : found->second;
-  if (baseline.gas < kLeastGas || pace.gas < kLeastGas) return false;
-  const auto ticks_of_gas = [](const Pace& one) {
-    return static_cast<double>(one.ticks) / static_cast<double>(one.gas);
-  };
+  const TypicalPace& baseline = found == paces_.end() || found->second.gas() < kLeastGas ? all_ : found->second;
+  if (baseline.gas() < kLeastGas || pace.gas() < kLeastGas) return false;
   constexpr double kClearly = 1.1;
-  return ticks_of_gas(pace) > kClearly * ticks_of_gas(baseline);
+  return pace.ticks_of_gas() > kClearly * baseline.ticks_of_gas();
 }
 
 // --- heat ---
@@ -101,11 +101,8 @@ bool Promotion::is_slower(std::uint32_t pc, const Pace& pace) {
 void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace) {
   if (pace.ticks != 0) {
     if (paces_.size() >= kMostPlaces) paces_.clear();
-    Pace& sum = paces_[function_of(pc)];
-    sum.gas += pace.gas;
-    sum.ticks += pace.ticks;
-    all_.gas += pace.gas;
-    all_.ticks += pace.ticks;
+    paces_[function_of(pc)].add(pace);
+    all_.add(pace);
   }
   add_heat_around(pc, gas);
 }

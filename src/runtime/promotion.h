@@ -19,6 +19,7 @@
 #include "optimized/optimized.h"
 #include "runtime/code_places.h"
 #include "runtime/jit_service.h"
+#include "runtime/pace.h"
 #include "runtime/unit_source.h"
 
 namespace caisson::runtime {
@@ -47,11 +48,6 @@ struct HotPlace {
   std::uint64_t heat = 0;
 };
 
-// Gas, and the time that it took in ticks of the processor's time stamp counter.
-struct Pace {
-  std::uint64_t gas = 0, ticks = 0;
-};
-
 class Promotion final : public memory::CodeObserver {
  public:
   Promotion(memory::AddressSpace& memory, optimized::Optimized& optimized, std::shared_ptr<JitService> jit,
@@ -64,22 +60,22 @@ class Promotion final : public memory::CodeObserver {
   // Optimised code was left at `pc`, where it has none.
   void note_exit(std::uint32_t pc);
   // A unit that was entered from other tiers at `pc` was left after so much gas and time. True where it does not pay to go there: stays
-  // are many and short, so that each costs more than it saves, or its code is slower than the baseline tier's was. Then the unit is not
+  // are many and short, so that each costs more than it saves, or its code is slower than the baseline tier's was; `pace` without ticks
+  // where is_slower() was asked meanwhile. Then the unit is not
   // enterable any more, and is not asked for again.
   bool note_stay(std::uint32_t pc, const Pace& pace) {
     Stay& stay = stays_[pc / 2 % kStays];
     if (stay.pc != pc) [[unlikely]]
       stay = {.pc = pc};
     stay.all += pace.gas;
-    if (pace.gas >= kGasOfLongStay) {
-      stay.longer.gas += pace.gas;
-      stay.longer.ticks += pace.ticks;
-    }
-    const bool is_due = ++stay.count == kCountOfStays || stay.longer.gas >= kGasOfComparison;
+    if (pace.gas >= kGasOfLongStay && pace.ticks != 0) stay.longer.add(pace);
+    const bool is_due = ++stay.count == kCountOfStays || stay.longer.gas_seen() >= kGasOfComparison;
     return is_due && is_not_worth_it(stay);
   }
+  // It does not pay for another reason.
+  void demote(std::uint32_t pc);
   // Whether that is slower than the baseline tier was in the function of `pc`, as far as that is known.
-  bool is_slower(std::uint32_t pc, const Pace& pace);
+  bool is_slower(std::uint32_t pc, const TypicalPace& pace);
   // Makes units enterable that are there now; gives the entries.
   std::vector<std::uint32_t> poll();
   bool is_waiting() const { return !pending_.empty(); }
@@ -113,7 +109,7 @@ class Promotion final : public memory::CodeObserver {
     std::uint32_t pc = 0;
     std::uint32_t count = 0;
     std::uint64_t all = 0;  // gas
-    Pace longer;  // of stays of which the time tells something
+    TypicalPace longer;  // of stays of which the time tells something
   };
   // Of a place.
   struct Heat {
@@ -168,8 +164,8 @@ class Promotion final : public memory::CodeObserver {
   std::unordered_set<std::uint32_t> asked_;  // entries that are enterable, pending or refused; the same
   std::vector<Request> pending_;
   std::vector<Stay> stays_{kStays};
-  std::unordered_map<std::uint32_t, Pace> paces_;  // of the baseline tier, by function; bounded as heat_ is
-  Pace all_;  // the same of all functions
+  std::unordered_map<std::uint32_t, TypicalPace> paces_;  // of the baseline tier, by function; bounded as heat_ is
+  TypicalPace all_;  // the same of all functions
   std::unordered_set<std::uint32_t> demoted_;  // bounded as asked_ is
   PromotionStats stats_;
 };
