@@ -20,14 +20,12 @@
 #include "caisson/detail/host_binding.h"
 #include "caisson/host.h"
 #include "caisson/instance.h"
+#include "caisson/jit_backend.h"
 #include "caisson/module.h"
 #include "caisson/program_bytes.h"
 #include "caisson/result.h"
 
 namespace caisson {
-
-class GuestCompiler;
-class JitBackend;
 
 namespace runtime {
 struct EngineState;
@@ -44,6 +42,9 @@ struct EngineOptions {
   // RuntimeTuning::hot_threshold and RuntimeConfig::blocking (jit_backend.h) of its own backend; without a number, the default.
   std::optional<std::uint64_t> hot_threshold;
   bool blocking = false;
+  // Where its own backend compiles: in the process, or in caisson-compile-helper, so that a compiler that crashes, hangs or eats memory
+  // costs one compilation, and the process ends without waiting for one. Without that program it compiles in the process.
+  CompileProcess compile_process = CompileProcess::kInProcess;
   // Memory windows of ended instances (4 GiB of address space each, emptied) that are kept for the next ones.
   std::size_t idle_windows = 16;
 };

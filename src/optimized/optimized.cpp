@@ -159,13 +159,14 @@ struct Optimized::Impl {
       return 0;
     };
     HartState& hart = *context.hart;
-    context.gas = static_cast<std::int64_t>(value_at(site->gas)) - site->gas_due;
+    const auto gas = static_cast<std::int64_t>(value_at(site->gas));
+    context.gas = gas - site->gas_due;
     if (site->kind == SiteKind::kOutOfGas) {
       if (const std::uint64_t more = next_slice(context); more != 0) {
         constexpr unsigned kResult = 11;
         hart.gas -= more;
         context.granted += more;
-        general[kResult] = static_cast<std::uint64_t>(context.gas) + more;
+        general[kResult] = static_cast<std::uint64_t>(gas) + more;  // goes on here, not where it would leave to
         return false;
       }
     }

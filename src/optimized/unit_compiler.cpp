@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,14 @@ Result<CompileUnit> load_unit_compiler() {
     return compile;
   }
   return fail(ErrorCode::kNotFound, "the optimising tier needs its plug-in; looked for at " + tried, kFileName);
+}
+
+std::optional<std::string> find_unit_compiler() {
+  std::error_code error;
+  for (const fs::path& place : candidates()) {
+    if (fs::exists(place, error)) return place.string();
+  }
+  return std::nullopt;
 }
 
 bool is_unit_compiler_loaded() { return loaded.load(std::memory_order_acquire) != nullptr; }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "caisson/code_blob.h"
 #include "caisson/result.h"
@@ -17,10 +19,12 @@ using CompileUnit = Result<CodeBlob> (*)(const GuestCode& code, std::uint32_t en
 // Loads the plug-in at the first call. It is looked for at $CAISSON_OPTIMIZED_PLUGIN and, where that is not set, beside the program that
 // holds the engine and in its ../lib and ../lib/caisson. Thread-safe. Error: kNotFound, which names the places.
 Result<CompileUnit> load_unit_compiler();
+// Where it would be loaded from, for who loads it in another process; nothing where it is nowhere.
+std::optional<std::string> find_unit_compiler();
 // Whether that was done.
 bool is_unit_compiler_loaded();
 
-// The plug-in's one symbol, a function that gives a CompileUnit for the version that it is asked for, or null.
+// The plug-in's symbol for engines, a function that gives a CompileUnit for the version that it is asked for, or null.
 inline constexpr const char* kPluginSymbol = "caisson_unit_compiler";
 inline constexpr std::uint32_t kPluginVersion = 1;
 

@@ -28,7 +28,8 @@ struct EngineState {
                                                     .artifact_directory = options.artifact_directory,
                                                     .dump_directory = options.dump_directory,
                                                     .hot_threshold = options.hot_threshold.value_or(kHotThreshold),
-                                                    .blocking = options.blocking})) {}
+                                                    .blocking = options.blocking,
+                                                    .process = options.compile_process})) {}
 
   const std::shared_ptr<memory::WindowPool> windows;
   const std::shared_ptr<JitService> jit;

@@ -7,6 +7,7 @@
 #include "caisson/engine.h"
 #include "memory/executable_memory.h"
 #include "optimized/riscv_compiler.h"
+#include "optimized/unit_compiler.h"
 
 namespace caisson {
 
@@ -64,6 +65,18 @@ bool JitService::is_blocking() const {
   return options_.backend != nullptr ? options_.backend->is_blocking() : options_.blocking;
 }
 
+// In the process where there is no helper.
+Result<JitBackend> JitService::create(RuntimeConfig config) const {
+  const std::optional<std::string> plugin = optimized::find_unit_compiler();
+  if (options_.process == CompileProcess::kHelper && plugin) {
+    RuntimeConfig with_helper = config;
+    with_helper.process = CompileProcess::kHelper;
+    with_helper.helper_plugin = *plugin;
+    if (Result<JitBackend> made = JitBackend::create(std::move(with_helper))) return made;
+  }
+  return JitBackend::create(std::move(config));
+}
+
 Result<const JitBackend*> JitService::make(Use use) {
   const std::scoped_lock lock(make_mutex_);
   if (const JitBackend* const backend = existing(); backend != nullptr) return backend;
@@ -84,7 +97,7 @@ Result<const JitBackend*> JitService::make(Use use) {
     // end of a process that compiles waits until the worker ends as well. 5 is between: `caisson bench cold`.
     constexpr std::size_t kNicenessBesideGuests = 5;
     config.tuning.worker_niceness = use == Use::kBeside ? kNicenessBesideGuests : 0;
-    Result<JitBackend> made = JitBackend::create(std::move(config));
+    Result<JitBackend> made = create(std::move(config));
     if (!made) return std::unexpected(made.error());
     backend_ = std::make_shared<const JitBackend>(*std::move(made));
   }

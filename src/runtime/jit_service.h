@@ -19,6 +19,7 @@ struct JitOptions {
   std::string dump_directory;
   std::uint64_t hot_threshold = kHotThreshold;
   bool blocking = false;
+  CompileProcess process = CompileProcess::kInProcess;
 };
 
 // What an engine's own backend is made with.
@@ -50,6 +51,7 @@ class JitService {
   // What the one who makes it does meanwhile.
   enum class Use : std::uint8_t { kBeside, kWaits };
   Result<const JitBackend*> make(Use use);
+  Result<JitBackend> create(RuntimeConfig config) const;
 
   const JitOptions options_;
   std::mutex mutex_;

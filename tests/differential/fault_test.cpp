@@ -47,6 +47,7 @@ class GuestGenerator {
       put({.row = Op::kJalr, .rd = 0, .rs1 = riscv::kRa});
       while (words_.size() < end) put({.row = Op::kAddi});
     }
+    stores_ = below(3) != 0;
     const std::size_t loop = words_.size();
     for (std::uint32_t count = 4 + below(40); count != 0; --count) put_item();
     put({.row = Op::kAddi, .rd = kForward, .rs1 = kForward, .imm = static_cast<std::int32_t>(below(64))});
@@ -97,12 +98,14 @@ class GuestGenerator {
         return put({.row = pick(kLoads), .rd = reg(), .rs1 = base(), .imm = offset()});
       case 3:
       case 4:
+        if (!stores_) return put_plain();
         return put({.row = pick(kStores), .rs1 = base(), .rs2 = reg(), .imm = offset()});
       case 5:
         return put({.row = Op::kAddi, .rd = reg(), .rs1 = reg(), .imm = static_cast<std::int32_t>(below(4096)) - 2048});
       case 6:
         return put({.row = Op::kFld, .rd = vector(), .rs1 = base(), .imm = offset()});
       case 7:
+        if (!stores_) return put_plain();
         return put({.row = below(2) == 0 ? Op::kFsd : Op::kFsw, .rs1 = base(), .rs2 = vector(), .imm = offset()});
       case 8:
         return put({.row = below(2) == 0 ? Op::kFaddD : Op::kFmulD,
@@ -138,6 +141,7 @@ class GuestGenerator {
 
   std::mt19937_64 random_;
   std::vector<std::uint32_t> words_;
+  bool stores_ = false;
 };
 
 struct Outcome {

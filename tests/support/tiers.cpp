@@ -11,6 +11,7 @@
 
 #include "baseline/baseline.h"
 #include "gas/gas_schedule.h"
+#include "optimized/unit_format.h"
 #include "runtime/execution.h"
 
 namespace caisson::tests {
@@ -56,15 +57,25 @@ std::unique_ptr<TierRunner> make_baseline(memory::AddressSpace& memory, interp::
   return std::make_unique<Runner>(memory, time, time_context);
 }
 
+// Where a slice ends in a unit, it goes on with another one, as it does in an engine.
+std::uint64_t next_slice(void*) {
+  static thread_local std::minstd_rand random{1};
+  return 2 * optimized::kGasReserve + random() % 8192;
+}
+
 // Tiers in turns, as a program meets them.
 template <caisson::Tier kTier>
 std::unique_ptr<TierRunner> make_execution(memory::AddressSpace& memory, interp::TimeSource time, void* time_context) {
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
-        : execution_(
-              runtime::Execution::create(memory, {.tier = kTier, .context = time_context, .time = time}).value()) {}
-    void run(riscv::HartState& hart, std::uint64_t slice) override { execution_->run(hart, slice); }
+        : execution_(runtime::Execution::create(
+                         memory, {.tier = kTier, .context = time_context, .time = time, .next_slice = &next_slice})
+                         .value()) {}
+    void run(riscv::HartState& hart, std::uint64_t slice) override {
+      constexpr std::uint64_t kFirstSlice = kTier == caisson::Tier::kOptimized ? 5000 : kSlice;
+      execution_->run(hart, std::min(slice, kFirstSlice));
+    }
 
    private:
     std::unique_ptr<runtime::Execution> execution_;

@@ -36,6 +36,8 @@ using Choice = std::pair<std::string_view, T>;
 
 constexpr Choice<Tier> kTiers[] = {
     {"auto", Tier::kAuto}, {"interp", Tier::kInterp}, {"baseline", Tier::kBaseline}, {"optimized", Tier::kOptimized}};
+constexpr Choice<CompileProcess> kCompileProcesses[] = {{"process", CompileProcess::kHelper},
+                                                        {"thread", CompileProcess::kInProcess}};
 constexpr Choice<InstanceOptions::DecodeCache> kDecodeCaches[] = {
     {"on", InstanceOptions::DecodeCache::kOn},
     {"off", InstanceOptions::DecodeCache::kOff},
@@ -120,6 +122,8 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
       ->description("write what was made of each optimised unit: blocks, LLVM's code, assembly");
   add("--hot-threshold", "GAS", fmt::format("gas that code uses before it is optimised; default: {}", kHotThreshold),
       convert_into(options.engine.hot_threshold, parse_number));
+  add("--compiler", "process|thread", "where code is optimised; in a process of its own a failure costs nothing else",
+      convert_into(options.engine.compile_process, one_of<CompileProcess>(kCompileProcesses)));
   add("--gas", "N", "gas to run on, or unlimited; default: " + default_gas, convert_into(instance.gas, parse_gas));
   add("--memory", "SIZE", "bytes the guest may use, with K, M or G; default and most: 4G",
       convert_into(instance.memory_limit, parse_size));

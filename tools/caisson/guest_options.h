@@ -22,7 +22,7 @@ struct GuestOptions {
   StatsFormat stats = StatsFormat::kNone;
   CodeListingOptions listing;
   std::string artifacts;  // a directory, "none", or empty: the default one
-  EngineOptions engine;
+  EngineOptions engine{.compile_process = CompileProcess::kHelper};
 };
 
 // Adds the options that run and invoke share; `options` must outlive the parse and holds the defaults.
