@@ -18,7 +18,7 @@ class TypicalPace {
     window_.gas += part.gas;
     window_.ticks += part.ticks;
     if (window_.gas < kWindow) return;
-    const double pace = ticks_of_gas(window_);
+    const std::uint64_t pace = ticks_of_gas(window_);
     if (sum_.gas == 0 || pace < best_) best_ = pace;
     seen_ += window_.gas;
     if (pace <= 2 * best_) {
@@ -31,17 +31,16 @@ class TypicalPace {
   std::uint64_t gas() const { return sum_.gas; }
   // Left out or not.
   std::uint64_t gas_seen() const { return seen_; }
-  // 0 where nothing is known.
-  double ticks_of_gas() const { return sum_.gas == 0 ? 0 : ticks_of_gas(sum_); }
+  // Of 1024 units of gas; 0 where nothing is known.
+  std::uint64_t ticks_of_gas() const { return sum_.gas == 0 ? 0 : ticks_of_gas(sum_); }
 
  private:
   static constexpr std::uint64_t kWindow = 100'000;
-  static double ticks_of_gas(const Pace& pace) {
-    return static_cast<double>(pace.ticks) / static_cast<double>(pace.gas);
-  }
+  // In integers: MXCSR is the embedder's where this is called.
+  static std::uint64_t ticks_of_gas(const Pace& pace) { return pace.ticks * 1024 / pace.gas; }
 
   Pace window_, sum_;
-  double best_ = 0;
+  std::uint64_t best_ = 0;
   std::uint64_t seen_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "baseline/code_listing.h"
+#include "isa/riscv/host_float.h"
 
 namespace caisson::runtime {
 
@@ -55,6 +56,7 @@ void Promotion::list(const optimized::LoadedUnit& unit) const {
 }
 
 bool Promotion::make_now(std::uint64_t at) {
+  const riscv::OwnFloatState floats;
   if (at >= memory::kWindowSize || asked_.contains(static_cast<std::uint32_t>(at))) return false;
   const auto pc = static_cast<std::uint32_t>(at);
   if (asked_.size() >= kMostPlaces) asked_.clear();
@@ -80,6 +82,7 @@ bool Promotion::is_not_worth_it(Stay& stay) {
 }
 
 void Promotion::demote(std::uint32_t pc) {
+  const riscv::OwnFloatState floats;
   optimized_.remove(pc);
   if (demoted_.size() >= kMostPlaces) demoted_.clear();
   demoted_.insert(pc);
@@ -87,18 +90,19 @@ void Promotion::demote(std::uint32_t pc) {
 }
 
 bool Promotion::is_slower(std::uint32_t pc, const TypicalPace& pace) {
+  const riscv::OwnFloatState floats;
   const auto found = paces_.find(function_of(pc));
   constexpr std::uint64_t kLeastGas = 500'000;  // of both, to be compared
   // The function may have been in units as soon as it was hot.
   const TypicalPace& baseline = found == paces_.end() || found->second.gas() < kLeastGas ? all_ : found->second;
   if (baseline.gas() < kLeastGas || pace.gas() < kLeastGas) return false;
-  constexpr double kClearly = 1.1;
-  return pace.ticks_of_gas() > kClearly * baseline.ticks_of_gas();
+  return 10 * pace.ticks_of_gas() > 11 * baseline.ticks_of_gas();
 }
 
 // --- heat ---
 
 void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace) {
+  const riscv::OwnFloatState floats;
   if (pace.ticks != 0) {
     if (paces_.size() >= kMostPlaces) paces_.clear();
     paces_[function_of(pc)].add(pace);
@@ -110,6 +114,7 @@ void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace
 // Which units are left, and how often, depends on which were there and were not demoted: with those of earlier runs there, what is left
 // for has been asked for by one of them, or gets its heat by slices.
 void Promotion::note_exit(std::uint32_t pc) {
+  const riscv::OwnFloatState floats;
   if (stats_.found == 0) add_heat_around(pc, kHeatOfExit);
 }
 
@@ -174,6 +179,7 @@ bool Promotion::request(std::uint32_t pc, const Heat& heat) {
 }
 
 std::vector<std::uint32_t> Promotion::poll() {
+  const riscv::OwnFloatState floats;
   std::vector<std::uint32_t> published;
   if (pending_.empty()) return published;
   const JitBackend& backend = *jit_->existing();

@@ -35,4 +35,16 @@ inline void collect_flags(HartState& hart, std::uint32_t mxcsr) {
 }
 inline void collect_flags(HartState& hart) { collect_flags(hart, _mm_getcsr()); }
 
+// Compilers and statistics compute with floats, too: under the modes of this object, and its flags are nobody else's.
+class OwnFloatState {
+ public:
+  OwnFloatState() : saved_(_mm_getcsr()) { _mm_setcsr(kMxcsrAllMasked); }
+  ~OwnFloatState() { _mm_setcsr(saved_); }
+  OwnFloatState(const OwnFloatState&) = delete;
+  OwnFloatState& operator=(const OwnFloatState&) = delete;
+
+ private:
+  const unsigned saved_;
+};
+
 }  // namespace caisson::riscv

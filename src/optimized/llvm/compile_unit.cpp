@@ -1,7 +1,6 @@
 #include "optimized/llvm/compile_unit.h"
 
 #include <fmt/format.h>
-#include <immintrin.h>
 #include <llvm-c/Disassembler.h>
 #include <llvm/Analysis/AliasAnalysis.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
@@ -23,6 +22,7 @@
 #include <mutex>
 
 #include "isa/riscv/decoder.h"
+#include "isa/riscv/host_float.h"
 #include "optimized/llvm/access_encoder.h"
 #include "optimized/llvm/lifter.h"
 #include "optimized/llvm/object_image.h"
@@ -33,19 +33,6 @@ namespace {
 constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
 // What the baseline tier asks of the processor as well (Baseline::is_supported).
 constexpr const char* kProcessor = "x86-64-v3";
-
-// LLVM computes with floats: under the modes of this object, and its flags are nobody else's.
-class OwnFloatState {
- public:
-  OwnFloatState() : saved_(_mm_getcsr()) { _mm_setcsr(kAllMasked); }
-  ~OwnFloatState() { _mm_setcsr(saved_); }
-  OwnFloatState(const OwnFloatState&) = delete;
-  OwnFloatState& operator=(const OwnFloatState&) = delete;
-
- private:
-  static constexpr unsigned kAllMasked = 0x1F80;
-  const unsigned saved_;
-};
 
 // Options of LLVM that only a command line can set.
 void set_option(const char* name, bool value) {
@@ -270,7 +257,7 @@ std::vector<std::uint32_t> pages_of(const GuestUnit& unit) {
 }  // namespace
 
 Result<CodeBlob> compile_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits, UnitDump* dump) {
-  const OwnFloatState floats;
+  const riscv::OwnFloatState floats;
   prepare_llvm();
   const std::optional<GuestUnit> unit = read_unit(code, entry, limits);
   if (!unit) {
