@@ -61,6 +61,35 @@ class Optimized(CommandLineTest):
             self.assertEqual(output, wanted)
             self.assert_all_was_there(third)
 
+    def test_a_compiler_that_fails_costs_nothing_but_speed(self):
+        wanted, baseline = self.run_hot("--tier=baseline", words=("2000",))
+        output, stats = self.run_hot(
+            "--artifacts=none",
+            "--compiler=process",
+            environment={"CAISSON_COMPILE_HELPER": "/bin/false"},
+            words=("2000",),
+        )
+        self.assertEqual((output, stats["gas_used"]), (wanted, baseline["gas_used"]))
+        self.assertEqual(stats["optimized"]["compiled"], 0, stats["optimized"])
+
+    def test_the_process_of_the_guest_has_no_compiler(self):
+        for compiler, is_mapped in (("process", False), ("thread", True)):
+            words = [CAISSON, "run", "--artifacts=none", f"--compiler={compiler}", self.hot, "2000000000"]
+            with subprocess.Popen(words, stdout=subprocess.DEVNULL) as run:
+                maps = pathlib.Path(f"/proc/{run.pid}/maps")
+                children = pathlib.Path(f"/proc/{run.pid}/task")
+                deadline = time.monotonic() + 60
+                seen = False
+                while not seen and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    if is_mapped:
+                        seen = "libLLVM" in maps.read_text()
+                    else:
+                        seen = any((task / "children").read_text().strip() for task in children.iterdir())
+                self.assertTrue(seen, compiler)
+                self.assertEqual("libLLVM" in maps.read_text(), is_mapped)
+                run.kill()
+
     def compile(self, store, *words, **options):
         done = self.caisson("compile", f"--artifacts={store}", *words, timeout=240, **options)
         self.assertEqual(done.returncode, 0, done.stderr)

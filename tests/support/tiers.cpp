@@ -20,13 +20,20 @@ namespace {
 // Ends some hundred times in a batch of generated programs, so that resuming and what tiers do between slices is tested, too.
 constexpr std::uint64_t kSlice = 50'000;
 
+template <class Made>
+Made made_or_exit(Result<Made> made) {
+  if (made) return *std::move(made);
+  std::fprintf(stderr, "a tier under test cannot be made: %s\n", made.error().to_string().c_str());
+  std::exit(1);
+}
+
 template <interp::CacheMode kMode>
 std::unique_ptr<TierRunner> make_interpreter(memory::AddressSpace& memory, interp::TimeSource time,
                                              void* time_context) {
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
-        : interpreter_(interp::Interpreter::create(memory, kMode, time, time_context).value()) {}
+        : interpreter_(made_or_exit(interp::Interpreter::create(memory, kMode, time, time_context))) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override { interpreter_->run(hart, slice); }
 
    private:
@@ -41,9 +48,8 @@ std::unique_ptr<TierRunner> make_baseline(memory::AddressSpace& memory, interp::
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
-        : baseline_(baseline::Baseline::create(memory,
-                                               {.time = time, .time_context = time_context, .whole_pages = kWholePages})
-                        .value()) {}
+        : baseline_(made_or_exit(baseline::Baseline::create(
+              memory, {.time = time, .time_context = time_context, .whole_pages = kWholePages}))) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override {
       slice = std::clamp(slice, std::uint64_t{gas::dearest_block()}, interp::kLongestSlice);
       if (baseline_->run(hart, &slice) != baseline::Baseline::End::kNoMemory) return;
@@ -69,9 +75,8 @@ std::unique_ptr<TierRunner> make_execution(memory::AddressSpace& memory, interp:
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
-        : execution_(runtime::Execution::create(
-                         memory, {.tier = kTier, .context = time_context, .time = time, .next_slice = &next_slice})
-                         .value()) {}
+        : execution_(made_or_exit(runtime::Execution::create(
+              memory, {.tier = kTier, .context = time_context, .time = time, .next_slice = &next_slice}))) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override {
       constexpr std::uint64_t kFirstSlice = kTier == caisson::Tier::kOptimized ? 5000 : kSlice;
       execution_->run(hart, std::min(slice, kFirstSlice));
@@ -88,9 +93,8 @@ std::unique_ptr<TierRunner> make_dropping(memory::AddressSpace& memory, interp::
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
-        : execution_(runtime::Execution::create(
-                         memory, {.tier = caisson::Tier::kOptimized, .context = time_context, .time = time})
-                         .value()) {}
+        : execution_(made_or_exit(runtime::Execution::create(
+              memory, {.tier = caisson::Tier::kOptimized, .context = time_context, .time = time}))) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override {
       if (random_() % 8 == 0) execution_->release_code();
       execution_->run(hart, std::min(slice, std::uint64_t{1} + random_() % kSlice));
@@ -109,10 +113,8 @@ std::unique_ptr<TierRunner> make_promoting(memory::AddressSpace& memory, interp:
   class Runner final : public TierRunner {
    public:
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
-        : execution_(
-              runtime::Execution::create(
-                  memory, {.tier = caisson::Tier::kAuto, .context = time_context, .time = time, .jit = service()})
-                  .value()) {}
+        : execution_(made_or_exit(runtime::Execution::create(
+              memory, {.tier = caisson::Tier::kAuto, .context = time_context, .time = time, .jit = service()}))) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override {
       constexpr std::uint64_t kSlices[] = {1, 1, 8192, 1, 1};  // and a whole one
       hart.trap = {};
@@ -142,10 +144,9 @@ std::unique_ptr<TierRunner> make_random(memory::AddressSpace& memory, interp::Ti
     Runner(memory::AddressSpace& memory, interp::TimeSource time, void* time_context)
         : time_(time),
           time_context_(time_context),
-          execution_(runtime::Execution::create(
-                         memory,
-                         {.tier = caisson::Tier::kAuto, .context = this, .time = &read_time, .next_slice = &next_slice})
-                         .value()) {}
+          execution_(made_or_exit(runtime::Execution::create(
+              memory,
+              {.tier = caisson::Tier::kAuto, .context = this, .time = &read_time, .next_slice = &next_slice}))) {}
     void run(riscv::HartState& hart, std::uint64_t slice) override {
       hart_ = &hart;
       change_units(hart.pc);
