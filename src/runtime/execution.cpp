@@ -153,6 +153,13 @@ bool Execution::start_optimizing() {
     promotes_ = false;
     return false;
   }
+  // Behind a fault it has to be there (repeat()).
+  try {
+    interpreter();
+  } catch (const std::bad_alloc&) {
+    promotes_ = false;
+    return false;
+  }
   optimized_ = *std::move(made);
   promotion_.emplace(memory_, *optimized_, options_.jit != nullptr ? options_.jit : JitService::process(),
                      GuestFunctions{options_.functions, options_.names, options_.context});
@@ -242,7 +249,7 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
     const bool is_over = used >= *slice;
     *slice -= std::min(used, *slice);
     if (hart.trap.kind != TrapKind::kNone || is_over) return false;
-    if (end == End::kFault || (end == End::kOutside && (hart.pc != pc || used != 0))) return true;
+    if ((end == End::kFault && used != 0) || (end == End::kOutside && (hart.pc != pc || used != 0))) return true;
   }
   const bool is_near_end = granted < 2 * optimized::kGasReserve;
   if (!is_near_end) return run_block(hart, slice);

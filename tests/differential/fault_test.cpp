@@ -5,9 +5,12 @@
 // CAISSON_FAULT_PROGRAMS=10000 CAISSON_FAULT_SEED=1 build/release/bin/fault_test
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <random>
 #include <span>
 #include <vector>
@@ -28,7 +31,8 @@ using riscv::Op;
 
 constexpr std::uint32_t kCode = 0x10000, kData = 0x20000;
 constexpr std::uint32_t kWritable = 2 * kPageSize, kReadOnly = kPageSize;
-constexpr std::uint8_t kCounter = 5, kStill = 8, kForward = 9, kBackward = 18;
+constexpr std::uint32_t kTwins = 0x40000;  // two pages that are the same memory
+constexpr std::uint8_t kCounter = 5, kStill = 8, kForward = 9, kBackward = 18, kTwin = 31;
 
 class GuestGenerator {
  public:
@@ -64,6 +68,7 @@ class GuestGenerator {
     hart.x[kStill] = kData + 512;
     hart.x[kForward] = kData + 256 + below(kWritable - 512);
     hart.x[kBackward] = kData + 256 + below(kWritable - 512);
+    hart.x[kTwin] = kTwins + 2048 + below(kPageSize - 16);
     hart.pc = kCode;
   }
 
@@ -91,6 +96,7 @@ class GuestGenerator {
     static constexpr Op kStores[] = {Op::kSd, Op::kSd, Op::kSw, Op::kSb, Op::kSh};
     const auto reg = [&] { return pick(kRegisters); };
     const auto vector = [&] { return static_cast<std::uint8_t>(below(8)); };
+    if (below(8) == 0) return put_twin();
     switch (below(12)) {
       case 0:
       case 1:
@@ -116,6 +122,14 @@ class GuestGenerator {
       default:
         return put({.row = pick(kTwo), .rd = reg(), .rs1 = reg(), .rs2 = reg()});
     }
+  }
+
+  // As far apart as offsets go, where what seems to be other memory may be the same.
+  void put_twin() {
+    static constexpr std::int32_t kOffsets[] = {-2048, -2044, -2041, 2040, 2044, 2047};
+    if (stores_ && below(2) == 0)
+      return put({.row = Op::kSd, .rs1 = kTwin, .rs2 = pick(kRegisters), .imm = pick(kOffsets)});
+    put({.row = Op::kLd, .rd = pick(kRegisters), .rs1 = kTwin, .imm = pick(kOffsets)});
   }
 
   void put_item() {
@@ -152,14 +166,16 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-Outcome run(const tests::Tier& tier, std::uint64_t seed, std::uint64_t gas, std::uint64_t step) {
+using Fill = std::function<void(std::vector<std::uint8_t>& code, HartState& hart)>;
+
+Outcome run(const tests::Tier& tier, const Fill& fill, std::uint64_t gas, std::uint64_t step) {
   static const auto windows = std::make_shared<memory::WindowPool>();
   auto space = memory::AddressSpace::create(windows, memory::kWindowSize).value();
   std::vector<std::uint8_t> code;
   HartState hart;
-  GuestGenerator(seed).make(code, hart);
+  fill(code, hart);
   std::vector<std::uint8_t> data(kWritable + kReadOnly);
-  std::mt19937_64 random(seed + 1);
+  std::mt19937_64 random(1);
   for (std::uint8_t& byte : data) byte = static_cast<std::uint8_t>(random());
   const auto map = [&](std::uint32_t address, const std::vector<std::uint8_t>& bytes) {
     const std::uint64_t size = (bytes.size() + kPageSize - 1) / kPageSize * kPageSize;
@@ -170,6 +186,12 @@ Outcome run(const tests::Tier& tier, std::uint64_t seed, std::uint64_t gas, std:
   map(kData, data);
   EXPECT_EQ(space->protect(kCode, kPageSize, memory::kRead | memory::kExecute), memory::MapStatus::kOk);
   EXPECT_EQ(space->protect(kData + kWritable, kReadOnly, memory::kRead), memory::MapStatus::kOk);
+  const int twin = ::memfd_create("twins", MFD_CLOEXEC);
+  EXPECT_EQ(::ftruncate(twin, kPageSize), 0);
+  for (const std::uint32_t page : {kTwins, kTwins + static_cast<std::uint32_t>(kPageSize)}) {
+    EXPECT_EQ(space->map_file(page, kPageSize, memory::kRead | memory::kWrite, true, twin, 0), memory::MapStatus::kOk);
+  }
+  ::close(twin);
   const auto runner = tier.make(*space, [](void*) -> std::uint64_t { return 0; }, nullptr);
   hart.grant_gas(gas);
   tests::run_to_trap(*runner, hart, step);
@@ -178,7 +200,9 @@ Outcome run(const tests::Tier& tier, std::uint64_t seed, std::uint64_t gas, std:
   outcome.registers.insert(outcome.registers.end(), hart.f.begin(), hart.f.end());
   outcome.registers.push_back(hart.fflags);
   EXPECT_EQ(space->read(kData, data.data(), data.size()), data.size());
-  outcome.data = std::move(data);
+  outcome.data = data;
+  EXPECT_EQ(space->read(kTwins, data.data(), kPageSize), kPageSize);
+  outcome.data.insert(outcome.data.end(), data.begin(), data.begin() + kPageSize);
   return outcome;
 }
 
@@ -201,6 +225,34 @@ std::string difference(const Outcome& is, const Outcome& should) {
 std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
   const char* const text = std::getenv(variable);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+Outcome run(const tests::Tier& tier, std::uint64_t seed, std::uint64_t gas, std::uint64_t step) {
+  const auto fill = [seed](std::vector<std::uint8_t>& code, HartState& hart) { GuestGenerator(seed).make(code, hart); };
+  return run(tier, fill, gas, step);
+}
+
+// What is loaded first is overwritten through another address before the fault.
+TEST(Faults, ComeAfterAStoreToTheSameMemoryElsewhere) {
+  ASSERT_TRUE(memory::install_fault_recovery().has_value());
+  const auto fill = [](std::vector<std::uint8_t>& code, HartState& hart) {
+    const std::uint32_t words[] = {
+        fuzz::encode({.row = Op::kLd, .rd = 5, .rs1 = kTwin, .imm = -2048}),
+        fuzz::encode({.row = Op::kSd, .rs1 = kTwin, .rs2 = 11, .imm = 2047}),
+        fuzz::encode({.row = Op::kLd, .rd = 6, .rs1 = 7, .imm = 0}),
+        fuzz::encode({.row = Op::kEbreak}),
+    };
+    code.resize(sizeof words);
+    std::memcpy(code.data(), words, sizeof words);
+    hart.x[kTwin] = kTwins + 2048 + 4;
+    hart.x[11] = 0x0123456789ABCDEF;
+    hart.pc = kCode;
+  };
+  for (const tests::Tier& tier : tests::tiers()) {
+    const Outcome outcome = run(tier, fill, 1'000'000, 0);
+    EXPECT_EQ(outcome.trap, riscv::TrapKind::kLoadFault) << tier.name;
+    EXPECT_EQ(outcome.registers[5], 0U) << tier.name;
+  }
 }
 
 TEST(Faults, LeaveTheSameStateOnEveryTier) {

@@ -249,8 +249,10 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kFence:
       if (riscv::orders_store_before_load(decoded.ordering))
         b.CreateFence(llvm::AtomicOrdering::SequentiallyConsistent);
-      return true;
+      [[fallthrough]];
     case Op::kFenceTso:
+      anchor_.is_valid = false;  // others may count on what was stored before it
+      return true;
     case Op::kPause:
       return true;
     default:

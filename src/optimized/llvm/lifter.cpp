@@ -111,6 +111,7 @@ void Lifter::lift_block(std::size_t index) {
   constexpr std::int32_t kFarthest = static_cast<std::int32_t>(kGasReserve / 2);
   if (!anchor_.is_valid || block.predecessors != 1 || anchor_.charged > kFarthest) {
     drop_anchor(here_);
+    anchor_.is_at_block = true;
   } else {
     anchor_.charged += here_.ahead;
   }
@@ -129,6 +130,7 @@ void Lifter::lift_instruction(const UnitInstruction& instruction) {
   const Decoded& decoded = instruction.decoded;
   if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) return;  // end_block()
   result_kind_ = word_kind_of(words_, instruction);
+  if (riscv::info(decoded.op).has(riscv::traits::kRaisesFlags)) anchor_.has_flags = true;
   if (lift_integer(decoded, instruction.pc) || lift_memory(decoded)) return;
   lift_float(decoded);
 }
@@ -138,9 +140,10 @@ void Lifter::lift_instruction(const UnitInstruction& instruction) {
 // On the way to `block`, which is then entered or not paid for.
 void Lifter::check_gas(const UnitBlock& block) {
   const Place here{.pc = block.pc, .live = block.live};
-  // For the way on, too. Where gas ends, others see the guest: what is stored is not to be ahead of the registers.
-  if (anchor_.has_stores) anchor_.is_valid = false;
+  // For the way on, too. Where gas ends, others see the guest: at a block, and with nothing ahead of the registers.
+  if (anchor_.has_stores || anchor_.has_flags || !anchor_.is_at_block) anchor_.is_valid = false;
   settle_anchor(here);
+  anchor_.is_at_block = true;
   auto* const exit = llvm::BasicBlock::Create(context_, "", function_);
   auto* const go_on = llvm::BasicBlock::Create(context_, "", function_);
   Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);

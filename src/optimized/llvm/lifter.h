@@ -17,6 +17,7 @@
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -160,8 +161,12 @@ class Lifter {
     bool contains(const Range& other) const {
       return base != 0 && base == other.base && offset <= other.offset && other.offset + other.size <= offset + size;
     }
+    // Also where two pages next to each other are the same memory.
     bool is_apart_from(const Range& other) const {
-      return base != 0 && base == other.base && (offset + size <= other.offset || other.offset + other.size <= offset);
+      const bool is_disjoint = offset + size <= other.offset || other.offset + other.size <= offset;
+      constexpr std::int32_t kPage = 4096;
+      const std::int32_t span = std::max(offset + size, other.offset + other.size) - std::min(offset, other.offset);
+      return base != 0 && base == other.base && is_disjoint && span <= kPage;
     }
   };
   struct Anchor {
@@ -174,7 +179,8 @@ class Lifter {
     std::vector<Value*> values;  // of these
     // Since: what was loaded that was not stored before, and what was stored.
     std::vector<Range> loaded, stored;
-    bool has_stores = false;
+    bool has_stores = false, has_flags = false;  // since: memory was stored to, floats may have raised flags
+    bool is_at_block = false;  // it is where a block begins
   };
 
   llvm::Module& module_;

@@ -11,8 +11,8 @@ namespace {
 
 // Instructions of an unrolled loop, and most copies. Measured with `caisson bench compute`: more makes units larger and little faster.
 constexpr std::size_t kInstructions = 64, kCopies = 8;
-// What all copies may add to a unit.
-constexpr std::size_t kMostAdded = 1024;
+// What all copies may add to a unit: instructions, blocks.
+constexpr std::size_t kMostAdded = 1024, kMostBlocks = 160;
 
 struct Loop {
   std::size_t header = 0;
@@ -26,11 +26,14 @@ class Unroller {
   void run() {
     find_loops();
     std::size_t added = 0;
+    const std::size_t blocks = blocks_.size();
     for (const Loop& loop : loops_) {
       if (!is_innermost(loop)) continue;
       const std::size_t size = size_of(loop);
       const std::size_t copies = size == 0 ? 1 : std::min(kCopies, kInstructions / size);
       if (copies < 2 || added + size * (copies - 1) > kMostAdded) continue;
+      const auto in_loop = static_cast<std::size_t>(std::ranges::count(loop.body, true));
+      if (blocks_.size() - blocks + in_loop * (copies - 1) > kMostBlocks) continue;
       added += size * (copies - 1);
       unroll(loop, copies);
     }
