@@ -218,4 +218,17 @@ Result<std::string> ProgramFolder::add(std::string_view name, std::span<const st
   return path.string();
 }
 
+Result<std::vector<std::vector<double>>> time_in_turns(const std::vector<std::vector<std::string>>& commands,
+                                                       std::size_t runs) {
+  std::vector<std::vector<double>> samples(commands.size());
+  for (std::size_t turn = 0; turn < runs; ++turn) {
+    for (std::size_t index = 0; index < commands.size(); ++index) {
+      const auto time = time_process(commands[index]);
+      if (!time) return std::unexpected(time.error());
+      samples[index].push_back(static_cast<double>(time->count()));
+    }
+  }
+  return samples;
+}
+
 }  // namespace caisson::bench

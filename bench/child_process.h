@@ -41,6 +41,10 @@ class ChildProcess {
 // ChildProcess::kPatience, or ended otherwise than with status 0.
 Result<std::chrono::nanoseconds> time_process(const std::vector<std::string>& arguments, std::string* output = nullptr);
 
+// The same of several programs that take turns, `runs` times each: nanoseconds by program.
+Result<std::vector<std::vector<double>>> time_in_turns(const std::vector<std::vector<std::string>>& commands,
+                                                       std::size_t runs);
+
 // The full path of a program in PATH; nothing where there is none.
 std::optional<std::filesystem::path> find_program(std::string_view name);
 

@@ -126,15 +126,14 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
   if (auto checked = check(*list); !checked) return checked;
 
   std::vector<std::string> names;
-  for (const Contender& contender : *list) names.push_back(contender.name);
-  std::vector<std::vector<double>> samples(list->size());
-  for (std::size_t turn = 0; turn < runs; ++turn) {
-    for (std::size_t index = 0; index < list->size(); ++index) {
-      const auto time = time_process((*list)[index].command);
-      if (!time) return std::unexpected(time.error());
-      samples[index].push_back(static_cast<double>(time->count()));
-    }
+  std::vector<std::vector<std::string>> commands;
+  for (const Contender& contender : *list) {
+    names.push_back(contender.name);
+    commands.push_back(contender.command);
   }
+  const auto timed = time_in_turns(commands, runs);
+  if (!timed) return std::unexpected(timed.error());
+  const std::vector<std::vector<double>>& samples = *timed;
   if (!names.empty() && names.front() == "native") {
     add_time_rows(report, kSuite, case_name, names, samples);
     return {};

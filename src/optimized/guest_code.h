@@ -5,7 +5,23 @@
 #include <span>
 #include <string>
 
+#include "isa/riscv/instructions.h"
+
 namespace caisson::optimized {
+
+// Instructions that no unit has.
+constexpr bool is_for_other_tiers(riscv::GasClass gas_class) {
+  switch (gas_class) {
+    case riscv::GasClass::kIllegal:
+    case riscv::GasClass::kAtomic:
+    case riscv::GasClass::kFenceI:
+    case riscv::GasClass::kCsr:
+    case riscv::GasClass::kEnvironment:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // The bytes of [base, base + bytes.size()), all of them executable.
 struct GuestCode {

@@ -219,7 +219,7 @@ Result<std::unique_ptr<Optimized>> Optimized::create(memory::AddressSpace& memor
   auto impl = std::make_unique<Impl>(memory);
   impl->origin = *origin;
   impl->slices = slices;
-// Readable zeros cost no memory and count nowhere.
+  // Readable zeros cost no memory and count nowhere.
   void* const table = ::mmap(nullptr, kTableBytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (table == MAP_FAILED)
     return fail(ErrorCode::kOutOfMemory, "cannot reserve address space for entries of compiled code");

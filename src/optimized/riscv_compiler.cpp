@@ -73,16 +73,7 @@ base::Sha256 options_hash() {
 bool may_begin_with(std::span<const std::uint8_t> bytes) {
   std::uint32_t bits = 0;
   std::memcpy(&bits, bytes.data(), std::min(bytes.size(), sizeof bits));
-  switch (riscv::info(riscv::decode(bits).op).gas_class) {
-    case riscv::GasClass::kIllegal:
-    case riscv::GasClass::kAtomic:
-    case riscv::GasClass::kFenceI:
-    case riscv::GasClass::kCsr:
-    case riscv::GasClass::kEnvironment:
-      return false;
-    default:
-      return true;
-  }
+  return !is_for_other_tiers(riscv::info(riscv::decode(bits).op).gas_class);
 }
 
 }  // namespace

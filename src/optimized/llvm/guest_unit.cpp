@@ -558,19 +558,8 @@ RegisterSet GuestUnit::live_behind(const UnitBlock& block) const {
 
 bool is_lifted(const Decoded& decoded) {
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
-  switch (row.gas_class) {
-    case riscv::GasClass::kIllegal:
-    case riscv::GasClass::kAtomic:
-    case riscv::GasClass::kFenceI:
-    case riscv::GasClass::kCsr:
-    case riscv::GasClass::kEnvironment:
-      return false;
-    case riscv::GasClass::kFloat:
-    case riscv::GasClass::kFloatDivide:
-      break;
-    default:
-      return true;
-  }
+  if (is_for_other_tiers(row.gas_class)) return false;
+  if (row.gas_class != riscv::GasClass::kFloat && row.gas_class != riscv::GasClass::kFloatDivide) return true;
   switch (decoded.op) {
     case Op::kFclassS:
     case Op::kFclassD:
