@@ -24,6 +24,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -165,13 +166,23 @@ enum class InstancePhase : std::uint8_t {
 // The call that waits in InstancePhase::kCalling.
 struct PendingCall {
   std::uint64_t slot_path = 0;  // where the called instance came from and goes back to
-  std::uint64_t gas_share = 0;  // what it was given; UINT64_MAX: everything that is left
+  std::uint64_t gas_share = 0;  // what it may still use; UINT64_MAX: everything that is left
+  std::uint64_t gas_granted = 0;  // what it could use when it was entered
   std::uint64_t catch_key = 0;  // 0: none
+  std::uint64_t given_path = 0;  // where what it was given came from; UINT64_MAX: nothing was
   friend bool operator==(const PendingCall&, const PendingCall&) = default;
+};
+
+// What LR reserved and SC will compare; width 0: nothing.
+struct Reservation {
+  std::uint64_t address = 0, value = 0;
+  std::uint32_t width = 0;  // 0, 4, 8
+  friend bool operator==(const Reservation&, const Reservation&) = default;
 };
 
 struct SealedInstance {
   Hash image;
+  Hash next_image;  // what its next call starts as (SET_IMAGE); zero: the same
   std::vector<ImageMapping> mappings;  // as in an Image, but `data` is zero: `data_page` counts in `memory`; kNoData: pages of zeros
   static constexpr std::uint32_t kNoData = 0xFFFFFFFF;
   Hash memory;  // a Data
@@ -181,6 +192,7 @@ struct SealedInstance {
   std::uint32_t float_control = 0;  // fcsr: bits 0…7
   std::uint64_t pc = 0;
   std::uint64_t gas_remaining = 0, gas_used = 0;
+  Reservation reservation;
   InstancePhase phase = InstancePhase::kIdle;
   PendingCall pending;  // all zero but in kCalling
   // SHA-256 of (lineage before, image) at each SET_IMAGE; at first SHA-256 of (32 zero bytes, image).

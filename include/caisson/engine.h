@@ -78,6 +78,9 @@ class Engine {
   // kInvalidArgument (options), kUnsupported.
   Result<Instance> instantiate(const Module& module, InstanceOptions options = {}) const;
 
+  // For other parts of the library.
+  const std::shared_ptr<runtime::EngineState>& state() const { return state_; }
+
  private:
   explicit Engine(std::shared_ptr<runtime::EngineState> state) : state_(std::move(state)) {}
   void add_host_function(detail::HostFunction function);

@@ -3,39 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <mutex>
 #include <new>
-#include <shared_mutex>
 
 #include "baseline/code_listing.h"
 #include "caisson/code_listing.h"
-#include "memory/window_pool.h"
 #include "optimized/loaded_unit.h"
+#include "runtime/engine_state.h"
 #include "runtime/guest_instance.h"
 #include "runtime/host_signature.h"
-#include "runtime/jit_service.h"
 #include "runtime/module_state.h"
 
 namespace caisson {
 
 namespace runtime {
-
-struct EngineState {
-  explicit EngineState(const EngineOptions& options)
-      : windows(std::make_shared<memory::WindowPool>(options.idle_windows)),
-        jit(std::make_shared<JitService>(JitOptions{.backend = options.jit,
-                                                    .artifact_directory = options.artifact_directory,
-                                                    .dump_directory = options.dump_directory,
-                                                    .hot_threshold = options.hot_threshold.value_or(kHotThreshold),
-                                                    .blocking = options.blocking,
-                                                    .process = options.compile_process})) {}
-
-  const std::shared_ptr<memory::WindowPool> windows;
-  const std::shared_ptr<JitService> jit;
-  std::shared_mutex mutex;
-  std::map<std::string, std::shared_ptr<const detail::HostFunction>, std::less<>> host_functions;  // guarded by mutex
-};
 
 namespace {
 

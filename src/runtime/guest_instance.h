@@ -118,6 +118,13 @@ class GuestInstance {
   // For who maps the module: [base, base + size) are its executable pages, unchanged.
   void adopt_code(std::uint32_t base, std::uint32_t size) { execution_->adopt(module_->shared_code, base, size); }
 
+  // For who puts memory and registers in place itself and calls run(): a run that returns to the trampoline has returned.
+  void make_callable() {
+    phase_ = Phase::kCallable;
+    mapped_ = true;
+    in_call_ = true;
+  }
+
   // --- for host functions (host_call.cpp) ---
   void bind_host_functions(std::vector<BoundHostFunction> functions);
   void set_host_error(std::string message) { host_error_ = std::move(message); }

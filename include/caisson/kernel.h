@@ -1,0 +1,154 @@
+// Kernel: runs content-addressed instances, which may own, derive and call others.
+//
+//   auto store = caisson::CapabilityStore::in_memory();
+//   caisson::Kernel kernel = caisson::Kernel::create(engine, store).value();
+//   caisson::Hash image = kernel.build_image(elf_bytes, {.endpoints = {{0, "work"}}}).value();
+//   caisson::KernelInstance instance = kernel.derive(image).value();
+//   caisson::InvocationResult result = instance.invoke(0, {{3, 4}}, 1'000'000).value();
+//   caisson::Hash sealed = instance.seal().value();                      // into the store, to be opened here or elsewhere
+//   result = kernel.invoke_cached(sealed, 0, {{3, 4}}, 1'000'000).value();  // as published: nothing of the call remains
+//
+// Guests make the operations of docs/kernel-operations.md (guest/sdk/include/caisson/capabilities.h). Results, gas and hashes are the same in
+// every tier, whatever is cached or resident. The clock of guests is driven by their gas.
+//
+// Thread safety: a Kernel may be used from any thread; a KernelInstance from one at a time, but for interrupt().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "caisson/capability.h"
+#include "caisson/engine.h"
+#include "caisson/gas.h"
+#include "caisson/result.h"
+#include "caisson/store.h"
+
+namespace caisson {
+
+namespace kernel {
+struct KernelState;
+class KernelGuest;
+}  // namespace kernel
+
+struct KernelOptions {
+  Tier tier = Tier::kAuto;
+  // How deep calls of instances may be nested, the outermost included.
+  std::uint32_t max_depth = 1024;
+  // Instances of one KernelInstance (itself, and all that it owns) that keep a window while they do not run, at least 2; the others are parked as
+  // pages.
+  std::size_t resident_instances = 256;
+  // Of one KernelInstance: instances that it may own, and bytes of parked pages. Past them operations answer NoMemory.
+  std::size_t max_instances = 1'000'000;
+  std::uint64_t parked_bytes = std::uint64_t{4} << 30;
+  // Windows without an instance that wait for the next one of their image.
+  std::size_t idle_cells = 512;
+};
+
+// Which of a program's functions are endpoints.
+struct ImageOptions {
+  struct NamedEndpoint {
+    std::uint32_t number = 0;
+    std::string function;
+  };
+  std::vector<NamedEndpoint> endpoints;  // none: every exported function, in the order of their addresses
+  std::uint64_t stack_size = std::uint64_t{64} << 10;  // rounded up to pages
+  std::uint64_t memory_limit = std::uint64_t{1} << 32;
+};
+
+// An image and the data that it refers to, not yet in a store.
+struct BuiltImage {
+  Image image;
+  std::vector<Data> data;
+};
+// Of a program of functions (no `_start`): its segments, relocated, and a stack. Errors: those of Engine::load_bytes(), kNotFound (a function), kUnsupported
+// (a program with `_start`, host functions).
+Result<BuiltImage> build_image(std::span<const std::uint8_t> elf, const ImageOptions& options = {});
+
+// Puts both into a store; the caller holds a reference to the image. Errors: the store's.
+Result<Hash> put_image(CapabilityStore& store, const BuiltImage& built);
+
+class KernelInstance;
+
+class Kernel {
+ public:
+  // Errors: kInvalidArgument (options), kUnsupported (the tier).
+  static Result<Kernel> create(const Engine& engine, std::shared_ptr<CapabilityStore> store, const KernelOptions& options = {});
+
+  // build_image() and put_image().
+  Result<Hash> build_image(std::span<const std::uint8_t> elf, const ImageOptions& options = {}) const;
+
+  // Calls an endpoint of a sealed instance with up to six arguments. Errors: kNotFound (the instance, something it refers to, the endpoint), kInvalidArgument
+  // (more arguments, not an instance, or one that stopped on its way), kOutOfMemory, kLimit, and the store's.
+  Result<InvocationResult> invoke_cached(const Hash& instance, std::uint64_t endpoint, std::span<const std::uint64_t> arguments = {},
+                                         std::uint64_t gas = kUnlimitedGas) const;
+  // The same, and the instance as the call left it, sealed into the store (one reference of the caller's).
+  struct Successor {
+    InvocationResult result;
+    Hash instance;
+  };
+  Result<Successor> invoke(const Hash& instance, std::uint64_t endpoint, std::span<const std::uint64_t> arguments = {},
+                           std::uint64_t gas = kUnlimitedGas) const;
+
+  // A new live instance of an image. Errors: kNotFound, kInvalidArgument, kUnsupported, kOutOfMemory, and the store's.
+  Result<KernelInstance> derive(const Hash& image) const;
+  // A live instance that goes on where it was sealed. Errors: as derive().
+  Result<KernelInstance> open(const Hash& instance) const;
+
+  const std::shared_ptr<CapabilityStore>& store() const;
+
+  explicit Kernel(std::shared_ptr<kernel::KernelState> state) : state_(std::move(state)) {}
+
+ private:
+  std::shared_ptr<kernel::KernelState> state_;
+};
+
+class KernelInstance {
+ public:
+  KernelInstance(KernelInstance&&) noexcept;
+  KernelInstance& operator=(KernelInstance&&) noexcept;
+  ~KernelInstance();
+
+  // Calls an endpoint. A call that stopped before (kOutOfGas, kInterrupted) is given up first. Errors: kNotFound (endpoint), kInvalidArgument, kOutOfMemory, kLimit.
+  Result<InvocationResult> invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments = {},
+                                  std::uint64_t gas = kUnlimitedGas);
+  // Goes on after kOutOfGas or kInterrupted with `gas` more, wherever in the tree of calls it stopped. Errors: kInvalidArgument, kOutOfMemory.
+  Result<InvocationResult> resume(std::uint64_t gas = kUnlimitedGas);
+  void interrupt();
+  void set_deadline(std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max());
+
+  // Into the store, with everything that it owns; one reference of the caller's. The instance lives on. Errors: the store's, kOutOfMemory.
+  Result<Hash> seal();
+  // A second one in the same state, with all that it owns and the calls that are under way; memory that neither changes is shared.
+  // Errors: kOutOfMemory, kUnsupported (memory that is shared with others).
+  Result<KernelInstance> fork();
+
+  Hash image() const;
+  Hash lineage() const;
+  // Gas used by its own runs and those it called.
+  std::uint64_t gas_used() const;
+  // Copies memory; false where the guest itself could not access all of it.
+  bool read_memory(std::uint64_t address, std::span<std::uint8_t> to);
+  bool write_memory(std::uint64_t address, std::span<const std::uint8_t> from);
+
+  // Its root CNode. Puts a capability of the store (data, image, CNode, sealed instance) into an empty slot. Errors: kNotFound, kInvalidArgument (number, taken).
+  Result<void> put_capability(std::uint8_t slot, const Hash& capability);
+  // The hash of what is there, sealed if need be; nothing for an empty slot. Errors: as seal().
+  Result<std::optional<CNode::Reference>> capability(std::uint8_t slot);
+  Result<void> drop_capability(std::uint8_t slot);
+
+  // How many instances it is, with all that it owns; how many of them are resident.
+  std::size_t instance_count() const;
+  std::size_t resident_count() const;
+
+  explicit KernelInstance(std::unique_ptr<kernel::KernelGuest> guest);
+
+ private:
+  std::unique_ptr<kernel::KernelGuest> guest_;
+};
+
+}  // namespace caisson

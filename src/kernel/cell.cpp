@@ -1,0 +1,97 @@
+#include "kernel/cell.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernel/invocation.h"
+#include "kernel/operations.h"
+
+namespace caisson::kernel {
+namespace {
+
+// What a cell's guest asks at the end of each slice: whether somebody wants its run to stop.
+class CellPersonality final : public runtime::Personality {
+ public:
+  Result<void> start(runtime::GuestInstance&) override {
+    return fail(ErrorCode::kUnsupported, "instances of the kernel have endpoints, no start");
+  }
+  bool on_trap(runtime::GuestInstance&, riscv::HartState&, const riscv::Trap&) override { return false; }
+  void on_slice(runtime::GuestInstance& guest, riscv::HartState&) override {
+    if (cell->invocation->take_stop_request()) guest.finish(ExitReason::kInterrupted, 0, 0);
+  }
+  bool wants_slices() const override { return cell->invocation->stop_requested(); }
+
+  Cell* cell = nullptr;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Cell>> Cell::create(const LoadedImage& image, const CellOptions& options) {
+  auto personality = std::make_shared<CellPersonality>();
+  auto guest = runtime::GuestInstance::create(image.module(), options.windows,
+                                              {.memory_limit = image.image().memory_limit,
+                                               .tier = options.tier,
+                                               .deterministic = true,  // its clock is its gas
+                                               .personality = personality},
+                                              options.jit);
+  if (!guest) return std::unexpected(guest.error());
+  std::unique_ptr<Cell> cell(new Cell(*std::move(guest)));
+  personality->cell = cell.get();
+  cell->guest_->make_callable();
+  install_operations(*cell);
+  if (Result<void> loaded = cell->guest_->memory().load(image.fresh_memory()); !loaded) return std::unexpected(loaded.error());
+  const LoadedImage::CodeRange code = image.code_range();
+  if (code.size != 0) cell->guest_->adopt_code(code.base, code.size);
+  return cell;
+}
+
+Cell::~Cell() = default;
+
+Result<void> Cell::load(InstanceObject& instance) {
+  const memory::MemoryState& state = instance.memory ? *instance.memory : instance.image().fresh_memory();
+  if (Result<void> loaded = guest_->memory().load(state); !loaded) return loaded;
+  riscv::HartState& hart = guest_->hart();
+  hart.gas = 0;
+  if (instance.registers != nullptr) {
+    const SavedRegisters& from = *instance.registers;
+    std::ranges::copy(from.x, hart.x.begin());
+    hart.f = from.f;
+    hart.pc = from.pc;
+    hart.gas = from.gas;
+    hart.frm = from.frm;
+    hart.fflags = from.fflags;
+    hart.reservation_address = from.reservation_address;
+    hart.reservation_value = from.reservation_value;
+    hart.reservation_width = from.reservation_width;
+  }
+  hart.gas_granted = instance.gas_used() + hart.gas;
+  occupant = &instance;
+  return {};
+}
+
+Result<void> Cell::save(InstanceObject& instance) {
+  Result<memory::MemoryState> state = guest_->memory().state();
+  if (!state) return std::unexpected(state.error());
+  instance.memory = *std::move(state);
+  const riscv::HartState& hart = guest_->hart();
+  instance.set_gas_used(hart.gas_used());
+  if (!instance.on_its_way) return {};
+  instance.registers = std::make_unique<SavedRegisters>();
+  save_registers(*instance.registers);
+  return {};
+}
+
+void Cell::save_registers(SavedRegisters& to) const {
+  const riscv::HartState& hart = guest_->hart();
+  std::copy_n(hart.x.begin(), to.x.size(), to.x.begin());
+  to.f = hart.f;
+  to.pc = hart.pc;
+  to.gas = hart.gas;
+  to.frm = hart.frm;
+  to.fflags = hart.fflags;
+  to.reservation_address = hart.reservation_address;
+  to.reservation_value = hart.reservation_value;
+  to.reservation_width = hart.reservation_width;
+}
+
+}  // namespace caisson::kernel

@@ -1,0 +1,39 @@
+// A root instance behind caisson::KernelInstance: at rest, or with calls under way.
+#pragma once
+
+#include <memory>
+
+#include "caisson/kernel.h"
+#include "kernel/invocation.h"
+#include "kernel/kernel_state.h"
+#include "kernel/tree.h"
+
+namespace caisson::kernel {
+
+class KernelGuest {
+ public:
+  explicit KernelGuest(std::shared_ptr<KernelState> kernel)
+      : tree_(std::move(kernel)), invocation_(tree_, tree_.kernel().options.max_depth) {}
+
+  Tree& tree() { return tree_; }
+  Invocation& invocation() { return invocation_; }
+
+  // The root, wherever it is.
+  InstanceObject& root() { return root_ != nullptr ? *root_ : *invocation_.frames().front().instance; }
+  void set_root(std::unique_ptr<InstanceObject> root) { root_ = std::move(root); }
+  void set_frames(std::vector<Frame> frames) { invocation_.adopt_frames(std::move(frames)); }
+
+  Result<InvocationResult> invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments, std::uint64_t gas);
+  Result<InvocationResult> resume(std::uint64_t gas);
+  Result<Hash> seal();
+  Result<std::unique_ptr<KernelGuest>> clone();
+
+ private:
+  Result<InvocationResult> finish(Result<InvocationResult> result);
+
+  Tree tree_;
+  Invocation invocation_;
+  std::unique_ptr<InstanceObject> root_;  // null while calls are under way
+};
+
+}  // namespace caisson::kernel

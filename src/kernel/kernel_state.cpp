@@ -1,0 +1,94 @@
+#include "kernel/kernel_state.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "kernel/sealed_memory.h"
+
+namespace caisson::kernel {
+
+KernelState::KernelState(CellOptions cells, std::shared_ptr<CapabilityStore> store, const KernelOptions& options)
+    : cells(std::move(cells)), store(std::move(store)), options(options), idle_(std::make_shared<IdleCells>(options.idle_cells)) {}
+
+Result<std::shared_ptr<const Capability>> KernelState::get(const Hash& hash, CapabilityKind kind) {
+  Result<std::shared_ptr<const Capability>> found = store->get(hash);
+  if (!found) return found;
+  if (*found == nullptr) return fail(ErrorCode::kNotFound, fmt::format("the store has no {} of this hash", to_string(kind)), hash.to_string());
+  if (kind_of(**found) != kind) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("this is not the hash of an {} but of a {}", to_string(kind), to_string(kind_of(**found))),
+                hash.to_string());
+  }
+  return found;
+}
+
+Result<std::shared_ptr<LoadedImage>> KernelState::load_image(const Hash& hash) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (std::shared_ptr<LoadedImage> known = images_.find(hash)) return known;
+  }
+  const auto image = get(hash, CapabilityKind::kImage);
+  if (!image) return std::unexpected(image.error());
+  Result<std::shared_ptr<LoadedImage>> loaded = LoadedImage::load(hash, std::get<Image>(**image), *store, idle_);
+  if (!loaded) return loaded;
+  std::shared_ptr<LoadedImage> dropped;
+  const std::scoped_lock lock(mutex_);
+  if (std::shared_ptr<LoadedImage> known = images_.find(hash)) return known;
+  dropped = images_.insert(hash, *loaded);
+  return loaded;
+}
+
+Result<std::shared_ptr<LoadedImage>> KernelState::make_image(const Image& image, std::vector<Data> contents) {
+  const Hash hash = hash_of(Capability(image));
+  {
+    const std::scoped_lock lock(mutex_);
+    if (std::shared_ptr<LoadedImage> known = images_.find(hash)) return known;
+  }
+  Result<std::shared_ptr<LoadedImage>> loaded = LoadedImage::make(hash, image, std::move(contents), idle_);
+  if (!loaded) return loaded;
+  std::shared_ptr<LoadedImage> dropped;
+  const std::scoped_lock lock(mutex_);
+  if (std::shared_ptr<LoadedImage> known = images_.find(hash)) return known;
+  dropped = images_.insert(hash, *loaded);
+  return loaded;
+}
+
+Result<std::shared_ptr<const OpenedInstance>> KernelState::open(const Hash& hash) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (std::shared_ptr<const OpenedInstance> known = opened_.find(hash)) return known;
+  }
+  const auto instance = get(hash, CapabilityKind::kInstance);
+  if (!instance) return std::unexpected(instance.error());
+  auto opened = std::make_shared<OpenedInstance>();
+  opened->sealed = std::get<SealedInstance>(**instance);
+  Result<std::shared_ptr<LoadedImage>> image = load_image(opened->sealed.image);
+  if (!image) return std::unexpected(image.error());
+  opened->image = *std::move(image);
+  const auto memory = get(opened->sealed.memory, CapabilityKind::kData);
+  if (!memory) return std::unexpected(memory.error());
+  Result<memory::MemoryState> state =
+      open_memory(opened->sealed.mappings, std::get<Data>(**memory), opened->image->fresh_memory().base, opened->image->sealed_base());
+  if (!state) return std::unexpected(state.error());
+  opened->memory = *std::move(state);
+  Result<std::shared_ptr<const Capability>> root = get(opened->sealed.root, CapabilityKind::kCNode);
+  if (!root) return std::unexpected(root.error());
+  opened->root = *std::move(root);
+  std::shared_ptr<const OpenedInstance> dropped;
+  const std::scoped_lock lock(mutex_);
+  dropped = opened_.insert(hash, opened);
+  return opened;
+}
+
+Result<std::unique_ptr<Cell>> KernelState::take_cell(LoadedImage& image) {
+  if (std::unique_ptr<Cell> cell = image.take_idle_cell()) return cell;
+  return Cell::create(image, cells);
+}
+
+void KernelState::give_cell_back(LoadedImage& image, std::unique_ptr<Cell> cell) {
+  cell->occupant = nullptr;
+  cell->invocation = nullptr;
+  image.keep_idle_cell(std::move(cell));
+}
+
+}  // namespace caisson::kernel

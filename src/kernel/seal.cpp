@@ -1,0 +1,279 @@
+#include "kernel/seal.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "kernel/kernel_state.h"
+#include "kernel/sealed_memory.h"
+#include "kernel/slots.h"
+#include "kernel/store_reference.h"
+
+namespace caisson::kernel {
+namespace {
+
+// One sealing: what was sealed so far, and references to it until something that refers to it is in the store.
+class Sealer {
+ public:
+  explicit Sealer(Tree& tree) : store_(tree.kernel().store) {}
+
+  // `frames`: the calls under way, the instance's own frame first; at most one: none.
+  Result<Hash> seal(InstanceObject& instance, std::vector<Frame>* frames) {
+    if (frames != nullptr) {
+      for (std::size_t i = frames->size() - 1; i > 0; --i) {
+        Frame& frame = (*frames)[i];
+        const Frame* const callee = i + 1 < frames->size() ? &(*frames)[i + 1] : nullptr;
+        const Result<Hash> sealed = seal_one(*frame.instance, callee, true);
+        if (!sealed) return sealed;
+        note_moved((*frames)[i - 1].instance->root(), frame, *sealed);
+      }
+    }
+    const bool on_its_way = frames != nullptr && !frames->empty();
+    return seal_one(instance, on_its_way && frames->size() > 1 ? &(*frames)[1] : nullptr, on_its_way);
+  }
+
+  // A node with all that is in it, or an instance, or a value.
+  Result<CNode::Reference> seal_capability(CapabilitySlot& slot) {
+    if (Result<void> sealed = seal_below(slot); !sealed) return std::unexpected(sealed.error());
+    return reference_of(slot);
+  }
+
+  // Hands a reference to what was sealed to the caller.
+  Hash release_to_caller(const Hash& hash) {
+    const auto held = std::ranges::find(held_, hash, &StoreReference::hash);
+    return held == held_.end() ? hash : held->take();
+  }
+
+ private:
+  Result<void> hold(Result<Hash> put) {
+    if (!put) return std::unexpected(put.error());
+    held_.emplace_back(store_, *put);
+    return {};
+  }
+  Result<Hash> put(const Capability& capability) {
+    Result<Hash> hash = store_->put(capability);
+    if (hash) held_.emplace_back(store_, *hash);
+    return hash;
+  }
+
+  void note_moved(CNodeObject& callers, const Frame& frame, const Hash& sealed) {
+    const auto place = find_place(callers, frame.slot);
+    if (place && place->find() != nullptr) sealed_[place->find()] = {CapabilityKind::kInstance, sealed};
+  }
+
+  // Everything owned in the slot, the leaves first.
+  Result<void> seal_below(CapabilitySlot& top) {
+    std::vector<CapabilitySlot*> owners;  // each before what it owns
+    const auto add_slots = [&owners](CNodeObject& node) {
+      for (const CNodeObject::Entry& entry : node.entries()) {
+        if (!std::holds_alternative<MovedMark>(*entry.slot)) owners.push_back(entry.slot);
+      }
+    };
+    owners.push_back(&top);
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(owners[i])) add_slots(**node);
+      if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(owners[i])) add_slots((*instance)->root());
+    }
+    for (std::size_t i = owners.size(); i > 0; --i) {
+      if (Result<void> sealed = seal_owner(*owners[i - 1]); !sealed) return sealed;
+    }
+    return {};
+  }
+
+  Result<void> seal_owner(CapabilitySlot& slot) {
+    if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&slot)) {
+      const Result<Hash> hash = seal_node(**node);
+      if (!hash) return std::unexpected(hash.error());
+      sealed_[&slot] = {CapabilityKind::kCNode, *hash};
+    } else if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&slot)) {
+      const Result<Hash> hash = seal_value(**instance, nullptr, false);
+      if (!hash) return std::unexpected(hash.error());
+      sealed_[&slot] = {CapabilityKind::kInstance, *hash};
+    } else if (std::holds_alternative<std::unique_ptr<YieldedCall>>(slot)) {
+      return fail(ErrorCode::kUnsupported, "a yielded call cannot be sealed: resume it or drop it first");
+    }
+    return {};
+  }
+
+  // The instance, and before it all that its slots own.
+  Result<Hash> seal_one(InstanceObject& instance, const Frame* callee, bool on_its_way) {
+    for (const CNodeObject::Entry& entry : instance.root().entries()) {
+      if (std::holds_alternative<MovedMark>(*entry.slot)) continue;
+      if (Result<void> sealed = seal_below(*entry.slot); !sealed) return std::unexpected(sealed.error());
+    }
+    return seal_value(instance, callee, on_its_way);
+  }
+
+  Result<Hash> seal_node(CNodeObject& node) {
+    CNode value;
+    for (const CNodeObject::Entry& entry : node.entries()) {
+      const auto moved = std::holds_alternative<MovedMark>(*entry.slot) && !sealed_.contains(entry.slot);
+      if (moved) continue;  // a slot that was given to the callee
+      Result<CNode::Reference> reference = reference_of(*entry.slot);
+      if (!reference) return std::unexpected(reference.error());
+      value.slots.push_back({entry.number, *reference});
+    }
+    return put(Capability(std::move(value)));
+  }
+
+  Result<CNode::Reference> reference_of(CapabilitySlot& slot) {
+    if (const auto known = sealed_.find(&slot); known != sealed_.end()) return known->second;
+    if (const auto* const data = std::get_if<Data>(&slot)) {
+      const Result<Hash> hash = put(Capability(*data));
+      if (!hash) return std::unexpected(hash.error());
+      return CNode::Reference{CapabilityKind::kData, *hash};
+    }
+    if (const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(&slot)) {
+      if (Result<void> stored = store_image(**image); !stored) return std::unexpected(stored.error());
+      return CNode::Reference{CapabilityKind::kImage, (*image)->hash()};
+    }
+    if (const auto* const sealed = std::get_if<SealedReference>(&slot))
+      return CNode::Reference{CapabilityKind::kInstance, sealed->hash()};
+    return fail(ErrorCode::kInternal, "a slot that is not sealed");
+  }
+
+  Result<void> store_image(const LoadedImage& image) {
+    if (store_->retain(image.hash())) {
+      held_.emplace_back(store_, image.hash());
+      return {};
+    }
+    for (const Data& data : image.contents()) {
+      if (const Result<Hash> hash = put(Capability(data)); !hash) return std::unexpected(hash.error());
+    }
+    const Result<Hash> hash = put(Capability(image.image()));
+    return hash ? Result<void>() : std::unexpected(hash.error());
+  }
+
+  Result<Hash> seal_value(InstanceObject& instance, const Frame* callee, bool on_its_way) {
+    if (Result<void> stored = store_image(instance.image()); !stored) return std::unexpected(stored.error());
+    Result<memory::MemoryState> state = memory_of(instance);
+    if (!state) return std::unexpected(state.error());
+    const bool of_image = state->base == instance.image().fresh_memory().base;
+    const SealedMemory memory =
+        seal_state(of_image ? instance.image().sealed_base() : seal_base(*state->base), *state);
+    const Result<Hash> data = put(Capability(memory.data));
+    if (!data) return data;
+    const Result<Hash> root = seal_node(instance.root());
+    if (!root) return root;
+
+    SealedInstance value{.image = instance.image().hash(),
+                         .mappings = memory.mappings,
+                         .memory = *data,
+                         .root = *root,
+                         .gas_used = instance.gas_used(),
+                         .lineage = instance.lineage()};
+    if (on_its_way) add_registers(instance, value);
+    if (callee != nullptr) {
+      value.phase = InstancePhase::kCalling;
+      value.pending = {.slot_path = callee->slot_word,
+                       .gas_share = callee->share_left,
+                       .gas_granted = callee->granted,
+                       .catch_key = callee->catch_key,
+                       .given_path = callee->given_word};
+    } else if (on_its_way) {
+      value.phase = InstancePhase::kRunning;
+    }
+    if (instance.has_next_image()) {
+      if (Result<void> stored = store_image(instance.entered_image()); !stored) return std::unexpected(stored.error());
+      value.next_image = instance.entered_image().hash();
+    }
+    return put(Capability(std::move(value)));
+  }
+
+  static Result<memory::MemoryState> memory_of(InstanceObject& instance) {
+    if (instance.cell != nullptr) return instance.cell->guest().memory().state();
+    return instance.memory ? *instance.memory : instance.image().fresh_memory();
+  }
+
+  static void add_registers(const InstanceObject& instance, SealedInstance& value) {
+    SavedRegisters saved;
+    if (instance.cell != nullptr) {
+      instance.cell->save_registers(saved);
+    } else {
+      saved = *instance.registers;
+    }
+    value.integer_registers = saved.x;
+    value.float_registers = saved.f;
+    value.float_control = saved.frm << 5 | saved.fflags;
+    value.pc = saved.pc;
+    value.gas_remaining = saved.gas;
+    value.reservation = {saved.reservation_address, saved.reservation_value, saved.reservation_width};
+  }
+
+  const std::shared_ptr<CapabilityStore> store_;
+  std::unordered_map<const CapabilitySlot*, CNode::Reference> sealed_;
+  std::vector<StoreReference> held_;
+};
+
+// What it has mapped, whether or not it was ever touched.
+std::uint64_t mapped_pages(InstanceObject& instance) {
+  if (instance.cell != nullptr) return instance.cell->guest().memory().committed_bytes() / memory::kPageSize;
+  return (instance.memory ? *instance.memory : instance.image().fresh_memory()).base->committed_pages();
+}
+
+}  // namespace
+
+Result<Hash> seal_instance(Tree& tree, InstanceObject& instance) {
+  Sealer sealer(tree);
+  const Result<Hash> hash = sealer.seal(instance, nullptr);
+  return hash ? Result<Hash>(sealer.release_to_caller(*hash)) : hash;
+}
+
+Result<Hash> seal_frames(Tree& tree, std::vector<Frame>& frames) {
+  Sealer sealer(tree);
+  const Result<Hash> hash = sealer.seal(*frames.front().instance, &frames);
+  return hash ? Result<Hash>(sealer.release_to_caller(*hash)) : hash;
+}
+
+Result<CNode::Reference> seal_capability(Tree& tree, CapabilitySlot& slot) {
+  Sealer sealer(tree);
+  Result<CNode::Reference> reference = sealer.seal_capability(slot);
+  if (reference) sealer.release_to_caller(reference->hash);
+  return reference;
+}
+
+Result<void> seal_slot(Tree& tree, CapabilitySlot& slot) {
+  // A CNode keeps its place; what is in it is sealed where it is.
+  std::vector<CapabilitySlot*> open{&slot};
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    CapabilitySlot& each = *open[i];
+    if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&each)) {
+      for (const CNodeObject::Entry& entry : (*node)->entries()) open.push_back(entry.slot);
+      continue;
+    }
+    auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&each);
+    if (instance == nullptr) continue;
+    const Result<Hash> hash = seal_instance(tree, **instance);
+    if (!hash) return std::unexpected(hash.error());
+    auto reference = std::make_shared<const StoreReference>(tree.kernel().store, *hash);
+    Result<std::shared_ptr<const Capability>> capability = tree.kernel().get(*hash, CapabilityKind::kInstance);
+    if (!capability) return std::unexpected(capability.error());
+    std::vector<CapabilitySlot> ended;
+    ended.push_back(std::exchange(each, SealedReference{std::move(reference), *std::move(capability)}));
+    end_capabilities(std::move(ended));
+  }
+  return {};
+}
+
+std::expected<std::uint64_t, KernelError> pages_to_seal(CapabilitySlot& slot) {
+  std::uint64_t pages = 0;
+  std::size_t instances = 0;
+  std::vector<CapabilitySlot*> open{&slot};
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    CapabilitySlot& each = *open[i];
+    CNodeObject* node = nullptr;
+    if (std::holds_alternative<std::unique_ptr<YieldedCall>>(each)) return std::unexpected(KernelError::kUnsupported);
+    if (auto* const inner = std::get_if<std::unique_ptr<CNodeObject>>(&each)) node = inner->get();
+    if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&each)) {
+      ++instances;
+      pages += mapped_pages(**instance);
+      node = &(*instance)->root();
+    }
+    if (node == nullptr) continue;
+    for (const CNodeObject::Entry& entry : node->entries()) open.push_back(entry.slot);
+  }
+  if (instances == 0) return std::unexpected(KernelError::kWrongKind);
+  return pages;
+}
+
+}  // namespace caisson::kernel

@@ -1,0 +1,119 @@
+#include "kernel/tree.h"
+
+#include <utility>
+
+#include "kernel/kernel_state.h"
+#include "kernel/lineage.h"
+
+namespace caisson::kernel {
+
+Tree::Tree(std::shared_ptr<KernelState> kernel) : kernel_(std::move(kernel)) {}
+Tree::~Tree() = default;
+
+std::unique_ptr<InstanceObject> Tree::make_instance(std::shared_ptr<LoadedImage> image) {
+  const Hash lineage = first_lineage(image->hash());
+  return make_instance(std::move(image), lineage);
+}
+
+std::unique_ptr<InstanceObject> Tree::make_instance(std::shared_ptr<LoadedImage> image, const Hash& lineage) {
+  if (instance_count_ >= kernel_->options.max_instances) return nullptr;
+  return std::make_unique<InstanceObject>(std::move(image), lineage, *this);
+}
+
+Result<void> Tree::make_resident(InstanceObject& instance) {
+  if (instance.cell != nullptr) {
+    touch(instance);
+    return {};
+  }
+  // One that is about to run is parked last: it is the newest.
+  while (resident_count_ >= kernel_->options.resident_instances) {
+    if (Result<void> parked = park(*oldest_); !parked) return parked;
+  }
+  Result<std::unique_ptr<Cell>> cell = kernel_->take_cell(instance.image());
+  if (!cell) return std::unexpected(cell.error());
+  if (Result<void> loaded = (*cell)->load(instance); !loaded) {
+    kernel_->give_cell_back(instance.image(), *std::move(cell));
+    return loaded;
+  }
+  if (instance.memory) parked_bytes_ -= parked_bytes_of(*instance.memory);
+  instance.memory.reset();
+  instance.registers.reset();
+  instance.cell = *std::move(cell);
+  link(instance);
+  return {};
+}
+
+Result<void> Tree::park(InstanceObject& instance) {
+  if (instance.cell == nullptr) return {};
+  if (Result<void> saved = instance.cell->save(instance); !saved) return saved;
+  const std::uint64_t bytes = parked_bytes_of(*instance.memory);
+  if (bytes > kernel_->options.parked_bytes || parked_bytes_ > kernel_->options.parked_bytes - bytes) {
+    instance.memory.reset();
+    instance.registers.reset();
+    return fail(ErrorCode::kLimit, "parked instances take as much memory as KernelOptions::parked_bytes allows");
+  }
+  parked_bytes_ += bytes;
+  unlink(instance);
+  kernel_->give_cell_back(instance.image(), std::move(instance.cell));
+  return {};
+}
+
+void Tree::become_next_image(InstanceObject& instance) {
+  drop_memory(instance);
+  instance.image_ = std::move(instance.next_image_);
+  instance.lineage_ = next_lineage(instance.lineage_, instance.image_->hash());
+}
+
+void Tree::drop_memory(InstanceObject& instance) noexcept {
+  if (instance.cell != nullptr) {
+    instance.gas_used_ = instance.cell->hart().gas_used();
+    unlink(instance);
+    kernel_->give_cell_back(instance.image(), std::move(instance.cell));
+  }
+  if (instance.memory) parked_bytes_ -= parked_bytes_of(*instance.memory);
+  instance.memory.reset();
+  instance.registers.reset();
+}
+
+void Tree::adopt_memory(InstanceObject& instance, memory::MemoryState state) {
+  parked_bytes_ += parked_bytes_of(state);
+  instance.memory = std::move(state);
+}
+
+std::uint64_t Tree::parked_bytes_of(const memory::MemoryState& state) {
+  return state.changed.size() * memory::kPageSize;
+}
+
+void Tree::move_to_front(InstanceObject& instance) {
+  unlink(instance);
+  link(instance);
+}
+
+void Tree::link(InstanceObject& instance) {
+  instance.older = newest_;
+  instance.newer = nullptr;
+  (newest_ != nullptr ? newest_->newer : oldest_) = &instance;
+  newest_ = &instance;
+  ++resident_count_;
+}
+
+void Tree::unlink(InstanceObject& instance) {
+  (instance.older != nullptr ? instance.older->newer : oldest_) = instance.newer;
+  (instance.newer != nullptr ? instance.newer->older : newest_) = instance.older;
+  instance.older = instance.newer = nullptr;
+  --resident_count_;
+}
+
+InstanceObject::InstanceObject(std::shared_ptr<LoadedImage> image, const Hash& lineage, Tree& tree)
+    : image_(std::move(image)), tree_(tree), lineage_(lineage) {
+  ++tree_.instance_count_;
+}
+
+InstanceObject::~InstanceObject() {
+  tree_.drop_memory(*this);
+  --tree_.instance_count_;
+}
+
+std::uint64_t InstanceObject::gas_used() const { return cell != nullptr ? cell->hart().gas_used() : gas_used_; }
+
+}  // namespace caisson::kernel

@@ -1,0 +1,68 @@
+// A root instance with all that it owns, and which of its instances are resident.
+//
+// Running instances need a cell. A tree has a bounded number of them; past it the instance that was used least recently is parked: its
+// changed pages are copied out and its cell goes to the next. So a chain of calls may be as deep as memory allows.
+//
+// Thread safety: one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "caisson/result.h"
+#include "kernel/cell.h"
+#include "kernel/instance_object.h"
+
+namespace caisson::kernel {
+
+struct KernelState;
+
+class Tree {
+ public:
+  explicit Tree(std::shared_ptr<KernelState> kernel);
+  ~Tree();
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
+
+  KernelState& kernel() { return *kernel_; }
+  const std::shared_ptr<KernelState>& shared_kernel() const { return kernel_; }
+
+  // A new instance of `image`; null where the tree has as many as it may have.
+  std::unique_ptr<InstanceObject> make_instance(std::shared_ptr<LoadedImage> image);
+  std::unique_ptr<InstanceObject> make_instance(std::shared_ptr<LoadedImage> image, const Hash& lineage);
+
+  // Gives the instance a cell, parking others if need be, and makes it the most recently used. Errors: kOutOfMemory, kLimit (parked pages).
+  Result<void> make_resident(InstanceObject& instance);
+  void touch(InstanceObject& instance) {
+    if (newest_ != &instance) move_to_front(instance);
+  }
+  // Takes its memory out of its cell, which becomes idle. Errors: kOutOfMemory; then it stays resident.
+  Result<void> park(InstanceObject& instance);
+
+  // What SET_IMAGE asked for: fresh memory of the other image.
+  void become_next_image(InstanceObject& instance);
+  // Memory of an instance that has none yet.
+  void adopt_memory(InstanceObject& instance, memory::MemoryState state);
+
+  std::size_t instance_count() const { return instance_count_; }
+  std::size_t resident_count() const { return resident_count_; }
+  std::uint64_t parked_bytes() const { return parked_bytes_; }
+
+ private:
+  friend class InstanceObject;
+  static std::uint64_t parked_bytes_of(const memory::MemoryState& state);
+  void drop_memory(InstanceObject& instance) noexcept;
+  void move_to_front(InstanceObject& instance);
+  void link(InstanceObject& instance);
+  void unlink(InstanceObject& instance);
+
+  std::shared_ptr<KernelState> kernel_;
+  std::size_t instance_count_ = 0;
+  std::size_t resident_count_ = 0;
+  std::uint64_t parked_bytes_ = 0;
+  InstanceObject* newest_ = nullptr;
+  InstanceObject* oldest_ = nullptr;
+};
+
+}  // namespace caisson::kernel

@@ -1,0 +1,33 @@
+// What the handles of one engine share.
+//
+// Thread safety: everything may be used from any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <shared_mutex>
+#include <string>
+
+#include "caisson/engine.h"
+#include "memory/window_pool.h"
+#include "runtime/jit_service.h"
+
+namespace caisson::runtime {
+
+struct EngineState {
+  explicit EngineState(const EngineOptions& options)
+      : windows(std::make_shared<memory::WindowPool>(options.idle_windows)),
+        jit(std::make_shared<JitService>(JitOptions{.backend = options.jit,
+                                                    .artifact_directory = options.artifact_directory,
+                                                    .dump_directory = options.dump_directory,
+                                                    .hot_threshold = options.hot_threshold.value_or(kHotThreshold),
+                                                    .blocking = options.blocking,
+                                                    .process = options.compile_process})) {}
+
+  const std::shared_ptr<memory::WindowPool> windows;
+  const std::shared_ptr<JitService> jit;
+  std::shared_mutex mutex;
+  std::map<std::string, std::shared_ptr<const detail::HostFunction>, std::less<>> host_functions;  // guarded by mutex
+};
+
+}  // namespace caisson::runtime
