@@ -20,7 +20,8 @@ constexpr std::array<std::uint8_t, SHA256_CBLOCK> kPadding = [] {
 
 Sha256 mix_in(const Sha256& root, std::uint64_t number) {
   Sha256 chunk{};
-  for (unsigned index = 0; index < sizeof number; ++index) chunk[index] = static_cast<std::uint8_t>(number >> (8 * index));
+  for (unsigned index = 0; index < sizeof number; ++index)
+    chunk[index] = static_cast<std::uint8_t>(number >> (8 * index));
   return hash_pair(root, chunk);
 }
 
@@ -46,7 +47,8 @@ Sha256 hash_pair(const Sha256& left, const Sha256& right) {
 const Sha256& zero_subtree(unsigned level) {
   static const auto kRoots = [] {
     std::array<Sha256, kMostMerkleLevels + 1> roots{};
-    for (unsigned index = 1; index < roots.size(); ++index) roots[index] = hash_pair(roots[index - 1], roots[index - 1]);
+    for (unsigned index = 1; index < roots.size(); ++index)
+      roots[index] = hash_pair(roots[index - 1], roots[index - 1]);
     return roots;
   }();
   return kRoots[level];

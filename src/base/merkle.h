@@ -57,7 +57,8 @@ class MerkleTree {
     std::size_t count = 0;
     for (std::size_t word = 0; word < changed_.size(); ++word) {
       for (std::uint64_t rest = changed_[word]; rest != 0; rest &= rest - 1)
-        nodes[count++] = static_cast<std::uint16_t>(kLeaves + 64 * word + static_cast<unsigned>(std::countr_zero(rest)));
+        nodes[count++] =
+            static_cast<std::uint16_t>(kLeaves + 64 * word + static_cast<unsigned>(std::countr_zero(rest)));
       changed_[word] = 0;
     }
     for (unsigned level = 0; level < kLevels && count != 0; ++level) {

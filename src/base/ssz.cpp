@@ -49,7 +49,8 @@ std::vector<std::uint8_t> SszWriter::finish() {
   return std::move(fixed_);
 }
 
-Result<std::vector<Bytes>> split_container(Bytes bytes, std::initializer_list<std::size_t> sizes, std::string_view where) {
+Result<std::vector<Bytes>> split_container(Bytes bytes, std::initializer_list<std::size_t> sizes,
+                                           std::string_view where) {
   std::size_t fixed_bytes = 0;
   for (const std::size_t size : sizes) fixed_bytes += size == kVariableSize ? kOffsetBytes : size;
   if (bytes.size() < fixed_bytes) return fail_at(where, "is cut short");
@@ -66,8 +67,10 @@ Result<std::vector<Bytes>> split_container(Bytes bytes, std::initializer_list<st
       const auto offset = static_cast<std::size_t>(read_number(bytes.subspan(place, kOffsetBytes)));
       place += kOffsetBytes;
       const bool is_first = open_field == sizes.size();
-      if (is_first && offset != fixed_bytes) return fail_at(where, "has a first offset that is not the end of its fixed part");
-      if (offset < open_start || offset > bytes.size()) return fail_at(where, "has offsets out of order or beyond its end");
+      if (is_first && offset != fixed_bytes)
+        return fail_at(where, "has a first offset that is not the end of its fixed part");
+      if (offset < open_start || offset > bytes.size())
+        return fail_at(where, "has offsets out of order or beyond its end");
       if (!is_first) fields[open_field] = bytes.subspan(open_start, offset - open_start);
       open_field = index;
       open_start = offset;
@@ -101,8 +104,9 @@ Result<std::vector<Bytes>> split_variable_list(Bytes bytes, std::uint64_t limit,
   std::vector<Bytes> items(count);
   for (std::size_t index = 0; index < count; ++index) {
     const std::size_t next_place = (index + 1) * kOffsetBytes;
-    const auto end = index + 1 == count ? bytes.size()
-                                        : static_cast<std::size_t>(read_number(bytes.subspan(next_place, kOffsetBytes)));
+    const auto end = index + 1 == count
+                         ? bytes.size()
+                         : static_cast<std::size_t>(read_number(bytes.subspan(next_place, kOffsetBytes)));
     if (end <= start || end > bytes.size()) return fail_at(where, "has offsets out of order or beyond its end");
     items[index] = bytes.subspan(start, end - start);
     start = end;
@@ -124,7 +128,8 @@ Sha256 read_hash(Bytes bytes) {
 
 Sha256 root_of_number(std::uint64_t value) {
   Sha256 chunk{};
-  for (unsigned index = 0; index < sizeof value; ++index) chunk[index] = static_cast<std::uint8_t>(value >> (8 * index));
+  for (unsigned index = 0; index < sizeof value; ++index)
+    chunk[index] = static_cast<std::uint8_t>(value >> (8 * index));
   return chunk;
 }
 
@@ -137,7 +142,9 @@ Sha256 root_of_byte_list(Bytes bytes, std::uint64_t limit) {
   return mix_in_length(merkleize(pack(bytes), (limit + sizeof(Sha256) - 1) / sizeof(Sha256)), bytes.size());
 }
 
-Sha256 root_of_container(std::initializer_list<Sha256> fields) { return merkleize({fields.begin(), fields.size()}, fields.size()); }
+Sha256 root_of_container(std::initializer_list<Sha256> fields) {
+  return merkleize({fields.begin(), fields.size()}, fields.size());
+}
 
 Sha256 root_of_list(std::span<const Sha256> items, std::uint64_t limit) {
   return mix_in_length(merkleize(items, limit), items.size());

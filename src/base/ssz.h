@@ -52,7 +52,8 @@ class SszWriter {
 inline constexpr std::size_t kVariableSize = 0;
 
 // The fields of a container whose sizes are given, in order. Errors (all of ssz.h's): kInvalidImage; `where` is `where`.
-Result<std::vector<Bytes>> split_container(Bytes bytes, std::initializer_list<std::size_t> sizes, std::string_view where);
+Result<std::vector<Bytes>> split_container(Bytes bytes, std::initializer_list<std::size_t> sizes,
+                                           std::string_view where);
 // The items of a list of `item_size` bytes each, `limit` at most.
 Result<std::vector<Bytes>> split_list(Bytes bytes, std::size_t item_size, std::uint64_t limit, std::string_view where);
 // The same of items of variable size, each at least one byte.

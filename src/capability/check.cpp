@@ -57,7 +57,8 @@ Result<void> check_image_contents(const Image& image) {
 }
 
 Result<void> check_endpoints(const std::vector<Endpoint>& endpoints) {
-  if (endpoints.size() > kMostEndpoints) return broken("image.endpoints", fmt::format("are more than {}", kMostEndpoints));
+  if (endpoints.size() > kMostEndpoints)
+    return broken("image.endpoints", fmt::format("are more than {}", kMostEndpoints));
   for (std::size_t index = 0; index < endpoints.size(); ++index) {
     const Endpoint& endpoint = endpoints[index];
     const auto where = [index](const char* field) { return fmt::format("image.endpoints[{}].{}", index, field); };
@@ -118,12 +119,15 @@ struct Checker {
       if (mapping.data_page != SealedInstance::kNoData && !is_within_data(mapping))
         return broken(where("data_page"), "leads beyond the largest Data");
     }
-    if (instance.integer_registers[0] != 0) return broken("instance.integer_registers", "begin with an x0 that is not zero");
-    if (instance.float_control > kFloatControlBits) return broken("instance.float_control", "has bits beyond fcsr's eight");
+    if (instance.integer_registers[0] != 0)
+      return broken("instance.integer_registers", "begin with an x0 that is not zero");
+    if (instance.float_control > kFloatControlBits)
+      return broken("instance.float_control", "has bits beyond fcsr's eight");
     if (instance.phase > InstancePhase::kYielded) return broken("instance.phase", "is not 0 to 3");
     if (instance.phase != InstancePhase::kCalling && instance.pending != PendingCall())
       return broken("instance.pending", "is not zero, but no call is under way");
-    if (instance.runtime_state.size() > kMostStateBytes) return broken("instance.runtime_state", "is larger than 64 MiB");
+    if (instance.runtime_state.size() > kMostStateBytes)
+      return broken("instance.runtime_state", "is larger than 64 MiB");
     if (instance.personality_state.size() > kMostStateBytes)
       return broken("instance.personality_state", "is larger than 64 MiB");
     return {};

@@ -194,7 +194,8 @@ bool operator==(const Data& one, const Data& other) { return one.state_ == other
 
 namespace capability {
 
-void set_hashed_page(Data& data, std::uint32_t index, std::shared_ptr<const Data::Page> page, const base::Sha256& hash) {
+void set_hashed_page(Data& data, std::uint32_t index, std::shared_ptr<const Data::Page> page,
+                     const base::Sha256& hash) {
   Leaf& leaf = DataAccess::own_state(data).own_leaf(index);
   leaf.pages[index % kNodeChildren] = std::move(page);
   leaf.changed &= static_cast<std::uint16_t>(~(1U << (index % kNodeChildren)));

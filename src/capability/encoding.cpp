@@ -44,7 +44,9 @@ void put(SszWriter& writer, const ImageMapping& mapping) {
 void put(SszWriter& writer, const InitialRegister& initial) { writer.put_u8(initial.number).put_u64(initial.value); }
 
 void put(SszWriter& writer, const CNode::Slot& slot) {
-  writer.put_u8(slot.number).put_u8(static_cast<std::uint8_t>(slot.reference.kind)).put_fixed(slot.reference.hash.bytes);
+  writer.put_u8(slot.number)
+      .put_u8(static_cast<std::uint8_t>(slot.reference.kind))
+      .put_fixed(slot.reference.hash.bytes);
 }
 
 template <class Item>
@@ -88,7 +90,8 @@ std::vector<std::uint8_t> encode_value(const Data& data) {
       indices.put_u32(0);
       continue;
     }
-    const auto [place, is_new] = numbers.try_emplace(data.page_hash(index), static_cast<std::uint32_t>(distinct.size() + 1));
+    const auto [place, is_new] =
+        numbers.try_emplace(data.page_hash(index), static_cast<std::uint32_t>(distinct.size() + 1));
     if (is_new) distinct.push_back(page);
     indices.put_u32(place->second);
   }
@@ -182,7 +185,8 @@ Result<Endpoint> decode_endpoint(Bytes bytes) {
   if (!fields) return std::unexpected(fields.error());
   const Bytes name = (*fields)[1];
   if (name.size() > kMostEndpointName) return invalid("image.endpoints.name", "is longer than 255 bytes");
-  auto registers = decode_items((*fields)[3], kRegisterBytes, kMostInitialRegisters, "image.endpoints.registers", read_register);
+  auto registers =
+      decode_items((*fields)[3], kRegisterBytes, kMostInitialRegisters, "image.endpoints.registers", read_register);
   if (!registers) return std::unexpected(registers.error());
   return Endpoint{.number = number<std::uint32_t>((*fields)[0]),
                   .name = std::string(name.begin(), name.end()),
@@ -191,8 +195,7 @@ Result<Endpoint> decode_endpoint(Bytes bytes) {
 }
 
 Result<Capability> decode_image(Bytes bytes) {
-  const auto fields =
-      base::split_container(bytes, {4, 1, kVariableSize, kVariableSize, 8, 8, kHashBytes, 8}, "image");
+  const auto fields = base::split_container(bytes, {4, 1, kVariableSize, kVariableSize, 8, 8, kHashBytes, 8}, "image");
   if (!fields) return std::unexpected(fields.error());
   auto mappings = decode_items((*fields)[2], kMappingBytes, kMostImageMappings, "image.mappings", read_mapping);
   if (!mappings) return std::unexpected(mappings.error());
@@ -265,11 +268,11 @@ std::vector<std::uint8_t> encode_value(const SealedInstance& instance) {
 }
 
 Result<Capability> decode_instance(Bytes bytes) {
-  const auto fields = base::split_container(
-      bytes,
-      {kHashBytes, kVariableSize, kHashBytes, kHashBytes, kRegisterFileBytes, kRegisterFileBytes, 4, 8, 8, 8, 1,
-       kPendingBytes, kHashBytes, kVariableSize, kVariableSize},
-      "instance");
+  const auto fields =
+      base::split_container(bytes,
+                            {kHashBytes, kVariableSize, kHashBytes, kHashBytes, kRegisterFileBytes, kRegisterFileBytes,
+                             4, 8, 8, 8, 1, kPendingBytes, kHashBytes, kVariableSize, kVariableSize},
+                            "instance");
   if (!fields) return std::unexpected(fields.error());
   const auto field = [&fields](std::size_t index) { return (*fields)[index]; };
   auto mappings = decode_items(field(1), kMappingBytes, kMostInstanceMappings, "instance.mappings", read_mapping);
@@ -322,7 +325,8 @@ Result<Capability> decode_capability(std::span<const std::uint8_t> bytes) {
   if (bytes.empty()) return invalid("selector", "is missing");
   Result<Capability> capability = decode_kind(bytes[0], bytes.subspan(1));
   if (!capability) return capability;
-  if (Result<void> checked = check(*capability); !checked) return invalid(checked.error().where, checked.error().message);
+  if (Result<void> checked = check(*capability); !checked)
+    return invalid(checked.error().where, checked.error().message);
   return capability;
 }
 

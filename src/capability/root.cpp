@@ -26,7 +26,8 @@ Sha256 root_of_items(const std::vector<Item>& items, std::uint64_t limit, Root r
 
 Sha256 root_of_mapping(const ImageMapping& mapping) {
   return root_of_container({root_of_number(mapping.first_page), root_of_number(mapping.page_count),
-                            root_of_number(mapping.permissions), mapping.data.bytes, root_of_number(mapping.data_page)});
+                            root_of_number(mapping.permissions), mapping.data.bytes,
+                            root_of_number(mapping.data_page)});
 }
 
 Sha256 root_of_register(const InitialRegister& initial) {
@@ -60,12 +61,11 @@ struct Rooter {
   Sha256 operator()(const Data& data) const { return data.hash().bytes; }
 
   Sha256 operator()(const Image& image) const {
-    return root_of_container({root_of_number(image.gas_schedule),
-                              root_of_number(static_cast<std::uint8_t>(image.personality)),
-                              root_of_items(image.mappings, kMostImageMappings, root_of_mapping),
-                              root_of_items(image.endpoints, kMostEndpoints, root_of_endpoint),
-                              root_of_number(image.memory_limit), root_of_number(image.stack_size), image.program.bytes,
-                              root_of_number(image.program_size)});
+    return root_of_container(
+        {root_of_number(image.gas_schedule), root_of_number(static_cast<std::uint8_t>(image.personality)),
+         root_of_items(image.mappings, kMostImageMappings, root_of_mapping),
+         root_of_items(image.endpoints, kMostEndpoints, root_of_endpoint), root_of_number(image.memory_limit),
+         root_of_number(image.stack_size), image.program.bytes, root_of_number(image.program_size)});
   }
 
   Sha256 operator()(const CNode& node) const {
@@ -76,8 +76,8 @@ struct Rooter {
     return root_of_container(
         {instance.image.bytes, root_of_items(instance.mappings, kMostInstanceMappings, root_of_mapping),
          instance.memory.bytes, instance.root.bytes, root_of_registers(instance.integer_registers),
-         root_of_registers(instance.float_registers), root_of_number(instance.float_control), root_of_number(instance.pc),
-         root_of_number(instance.gas_remaining), root_of_number(instance.gas_used),
+         root_of_registers(instance.float_registers), root_of_number(instance.float_control),
+         root_of_number(instance.pc), root_of_number(instance.gas_remaining), root_of_number(instance.gas_used),
          root_of_number(static_cast<std::uint8_t>(instance.phase)), root_of_pending(instance.pending),
          instance.lineage.bytes, root_of_byte_list(instance.runtime_state, kMostStateBytes),
          root_of_byte_list(instance.personality_state, kMostStateBytes)});

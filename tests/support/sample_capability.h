@@ -36,7 +36,11 @@ inline Data sample_data() {
 
 inline Image sample_image() {
   Image image;
-  image.mappings = {{.first_page = 16, .page_count = 2, .permissions = kMapRead | kMapExecute, .data = hash_of(sample_data()), .data_page = 1},
+  image.mappings = {{.first_page = 16,
+                     .page_count = 2,
+                     .permissions = kMapRead | kMapExecute,
+                     .data = hash_of(sample_data()),
+                     .data_page = 1},
                     {.first_page = 32, .page_count = 4, .permissions = kMapRead | kMapWrite}};
   image.endpoints = {{.number = 0, .name = "main", .pc = 0x10040, .registers = {{2, 0x24000}, {3, 0x20800}}},
                      {.number = 7, .pc = 0x10100}};
@@ -45,14 +49,16 @@ inline Image sample_image() {
 }
 
 inline CNode sample_cnode() {
-  return {{{0, {CapabilityKind::kData, hash_of(sample_data())}}, {255, {CapabilityKind::kImage, hash_of(sample_image())}}}};
+  return {
+      {{0, {CapabilityKind::kData, hash_of(sample_data())}}, {255, {CapabilityKind::kImage, hash_of(sample_image())}}}};
 }
 
 inline SealedInstance sample_instance() {
   SealedInstance instance;
   instance.image = hash_of(sample_image());
-  instance.mappings = {{.first_page = 16, .page_count = 2, .permissions = kMapRead | kMapExecute, .data_page = 1},
-                       {.first_page = 32, .page_count = 4, .permissions = kMapRead | kMapWrite, .data_page = SealedInstance::kNoData}};
+  instance.mappings = {
+      {.first_page = 16, .page_count = 2, .permissions = kMapRead | kMapExecute, .data_page = 1},
+      {.first_page = 32, .page_count = 4, .permissions = kMapRead | kMapWrite, .data_page = SealedInstance::kNoData}};
   instance.memory = hash_of(sample_data());
   instance.root = hash_of(sample_cnode());
   for (std::uint64_t index = 0; index < 32; ++index) {
@@ -68,7 +74,8 @@ inline SealedInstance sample_instance() {
   std::array<std::uint8_t, 64> lineage{};
   std::copy(instance.image.bytes.begin(), instance.image.bytes.end(), lineage.begin() + 32);
   instance.lineage.bytes = base::sha256(lineage);
-  for (const char character : std::string("runtime")) instance.runtime_state.push_back(static_cast<std::uint8_t>(character));
+  for (const char character : std::string("runtime"))
+    instance.runtime_state.push_back(static_cast<std::uint8_t>(character));
   for (std::uint8_t byte = 0; byte < 100; ++byte) instance.personality_state.push_back(byte);
   return instance;
 }
