@@ -8,8 +8,8 @@
 //   Instance  a sealed guest: memory, registers, gas, lineage, its root CNode, what its personality remembers
 //
 //   caisson::Data data = caisson::Data::copy_of(bytes).value();
-//   caisson::Hash name = data.hash();
-//   std::vector<std::uint8_t> encoded = caisson::encode(caisson::Capability(data));
+//   caisson::Hash name = caisson::hash_of(data);
+//   std::vector<std::uint8_t> encoded = caisson::encode(data);
 //   caisson::Result<caisson::Capability> decoded = caisson::decode_capability(encoded);   // equal to `data`, or an error
 //
 // Encoding is canonical: a value has exactly one, and whatever is not the encoding of a value is rejected (docs/capabilities.md has the
@@ -31,6 +31,10 @@
 #include "caisson/result.h"
 
 namespace caisson {
+
+namespace capability {
+class DataAccess;  // what the engine knows of a Data's inside
+}
 
 // A SHA-256 hash that names a capability.
 struct Hash {
@@ -58,6 +62,9 @@ class Data {
 
   // No pages.
   Data();
+  Data(const Data& other);
+  Data& operator=(const Data& other);
+  ~Data();
   // `page_count` pages of zeros, which cost nothing. At most kMostDataPages (more is clamped).
   static Data zeros(std::uint32_t page_count);
   // The bytes, filled up with zeros to whole pages. Errors: kLimit (more than kMostDataPages pages).
@@ -78,6 +85,7 @@ class Data {
   void read(std::uint64_t offset, std::span<std::uint8_t> to) const;
 
   // merkle root over the pages' SHA-256 (a page of zeros: 32 zero bytes), mixed with the length in bytes. Computed at most once per change.
+  // What stores and references call a Data by is hash_of(), which says that it is one.
   Hash hash() const;
   // The SHA-256 of a page; 32 zero bytes for a page of zeros.
   Hash page_hash(std::uint32_t index) const;
@@ -87,7 +95,11 @@ class Data {
   struct State;
 
  private:
-  std::shared_ptr<State> state_;
+  friend class capability::DataAccess;
+  explicit Data(std::uint32_t page_count);
+  State& own_state();
+
+  State* state_;  // counted by its handles
 };
 
 // Whose calls a program makes.

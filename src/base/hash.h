@@ -1,4 +1,4 @@
-// base/: what every stage may use and what depends on nothing of Caisson: results and errors, hashing.
+// base/: what every stage may use and what depends on nothing of Caisson: results and errors, hashing, SSZ (ssz.h) and its trees (merkle.h).
 #pragma once
 
 #include <array>
