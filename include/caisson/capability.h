@@ -161,6 +161,9 @@ struct CNode {
   struct Slot {
     std::uint8_t number = 0;
     Reference reference;
+    // Of an instance: the slot owned it when the whole was sealed, alive or waiting in a yielded call, and so it does when the whole is opened.
+    // Else it is a sealed instance, which can be copied.
+    bool owned = false;
     friend bool operator==(const Slot&, const Slot&) = default;
   };
   std::vector<Slot> slots;
@@ -175,7 +178,7 @@ enum class InstancePhase : std::uint8_t {
   kYielded = 3,  // stopped in HOST_YIELD, for CALL_RESUME
 };
 
-// The call that waits in InstancePhase::kCalling.
+// The call that waits in InstancePhase::kCalling; in kYielded how the first instance of the yielded call was called (without its slot).
 struct PendingCall {
   std::uint64_t slot_path = 0;  // where the called instance came from and goes back to
   std::uint64_t gas_share = 0;  // what it may still use; UINT64_MAX: everything that is left
@@ -206,7 +209,7 @@ struct SealedInstance {
   std::uint64_t gas_remaining = 0, gas_used = 0;
   Reservation reservation;
   InstancePhase phase = InstancePhase::kIdle;
-  PendingCall pending;  // all zero but in kCalling
+  PendingCall pending;  // all zero but in kCalling and kYielded
   // SHA-256 of (lineage before, image) at each SET_IMAGE; at first SHA-256 of (32 zero bytes, image).
   Hash lineage;
   // What the runtime and the personality remember, in their own format; at most 64 MiB.

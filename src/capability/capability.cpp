@@ -41,6 +41,7 @@ struct Collector {
   }
   void operator()(const SealedInstance& instance) const {
     references.add(CapabilityKind::kImage, instance.image);
+    if (!instance.next_image.is_zero()) references.add(CapabilityKind::kImage, instance.next_image);
     references.add(CapabilityKind::kData, instance.memory);
     references.add(CapabilityKind::kCNode, instance.root);
   }

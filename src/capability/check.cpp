@@ -103,6 +103,7 @@ struct Checker {
       if (index != 0 && slot.number <= node.slots[index - 1].number) return broken(where("number"), "does not ascend");
       if (!is_kind(slot.reference.kind)) return broken(where("kind"), "is no kind of capability");
       if (slot.reference.hash.is_zero()) return broken(where("hash"), "is zero: empty slots are absent");
+      if (slot.owned && slot.reference.kind != CapabilityKind::kInstance) return broken(where("owned"), "is only for instances");
     }
     return {};
   }
@@ -123,8 +124,14 @@ struct Checker {
       return broken("instance.integer_registers", "begin with an x0 that is not zero");
     if (instance.float_control > kFloatControlBits)
       return broken("instance.float_control", "has bits beyond fcsr's eight");
+    const Reservation& reservation = instance.reservation;
+    if (reservation.width != 0 && reservation.width != 4 && reservation.width != 8)
+      return broken("instance.reservation", "is not 0, 4 or 8 bytes wide");
+    if (reservation.width == 0 && reservation != Reservation())
+      return broken("instance.reservation", "is not zero, but nothing is reserved");
     if (instance.phase > InstancePhase::kYielded) return broken("instance.phase", "is not 0 to 3");
-    if (instance.phase != InstancePhase::kCalling && instance.pending != PendingCall())
+    const bool may_wait = instance.phase == InstancePhase::kCalling || instance.phase == InstancePhase::kYielded;
+    if (!may_wait && instance.pending != PendingCall())
       return broken("instance.pending", "is not zero, but no call is under way");
     if (instance.runtime_state.size() > kMostStateBytes)
       return broken("instance.runtime_state", "is larger than 64 MiB");

@@ -19,8 +19,9 @@ using base::SszWriter;
 constexpr std::size_t kHashBytes = sizeof(Hash);
 constexpr std::size_t kMappingBytes = 4 + 4 + 1 + kHashBytes + 4;
 constexpr std::size_t kRegisterBytes = 1 + 8;
-constexpr std::size_t kSlotBytes = 1 + 1 + kHashBytes;
-constexpr std::size_t kPendingBytes = 3 * 8;
+constexpr std::size_t kSlotBytes = 1 + 1 + kHashBytes + 1;
+constexpr std::size_t kPendingBytes = 5 * 8;
+constexpr std::size_t kReservationBytes = 8 + 8 + 4;
 constexpr std::size_t kRegisterFileBytes = 32 * 8;
 
 std::unexpected<Error> invalid(std::string where, std::string message) {
@@ -46,7 +47,8 @@ void put(SszWriter& writer, const InitialRegister& initial) { writer.put_u8(init
 void put(SszWriter& writer, const CNode::Slot& slot) {
   writer.put_u8(slot.number)
       .put_u8(static_cast<std::uint8_t>(slot.reference.kind))
-      .put_fixed(slot.reference.hash.bytes);
+      .put_fixed(slot.reference.hash.bytes)
+      .put_u8(slot.owned ? 1 : 0);
 }
 
 template <class Item>
@@ -64,7 +66,7 @@ ImageMapping read_mapping(Bytes bytes) {
 InitialRegister read_register(Bytes bytes) { return {bytes[0], number<std::uint64_t>(bytes.subspan(1))}; }
 
 CNode::Slot read_slot(Bytes bytes) {
-  return {bytes[0], {static_cast<CapabilityKind>(bytes[1]), hash(bytes.subspan(2))}};
+  return {bytes[0], {static_cast<CapabilityKind>(bytes[1]), hash(bytes.subspan(2, kHashBytes))}, bytes[2 + kHashBytes] != 0};
 }
 
 template <class Read>
@@ -227,6 +229,9 @@ Result<Capability> decode_cnode(Bytes bytes) {
   if (!fields) return std::unexpected(fields.error());
   auto slots = decode_items((*fields)[0], kSlotBytes, CNode::kSlots, "cnode.slots", read_slot);
   if (!slots) return std::unexpected(slots.error());
+  for (std::size_t end = kSlotBytes; end <= (*fields)[0].size(); end += kSlotBytes) {
+    if ((*fields)[0][end - 1] > 1) return invalid("cnode.slots.owned", "is neither 0 nor 1");
+  }
   return CNode{*std::move(slots)};
 }
 
@@ -248,6 +253,7 @@ std::array<std::uint64_t, 32> read_registers(Bytes bytes) {
 std::vector<std::uint8_t> encode_value(const SealedInstance& instance) {
   return SszWriter()
       .put_fixed(instance.image.bytes)
+      .put_fixed(instance.next_image.bytes)
       .put_variable(encode_items(instance.mappings))
       .put_fixed(instance.memory.bytes)
       .put_fixed(instance.root.bytes)
@@ -257,10 +263,15 @@ std::vector<std::uint8_t> encode_value(const SealedInstance& instance) {
       .put_u64(instance.pc)
       .put_u64(instance.gas_remaining)
       .put_u64(instance.gas_used)
+      .put_u64(instance.reservation.address)
+      .put_u64(instance.reservation.value)
+      .put_u32(instance.reservation.width)
       .put_u8(static_cast<std::uint8_t>(instance.phase))
       .put_u64(instance.pending.slot_path)
       .put_u64(instance.pending.gas_share)
+      .put_u64(instance.pending.gas_granted)
       .put_u64(instance.pending.catch_key)
+      .put_u64(instance.pending.given_path)
       .put_fixed(instance.lineage.bytes)
       .put_variable(instance.runtime_state)
       .put_variable(instance.personality_state)
@@ -268,35 +279,41 @@ std::vector<std::uint8_t> encode_value(const SealedInstance& instance) {
 }
 
 Result<Capability> decode_instance(Bytes bytes) {
-  const auto fields =
-      base::split_container(bytes,
-                            {kHashBytes, kVariableSize, kHashBytes, kHashBytes, kRegisterFileBytes, kRegisterFileBytes,
-                             4, 8, 8, 8, 1, kPendingBytes, kHashBytes, kVariableSize, kVariableSize},
-                            "instance");
+  const auto fields = base::split_container(
+      bytes, {kHashBytes, kHashBytes, kVariableSize, kHashBytes, kHashBytes, kRegisterFileBytes, kRegisterFileBytes, 4, 8, 8, 8,
+              kReservationBytes, 1, kPendingBytes, kHashBytes, kVariableSize, kVariableSize},
+      "instance");
   if (!fields) return std::unexpected(fields.error());
   const auto field = [&fields](std::size_t index) { return (*fields)[index]; };
-  auto mappings = decode_items(field(1), kMappingBytes, kMostInstanceMappings, "instance.mappings", read_mapping);
+  auto mappings = decode_items(field(2), kMappingBytes, kMostInstanceMappings, "instance.mappings", read_mapping);
   if (!mappings) return std::unexpected(mappings.error());
-  if (field(13).size() > kMostStateBytes) return invalid("instance.runtime_state", "is larger than 64 MiB");
-  if (field(14).size() > kMostStateBytes) return invalid("instance.personality_state", "is larger than 64 MiB");
-  const Bytes pending = field(11);
+  if (field(15).size() > kMostStateBytes) return invalid("instance.runtime_state", "is larger than 64 MiB");
+  if (field(16).size() > kMostStateBytes) return invalid("instance.personality_state", "is larger than 64 MiB");
+  const Bytes reservation = field(11);
+  const Bytes pending = field(13);
   return SealedInstance{.image = hash(field(0)),
+                        .next_image = hash(field(1)),
                         .mappings = *std::move(mappings),
-                        .memory = hash(field(2)),
-                        .root = hash(field(3)),
-                        .integer_registers = read_registers(field(4)),
-                        .float_registers = read_registers(field(5)),
-                        .float_control = number<std::uint32_t>(field(6)),
-                        .pc = number<std::uint64_t>(field(7)),
-                        .gas_remaining = number<std::uint64_t>(field(8)),
-                        .gas_used = number<std::uint64_t>(field(9)),
-                        .phase = static_cast<InstancePhase>(field(10)[0]),
+                        .memory = hash(field(3)),
+                        .root = hash(field(4)),
+                        .integer_registers = read_registers(field(5)),
+                        .float_registers = read_registers(field(6)),
+                        .float_control = number<std::uint32_t>(field(7)),
+                        .pc = number<std::uint64_t>(field(8)),
+                        .gas_remaining = number<std::uint64_t>(field(9)),
+                        .gas_used = number<std::uint64_t>(field(10)),
+                        .reservation = {.address = number<std::uint64_t>(reservation.first(8)),
+                                        .value = number<std::uint64_t>(reservation.subspan(8, 8)),
+                                        .width = number<std::uint32_t>(reservation.subspan(16))},
+                        .phase = static_cast<InstancePhase>(field(12)[0]),
                         .pending = {.slot_path = number<std::uint64_t>(pending.first(8)),
                                     .gas_share = number<std::uint64_t>(pending.subspan(8, 8)),
-                                    .catch_key = number<std::uint64_t>(pending.subspan(16))},
-                        .lineage = hash(field(12)),
-                        .runtime_state = {field(13).begin(), field(13).end()},
-                        .personality_state = {field(14).begin(), field(14).end()}};
+                                    .gas_granted = number<std::uint64_t>(pending.subspan(16, 8)),
+                                    .catch_key = number<std::uint64_t>(pending.subspan(24, 8)),
+                                    .given_path = number<std::uint64_t>(pending.subspan(32))},
+                        .lineage = hash(field(14)),
+                        .runtime_state = {field(15).begin(), field(15).end()},
+                        .personality_state = {field(16).begin(), field(16).end()}};
 }
 
 Result<Capability> decode_kind(std::uint8_t selector, Bytes value) {

@@ -43,12 +43,18 @@ Sha256 root_of_endpoint(const Endpoint& endpoint) {
 
 Sha256 root_of_slot(const CNode::Slot& slot) {
   return root_of_container({root_of_number(slot.number), root_of_number(static_cast<std::uint8_t>(slot.reference.kind)),
-                            slot.reference.hash.bytes});
+                            slot.reference.hash.bytes, root_of_number(slot.owned ? 1 : 0)});
 }
 
 Sha256 root_of_pending(const PendingCall& pending) {
   return root_of_container(
-      {root_of_number(pending.slot_path), root_of_number(pending.gas_share), root_of_number(pending.catch_key)});
+      {root_of_number(pending.slot_path), root_of_number(pending.gas_share), root_of_number(pending.gas_granted),
+       root_of_number(pending.catch_key), root_of_number(pending.given_path)});
+}
+
+Sha256 root_of_reservation(const Reservation& reservation) {
+  return root_of_container(
+      {root_of_number(reservation.address), root_of_number(reservation.value), root_of_number(reservation.width)});
 }
 
 Sha256 root_of_registers(const std::array<std::uint64_t, 32>& registers) {
@@ -74,10 +80,11 @@ struct Rooter {
 
   Sha256 operator()(const SealedInstance& instance) const {
     return root_of_container(
-        {instance.image.bytes, root_of_items(instance.mappings, kMostInstanceMappings, root_of_mapping),
+        {instance.image.bytes, instance.next_image.bytes, root_of_items(instance.mappings, kMostInstanceMappings, root_of_mapping),
          instance.memory.bytes, instance.root.bytes, root_of_registers(instance.integer_registers),
          root_of_registers(instance.float_registers), root_of_number(instance.float_control),
          root_of_number(instance.pc), root_of_number(instance.gas_remaining), root_of_number(instance.gas_used),
+         root_of_reservation(instance.reservation),
          root_of_number(static_cast<std::uint8_t>(instance.phase)), root_of_pending(instance.pending),
          instance.lineage.bytes, root_of_byte_list(instance.runtime_state, kMostStateBytes),
          root_of_byte_list(instance.personality_state, kMostStateBytes)});

@@ -114,7 +114,7 @@ KernelError op_open(OperationContext& context) {
   std::uint64_t pages = 0;
   for (const ImageMapping& mapping : instance.mappings) pages += mapping.page_count;
   if (!context.charge_pages(pages)) return KernelError::kOk;
-  auto opened = open_instance(context.tree(), sealed->hash());
+  Result<std::unique_ptr<InstanceObject>> opened = open_instance(context.tree(), sealed->hash());
   if (!opened) return opened.error().code == ErrorCode::kOutOfMemory ? KernelError::kNoMemory : KernelError::kBadInstance;
   *find_capability(context.root(), context.operand(0)).value() = *std::move(opened);
   return KernelError::kOk;

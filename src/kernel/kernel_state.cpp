@@ -85,6 +85,15 @@ Result<std::unique_ptr<Cell>> KernelState::take_cell(LoadedImage& image) {
   return Cell::create(image, cells);
 }
 
+std::size_t KernelState::drop_idle_cells() {
+  std::vector<std::unique_ptr<Cell>> dropped;  // they end outside the lock
+  const std::scoped_lock lock(mutex_);
+  images_.for_each([&dropped](LoadedImage& image) {
+    while (std::unique_ptr<Cell> cell = image.take_idle_cell()) dropped.push_back(std::move(cell));
+  });
+  return dropped.size();
+}
+
 void KernelState::give_cell_back(LoadedImage& image, std::unique_ptr<Cell> cell) {
   cell->occupant = nullptr;
   cell->invocation = nullptr;

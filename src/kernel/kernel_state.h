@@ -39,6 +39,10 @@ class RecentByHash {
     order_.splice(order_.begin(), order_, found->second);
     return found->second->second;
   }
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (auto& [hash, value] : order_) visit(*value);
+  }
   // What is dropped for it is returned, to end outside the caller's lock.
   std::shared_ptr<Value> insert(const Hash& hash, std::shared_ptr<Value> value) {
     if (entries_.contains(hash)) return nullptr;
@@ -79,6 +83,8 @@ struct KernelState {
 
   // A cell for an instance of the image: an idle one, or a new one. Errors: Cell::create()'s.
   Result<std::unique_ptr<Cell>> take_cell(LoadedImage& image);
+  // Gives windows back to the host; returns how many.
+  std::size_t drop_idle_cells();
   void give_cell_back(LoadedImage& image, std::unique_ptr<Cell> cell);
 
   const CellOptions cells;

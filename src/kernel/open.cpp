@@ -1,4 +1,5 @@
 // From sealed instances to live ones.
+#include <unordered_map>
 #include <utility>
 
 #include "kernel/kernel_state.h"
@@ -19,152 +20,227 @@ Result<SealedReference> open_sealed(Tree& tree, const Hash& hash) {
   return SealedReference{std::make_shared<const StoreReference>(kernel.store, hash), *std::move(capability)};
 }
 
-// Fills `to` as `node` says, nodes within it too.
-Result<void> fill(Tree& tree, CNodeObject& to, std::shared_ptr<const Capability> node) {
-  struct Open {
-    CNodeObject* to;
-    std::shared_ptr<const Capability> node;
-  };
-  std::vector<Open> open;
-  open.push_back({&to, std::move(node)});
-  std::size_t slots = 0;
-  while (!open.empty()) {
-    const Open next = std::move(open.back());
-    open.pop_back();
-    for (const CNode::Slot& slot : std::get<CNode>(*next.node).slots) {
-      if (++slots > kMostOpenedSlots) return fail(ErrorCode::kLimit, "a sealed instance has too many slots");
-      if (slot.reference.kind != CapabilityKind::kCNode) {
-        Result<CapabilitySlot> opened = open_reference(tree, slot.reference);
-        if (!opened) return std::unexpected(opened.error());
-        next.to->put(slot.number, *std::move(opened));
-        continue;
-      }
-      Result<std::shared_ptr<const Capability>> inner = tree.kernel().get(slot.reference.hash, CapabilityKind::kCNode);
-      if (!inner) return std::unexpected(inner.error());
-      auto object = std::make_unique<CNodeObject>();
-      open.push_back({object.get(), *std::move(inner)});
-      next.to->put(slot.number, std::move(object));
-    }
-  }
-  return {};
-}
-
-Result<std::unique_ptr<InstanceObject>> open_one(Tree& tree, const OpenedInstance& opened) {
-  std::unique_ptr<InstanceObject> instance = tree.make_instance(opened.image, opened.sealed.lineage);
-  if (instance == nullptr) return fail(ErrorCode::kLimit, "more instances than KernelOptions::max_instances");
-  if (!opened.memory.changed.empty() || opened.memory.base != opened.image->fresh_memory().base)
-    tree.adopt_memory(*instance, opened.memory);
-  instance->set_gas_used(opened.sealed.gas_used);
-  if (!opened.sealed.next_image.is_zero()) {
-    Result<std::shared_ptr<LoadedImage>> next = tree.kernel().load_image(opened.sealed.next_image);
-    if (!next) return std::unexpected(next.error());
-    instance->set_next_image(*std::move(next));
-  }
-  if (Result<void> filled = fill(tree, instance->root(), opened.root); !filled) return std::unexpected(filled.error());
-  return instance;
+std::unexpected<Error> broken_call(const Hash& hash) {
+  return fail(ErrorCode::kInvalidImage, "a sealed call does not fit the instance that made it", hash.to_string());
 }
 
 void take_registers(InstanceObject& instance, const SealedInstance& sealed) {
+  const Reservation& reservation = sealed.reservation;
   instance.registers = std::make_unique<SavedRegisters>(SavedRegisters{.x = sealed.integer_registers,
                                                                        .f = sealed.float_registers,
                                                                        .pc = sealed.pc,
                                                                        .gas = sealed.gas_remaining,
                                                                        .frm = sealed.float_control >> 5,
                                                                        .fflags = sealed.float_control & 31,
-                                                                       .reservation_address = sealed.reservation.address,
-                                                                       .reservation_value = sealed.reservation.value,
-                                                                       .reservation_width = sealed.reservation.width});
+                                                                       .reservation_address = reservation.address,
+                                                                       .reservation_value = reservation.value,
+                                                                       .reservation_width = reservation.width});
   instance.on_its_way = true;
 }
 
-std::unexpected<Error> broken_call(const Hash& hash) {
-  return fail(ErrorCode::kInvalidImage, "a sealed call does not fit the instance that made it", hash.to_string());
-}
+// Makes live what was sealed with everything that it owned: first each instance and node in its slot, then, of those that were sealed in the
+// middle of calls, the frames. Nothing recurses, whatever the store says.
+class Opener {
+ public:
+  explicit Opener(Tree& tree) : tree_(tree) {}
+
+  Result<std::unique_ptr<InstanceObject>> open(const Hash& hash, SlotPlace place) {
+    const auto opened = tree_.kernel().open(hash);
+    if (!opened) return std::unexpected(opened.error());
+    std::unique_ptr<InstanceObject> instance = tree_.make_instance((*opened)->image, (*opened)->sealed.lineage);
+    if (instance == nullptr) return fail(ErrorCode::kLimit, "more instances than KernelOptions::max_instances");
+    const SealedInstance& sealed = (*opened)->sealed;
+    tree_.adopt_memory(*instance, (*opened)->memory);
+    instance->set_gas_used(sealed.gas_used);
+    if (!sealed.next_image.is_zero()) {
+      Result<std::shared_ptr<LoadedImage>> next = tree_.kernel().load_image(sealed.next_image);
+      if (!next) return std::unexpected(next.error());
+      instance->set_next_image(*std::move(next));
+    }
+    if (sealed.phase != InstancePhase::kIdle) {
+      take_registers(*instance, sealed);
+      by_instance_.emplace(instance.get(), waiting_.size());
+      waiting_.push_back({instance.get(), *opened, hash, place});
+    }
+    open_.push_back({&instance->root(), (*opened)->root});
+    return instance;
+  }
+
+  void add_node(CNodeObject& to, std::shared_ptr<const Capability> node) { open_.push_back({&to, std::move(node)}); }
+
+  // What the nodes say, those within them too.
+  Result<void> fill() {
+    std::size_t slots = 0;
+    while (!open_.empty()) {
+      const OpenNode next = std::move(open_.back());
+      open_.pop_back();
+      for (const CNode::Slot& slot : std::get<CNode>(*next.node).slots) {
+        if (++slots > kMostOpenedSlots) return fail(ErrorCode::kLimit, "a sealed instance has too many slots");
+        Result<CapabilitySlot> opened = open_slot(slot, {next.to, slot.number});
+        if (!opened) return std::unexpected(opened.error());
+        next.to->put(slot.number, *std::move(opened));
+      }
+    }
+    return {};
+  }
+
+  // The frames of the calls that `root` had under way, and yielded calls in the slots of those that had yielded.
+  Result<std::vector<Frame>> link(std::unique_ptr<InstanceObject> root) {
+    for (Waiting& each : waiting_) {
+      if (each.sealed().phase != InstancePhase::kCalling) continue;
+      const auto slot = find_capability(each.instance->root(), each.sealed().pending.slot_path);
+      auto* const callee = slot ? std::get_if<std::unique_ptr<InstanceObject>>(*slot) : nullptr;
+      const auto known = callee == nullptr ? by_instance_.end() : by_instance_.find(callee->get());
+      if (known == by_instance_.end()) return broken_call(each.hash);
+      each.callee = known->second;
+      waiting_[known->second].is_called = true;
+    }
+    for (const Waiting& each : waiting_) {
+      if (each.is_called || each.instance == root.get()) continue;
+      CapabilitySlot* const slot = each.place.find();
+      Result<std::vector<Frame>> frames =
+          take_chain(std::move(std::get<std::unique_ptr<InstanceObject>>(*slot)), InstancePhase::kYielded);
+      if (!frames) return std::unexpected(frames.error());
+      *slot = std::make_unique<YieldedCall>(YieldedCall{*std::move(frames)});
+    }
+    if (by_instance_.contains(root.get())) return take_chain(std::move(root), InstancePhase::kRunning);
+    std::vector<Frame> frames;
+    frames.push_back(Frame{.instance = std::move(root)});
+    return frames;
+  }
+
+ private:
+  struct OpenNode {
+    CNodeObject* to;
+    std::shared_ptr<const Capability> node;
+  };
+  // An instance that was sealed in the middle of something.
+  struct Waiting {
+    InstanceObject* instance;
+    std::shared_ptr<const OpenedInstance> opened;
+    Hash hash;
+    SlotPlace place;  // of no node: the root
+    std::size_t callee = 0;  // index, in kCalling
+    bool is_called = false;
+    const SealedInstance& sealed() const { return opened->sealed; }
+  };
+
+  Result<CapabilitySlot> open_slot(const CNode::Slot& slot, SlotPlace place) {
+    if (slot.reference.kind == CapabilityKind::kCNode) {
+      Result<std::shared_ptr<const Capability>> inner = tree_.kernel().get(slot.reference.hash, CapabilityKind::kCNode);
+      if (!inner) return std::unexpected(inner.error());
+      auto object = std::make_unique<CNodeObject>();
+      add_node(*object, *std::move(inner));
+      return object;
+    }
+    if (!slot.owned) return open_value(slot.reference);
+    Result<std::unique_ptr<InstanceObject>> instance = open(slot.reference.hash, place);
+    if (!instance) return std::unexpected(instance.error());
+    return *std::move(instance);
+  }
+
+  Result<CapabilitySlot> open_value(const CNode::Reference& reference) {
+    KernelState& kernel = tree_.kernel();
+    switch (reference.kind) {
+      case CapabilityKind::kData: {
+        Result<std::shared_ptr<const Capability>> data = kernel.get(reference.hash, CapabilityKind::kData);
+        if (!data) return std::unexpected(data.error());
+        return std::get<Data>(**data);
+      }
+      case CapabilityKind::kImage: {
+        Result<std::shared_ptr<LoadedImage>> image = kernel.load_image(reference.hash);
+        if (!image) return std::unexpected(image.error());
+        return *std::move(image);
+      }
+      default: {
+        Result<SealedReference> sealed = open_sealed(tree_, reference.hash);
+        if (!sealed) return std::unexpected(sealed.error());
+        return *std::move(sealed);
+      }
+    }
+  }
+
+  // From `first` to the one that runs or yielded, each out of the slot from which it was called.
+  Result<std::vector<Frame>> take_chain(std::unique_ptr<InstanceObject> first, InstancePhase last_phase) {
+    const std::size_t most = tree_.kernel().options.max_depth;
+    std::vector<Frame> frames;
+    std::size_t index = by_instance_.at(first.get());
+    frames.push_back(Frame{.instance = std::move(first)});
+    for (;;) {
+      const Waiting& caller = waiting_[index];
+      const PendingCall& pending = caller.sealed().pending;
+      if (caller.sealed().phase != InstancePhase::kCalling) {
+        if (caller.sealed().phase != last_phase) return broken_call(caller.hash);
+        if (last_phase == InstancePhase::kYielded) {
+          frames.front().share_left = pending.gas_share;
+          frames.front().catch_key = pending.catch_key;
+        }
+        return frames;
+      }
+      if (frames.size() >= most)
+        return fail(ErrorCode::kLimit, "sealed calls are nested deeper than KernelOptions::max_depth", caller.hash.to_string());
+      CNodeObject& root = caller.instance->root();
+      const Waiting& callee = waiting_[caller.callee];
+      // The callee's gas is part of the caller's.
+      if (pending.gas_granted > caller.sealed().gas_remaining || callee.sealed().gas_remaining > pending.gas_granted)
+        return broken_call(caller.hash);
+      const auto slot = find_capability(root, pending.slot_path);
+      auto* const held = slot ? std::get_if<std::unique_ptr<InstanceObject>>(*slot) : nullptr;
+      if (held == nullptr || held->get() != callee.instance) return broken_call(caller.hash);
+      Frame frame{.instance = std::move(*held),
+                  .slot = *parse_slot_path(pending.slot_path),
+                  .slot_word = pending.slot_path,
+                  .given_word = pending.given_path,
+                  .share_left = pending.gas_share,
+                  .granted = pending.gas_granted,
+                  .catch_key = pending.catch_key};
+      **slot = MovedMark{};
+      if (pending.given_path != ~std::uint64_t{0}) {
+        frame.given = parse_slot_path(pending.given_path);
+        const auto given = find_place(root, pending.given_path);
+        if (!frame.given || !given || given->is_taken()) return broken_call(caller.hash);
+        given->put(MovedMark{});
+      }
+      frames.push_back(std::move(frame));
+      index = caller.callee;
+    }
+  }
+
+  Tree& tree_;
+  std::vector<OpenNode> open_;
+  std::vector<Waiting> waiting_;
+  std::unordered_map<const InstanceObject*, std::size_t> by_instance_;  // index in waiting_
+};
 
 }  // namespace
 
 Result<CapabilitySlot> open_reference(Tree& tree, const CNode::Reference& reference) {
-  KernelState& kernel = tree.kernel();
-  switch (reference.kind) {
-    case CapabilityKind::kData: {
-      Result<std::shared_ptr<const Capability>> data = kernel.get(reference.hash, CapabilityKind::kData);
-      if (!data) return std::unexpected(data.error());
-      return std::get<Data>(**data);
-    }
-    case CapabilityKind::kImage: {
-      Result<std::shared_ptr<LoadedImage>> image = kernel.load_image(reference.hash);
-      if (!image) return std::unexpected(image.error());
-      return *std::move(image);
-    }
-    case CapabilityKind::kCNode: {
-      Result<std::shared_ptr<const Capability>> node = kernel.get(reference.hash, CapabilityKind::kCNode);
-      if (!node) return std::unexpected(node.error());
-      auto object = std::make_unique<CNodeObject>();
-      if (Result<void> filled = fill(tree, *object, *std::move(node)); !filled) return std::unexpected(filled.error());
-      return object;
-    }
-    case CapabilityKind::kInstance: {
-      Result<SealedReference> sealed = open_sealed(tree, reference.hash);
-      if (!sealed) return std::unexpected(sealed.error());
-      return *std::move(sealed);
-    }
-  }
-  return fail(ErrorCode::kInvalidImage, "a reference of no kind", reference.hash.to_string());
+  CNodeObject holder;
+  Opener opener(tree);
+  opener.add_node(holder, std::make_shared<const Capability>(CNode{{{0, reference}}}));
+  if (Result<void> filled = opener.fill(); !filled) return std::unexpected(filled.error());
+  auto linked = opener.link(nullptr);
+  if (!linked) return std::unexpected(linked.error());
+  return holder.take(0);
 }
 
 Result<std::unique_ptr<InstanceObject>> open_instance(Tree& tree, const Hash& sealed) {
   const auto opened = tree.kernel().open(sealed);
   if (!opened) return std::unexpected(opened.error());
   if ((*opened)->sealed.phase != InstancePhase::kIdle)
-    return fail(ErrorCode::kInvalidArgument, "the instance was sealed in the middle of a call; Kernel::open() goes on with it", sealed.to_string());
-  return open_one(tree, **opened);
+    return fail(ErrorCode::kInvalidArgument, "the instance was sealed in the middle of a call; Kernel::open() goes on with it",
+                sealed.to_string());
+  Result<std::vector<Frame>> frames = open_frames(tree, sealed);
+  if (!frames) return std::unexpected(frames.error());
+  return std::move(frames->front().instance);
 }
 
 Result<std::vector<Frame>> open_frames(Tree& tree, const Hash& sealed) {
-  std::vector<Frame> frames;
-  Hash hash = sealed;
-  for (;;) {
-    const auto opened = tree.kernel().open(hash);
-    if (!opened) return std::unexpected(opened.error());
-    const SealedInstance& value = (*opened)->sealed;
-    if (value.phase == InstancePhase::kIdle && !frames.empty()) return broken_call(hash);
-    if (value.phase == InstancePhase::kYielded) return broken_call(hash);
-    Result<std::unique_ptr<InstanceObject>> instance = open_one(tree, **opened);
-    if (!instance) return std::unexpected(instance.error());
-    if (value.phase != InstancePhase::kIdle) take_registers(**instance, value);
-    if (frames.empty()) {
-      frames.push_back(Frame{.instance = *std::move(instance)});
-    } else {
-      Frame& callee = frames.back();
-      if (callee.instance != nullptr) return broken_call(hash);
-      callee.instance = *std::move(instance);
-      // The callee's gas is part of the caller's.
-      if (callee.granted < value.gas_remaining) return broken_call(hash);
-    }
-    if (value.phase != InstancePhase::kCalling) return frames;
-    if (frames.size() >= tree.kernel().options.max_depth)
-      return fail(ErrorCode::kLimit, "the sealed calls are nested deeper than KernelOptions::max_depth", sealed.to_string());
-
-    CNodeObject& root = frames.back().instance->root();
-    const auto slot = find_capability(root, value.pending.slot_path);
-    auto* const reference = slot ? std::get_if<SealedReference>(*slot) : nullptr;
-    if (reference == nullptr || value.pending.gas_granted > value.gas_remaining) return broken_call(hash);
-    hash = reference->hash();
-    **slot = MovedMark{};
-    Frame callee{.slot = *parse_slot_path(value.pending.slot_path),
-                 .slot_word = value.pending.slot_path,
-                 .given_word = value.pending.given_path,
-                 .share_left = value.pending.gas_share,
-                 .granted = value.pending.gas_granted,
-                 .catch_key = value.pending.catch_key};
-    if (value.pending.given_path != ~std::uint64_t{0}) {
-      callee.given = parse_slot_path(value.pending.given_path);
-      const auto given = find_place(root, value.pending.given_path);
-      if (!callee.given || !given || given->is_taken()) return broken_call(hash);
-      given->put(MovedMark{});
-    }
-    frames.push_back(std::move(callee));
-  }
+  Opener opener(tree);
+  Result<std::unique_ptr<InstanceObject>> root = opener.open(sealed, {});
+  if (!root) return std::unexpected(root.error());
+  if (Result<void> filled = opener.fill(); !filled) return std::unexpected(filled.error());
+  return opener.link(*std::move(root));
 }
 
 }  // namespace caisson::kernel

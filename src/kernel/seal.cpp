@@ -12,24 +12,22 @@
 namespace caisson::kernel {
 namespace {
 
+constexpr std::uint64_t kNoPath = ~std::uint64_t{0};
+
 // One sealing: what was sealed so far, and references to it until something that refers to it is in the store.
 class Sealer {
  public:
   explicit Sealer(Tree& tree) : store_(tree.kernel().store) {}
 
-  // `frames`: the calls under way, the instance's own frame first; at most one: none.
-  Result<Hash> seal(InstanceObject& instance, std::vector<Frame>* frames) {
-    if (frames != nullptr) {
-      for (std::size_t i = frames->size() - 1; i > 0; --i) {
-        Frame& frame = (*frames)[i];
-        const Frame* const callee = i + 1 < frames->size() ? &(*frames)[i + 1] : nullptr;
-        const Result<Hash> sealed = seal_one(*frame.instance, callee, true);
-        if (!sealed) return sealed;
-        note_moved((*frames)[i - 1].instance->root(), frame, *sealed);
-      }
-    }
-    const bool on_its_way = frames != nullptr && !frames->empty();
-    return seal_one(instance, on_its_way && frames->size() > 1 ? &(*frames)[1] : nullptr, on_its_way);
+  Result<Hash> seal(InstanceObject& instance) { return seal_one(instance, nullptr, InstancePhase::kIdle); }
+
+  // Calls under way, each frame called by the one before. `yielded`: how the first was called, where the last waits in HOST_YIELD; else null.
+  Result<Hash> seal_chain(std::vector<Frame>& frames, const Frame* yielded) {
+    // The only way to recurse: a yielded call that is owned by an instance of a yielded call, and so on.
+    if (++nesting_ > kMostNested) return fail(ErrorCode::kUnsupported, "yielded calls own each other too deeply");
+    Result<Hash> sealed = seal_frames(frames, yielded);
+    --nesting_;
+    return sealed;
   }
 
   // A node with all that is in it, or an instance, or a value.
@@ -45,11 +43,22 @@ class Sealer {
   }
 
  private:
-  Result<void> hold(Result<Hash> put) {
-    if (!put) return std::unexpected(put.error());
-    held_.emplace_back(store_, *put);
-    return {};
+  Result<Hash> seal_frames(std::vector<Frame>& frames, const Frame* yielded) {
+    const Frame* callee = nullptr;
+    for (std::size_t i = frames.size(); i > 0; --i) {
+      Frame& frame = frames[i - 1];
+      const bool is_last = callee == nullptr;
+      const Result<Hash> sealed =
+          is_last && yielded != nullptr
+              ? seal_one(*frame.instance, yielded, InstancePhase::kYielded)
+              : seal_one(*frame.instance, callee, is_last ? InstancePhase::kRunning : InstancePhase::kCalling);
+      if (!sealed || i == 1) return sealed;
+      note_moved(frames[i - 2].instance->root(), frame, *sealed);
+      callee = &frame;
+    }
+    return fail(ErrorCode::kInternal, "a call without frames");
   }
+
   Result<Hash> put(const Capability& capability) {
     Result<Hash> hash = store_->put(capability);
     if (hash) held_.emplace_back(store_, *hash);
@@ -86,22 +95,24 @@ class Sealer {
       if (!hash) return std::unexpected(hash.error());
       sealed_[&slot] = {CapabilityKind::kCNode, *hash};
     } else if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&slot)) {
-      const Result<Hash> hash = seal_value(**instance, nullptr, false);
+      const Result<Hash> hash = seal_value(**instance, nullptr, InstancePhase::kIdle);
       if (!hash) return std::unexpected(hash.error());
       sealed_[&slot] = {CapabilityKind::kInstance, *hash};
-    } else if (std::holds_alternative<std::unique_ptr<YieldedCall>>(slot)) {
-      return fail(ErrorCode::kUnsupported, "a yielded call cannot be sealed: resume it or drop it first");
+    } else if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(&slot)) {
+      const Result<Hash> hash = seal_chain((*yielded)->frames, &(*yielded)->frames.front());
+      if (!hash) return std::unexpected(hash.error());
+      sealed_[&slot] = {CapabilityKind::kInstance, *hash};
     }
     return {};
   }
 
-  // The instance, and before it all that its slots own.
-  Result<Hash> seal_one(InstanceObject& instance, const Frame* callee, bool on_its_way) {
+  // The instance, and before it all that its slots own. `call`: what it waits for.
+  Result<Hash> seal_one(InstanceObject& instance, const Frame* call, InstancePhase phase) {
     for (const CNodeObject::Entry& entry : instance.root().entries()) {
       if (std::holds_alternative<MovedMark>(*entry.slot)) continue;
       if (Result<void> sealed = seal_below(*entry.slot); !sealed) return std::unexpected(sealed.error());
     }
-    return seal_value(instance, callee, on_its_way);
+    return seal_value(instance, call, phase);
   }
 
   Result<Hash> seal_node(CNodeObject& node) {
@@ -111,7 +122,8 @@ class Sealer {
       if (moved) continue;  // a slot that was given to the callee
       Result<CNode::Reference> reference = reference_of(*entry.slot);
       if (!reference) return std::unexpected(reference.error());
-      value.slots.push_back({entry.number, *reference});
+      const bool owned = !std::holds_alternative<SealedReference>(*entry.slot) && reference->kind == CapabilityKind::kInstance;
+      value.slots.push_back({entry.number, *reference, owned});
     }
     return put(Capability(std::move(value)));
   }
@@ -144,7 +156,7 @@ class Sealer {
     return hash ? Result<void>() : std::unexpected(hash.error());
   }
 
-  Result<Hash> seal_value(InstanceObject& instance, const Frame* callee, bool on_its_way) {
+  Result<Hash> seal_value(InstanceObject& instance, const Frame* call, InstancePhase phase) {
     if (Result<void> stored = store_image(instance.image()); !stored) return std::unexpected(stored.error());
     Result<memory::MemoryState> state = memory_of(instance);
     if (!state) return std::unexpected(state.error());
@@ -162,16 +174,15 @@ class Sealer {
                          .root = *root,
                          .gas_used = instance.gas_used(),
                          .lineage = instance.lineage()};
-    if (on_its_way) add_registers(instance, value);
-    if (callee != nullptr) {
-      value.phase = InstancePhase::kCalling;
-      value.pending = {.slot_path = callee->slot_word,
-                       .gas_share = callee->share_left,
-                       .gas_granted = callee->granted,
-                       .catch_key = callee->catch_key,
-                       .given_path = callee->given_word};
-    } else if (on_its_way) {
-      value.phase = InstancePhase::kRunning;
+    value.phase = phase;
+    if (phase != InstancePhase::kIdle) add_registers(instance, value);
+    if (call != nullptr) {
+      const bool is_yielded = phase == InstancePhase::kYielded;
+      value.pending = {.slot_path = is_yielded ? 0 : call->slot_word,
+                       .gas_share = call->share_left,
+                       .gas_granted = is_yielded ? 0 : call->granted,
+                       .catch_key = call->catch_key,
+                       .given_path = call->given ? call->given_word : kNoPath};
     }
     if (instance.has_next_image()) {
       if (Result<void> stored = store_image(instance.entered_image()); !stored) return std::unexpected(stored.error());
@@ -203,6 +214,8 @@ class Sealer {
   const std::shared_ptr<CapabilityStore> store_;
   std::unordered_map<const CapabilitySlot*, CNode::Reference> sealed_;
   std::vector<StoreReference> held_;
+  static constexpr unsigned kMostNested = 256;
+  unsigned nesting_ = 0;
 };
 
 // What it has mapped, whether or not it was ever touched.
@@ -215,13 +228,13 @@ std::uint64_t mapped_pages(InstanceObject& instance) {
 
 Result<Hash> seal_instance(Tree& tree, InstanceObject& instance) {
   Sealer sealer(tree);
-  const Result<Hash> hash = sealer.seal(instance, nullptr);
+  const Result<Hash> hash = sealer.seal(instance);
   return hash ? Result<Hash>(sealer.release_to_caller(*hash)) : hash;
 }
 
 Result<Hash> seal_frames(Tree& tree, std::vector<Frame>& frames) {
   Sealer sealer(tree);
-  const Result<Hash> hash = sealer.seal(*frames.front().instance, &frames);
+  const Result<Hash> hash = sealer.seal_chain(frames, nullptr);
   return hash ? Result<Hash>(sealer.release_to_caller(*hash)) : hash;
 }
 
@@ -262,7 +275,13 @@ std::expected<std::uint64_t, KernelError> pages_to_seal(CapabilitySlot& slot) {
   for (std::size_t i = 0; i < open.size(); ++i) {
     CapabilitySlot& each = *open[i];
     CNodeObject* node = nullptr;
-    if (std::holds_alternative<std::unique_ptr<YieldedCall>>(each)) return std::unexpected(KernelError::kUnsupported);
+    if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(&each)) {
+      for (const Frame& frame : (*yielded)->frames) {
+        pages += mapped_pages(*frame.instance);
+        for (const CNodeObject::Entry& entry : frame.instance->root().entries()) open.push_back(entry.slot);
+      }
+      ++instances;
+    }
     if (auto* const inner = std::get_if<std::unique_ptr<CNodeObject>>(&each)) node = inner->get();
     if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&each)) {
       ++instances;

@@ -16,8 +16,8 @@
 
 namespace caisson::kernel {
 
-// Seals an instance with all that it owns, into the store. It lives on. One reference is the caller's. Errors: kUnsupported (a yielded call;
-// memory that cannot be sealed), kOutOfMemory, and the store's.
+// Seals an instance with all that it owns, into the store. It lives on. One reference is the caller's. Errors: kUnsupported
+// (memory that cannot be sealed), kOutOfMemory, and the store's.
 Result<Hash> seal_instance(Tree& tree, InstanceObject& instance);
 // The same of a root whose calls are under way.
 Result<Hash> seal_frames(Tree& tree, std::vector<Frame>& frames);

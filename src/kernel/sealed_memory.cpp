@@ -15,6 +15,37 @@ std::uint32_t data_page_of(const std::vector<ImageMapping>& mappings, std::uint3
 
 }  // namespace
 
+Result<std::shared_ptr<const memory::MemoryBase>> make_base(const SealedMemory& memory) {
+  std::vector<memory::BaseRegion> regions;
+  regions.reserve(memory.mappings.size());
+  for (const ImageMapping& mapping : memory.mappings)
+    regions.push_back({mapping.first_page, mapping.page_count, mapping.permissions, {}});
+  return memory::MemoryBase::create(std::move(regions), [&memory](std::uint32_t page) -> const std::uint8_t* {
+    const Data::Page* const bytes = memory.data.page(data_page_of(memory.mappings, page));
+    return bytes == nullptr ? nullptr : bytes->data();
+  });
+}
+
+SealedMemory seal_base(const memory::MemoryBase& base) {
+  SealedMemory sealed;
+  std::uint32_t pages = 0;
+  for (const memory::BaseRegion& region : base.regions()) {
+    sealed.mappings.push_back({.first_page = region.first_page, .page_count = region.page_count, .permissions = region.permissions, .data = {}, .data_page = pages});
+    pages += region.page_count;
+  }
+  sealed.data = Data::zeros(pages);
+  for (const ImageMapping& mapping : sealed.mappings) {
+    for (std::uint32_t i = 0; i < mapping.page_count; ++i) {
+      const std::uint8_t* const bytes = base.page(mapping.first_page + i);
+      if (bytes == nullptr) continue;
+      Data::Page page;
+      std::copy_n(bytes, page.size(), page.begin());
+      sealed.data.set_page(mapping.data_page + i, page);
+    }
+  }
+  return sealed;
+}
+
 SealedMemory seal_state(const SealedMemory& base, const memory::MemoryState& state) {
   SealedMemory sealed = base;
   for (const memory::ChangedPage& changed : state.changed)

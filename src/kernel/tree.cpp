@@ -29,7 +29,7 @@ Result<void> Tree::make_resident(InstanceObject& instance) {
   while (resident_count_ >= kernel_->options.resident_instances) {
     if (Result<void> parked = park(*oldest_); !parked) return parked;
   }
-  Result<std::unique_ptr<Cell>> cell = kernel_->take_cell(instance.image());
+  Result<std::unique_ptr<Cell>> cell = take_cell(instance.image());
   if (!cell) return std::unexpected(cell.error());
   if (Result<void> loaded = (*cell)->load(instance); !loaded) {
     kernel_->give_cell_back(instance.image(), *std::move(cell));
@@ -41,6 +41,17 @@ Result<void> Tree::make_resident(InstanceObject& instance) {
   instance.cell = *std::move(cell);
   link(instance);
   return {};
+}
+
+// The process may hold fewer windows than the options allow: then those that are idle go first, then those of this tree.
+Result<std::unique_ptr<Cell>> Tree::take_cell(LoadedImage& image) {
+  for (;;) {
+    Result<std::unique_ptr<Cell>> cell = kernel_->take_cell(image);
+    if (cell || cell.error().code != ErrorCode::kOutOfMemory) return cell;
+    if (kernel_->drop_idle_cells() > 0) continue;
+    if (oldest_ == nullptr || oldest_ == newest_) return cell;
+    if (Result<void> parked = park(*oldest_); !parked) return std::unexpected(parked.error());
+  }
 }
 
 Result<void> Tree::park(InstanceObject& instance) {

@@ -51,6 +51,7 @@ class Tree {
 
  private:
   friend class InstanceObject;
+  Result<std::unique_ptr<Cell>> take_cell(LoadedImage& image);
   static std::uint64_t parked_bytes_of(const memory::MemoryState& state);
   void drop_memory(InstanceObject& instance) noexcept;
   void move_to_front(InstanceObject& instance);

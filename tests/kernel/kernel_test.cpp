@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernel/kernel_error.h"
-#include "kernel/kernel_guests.h"
+#include "kernel_guests.h"
 
 namespace caisson {
 namespace {

@@ -111,8 +111,8 @@ def image(data_hash):
 
 
 def cnode(slots):
-    root = listed([merkleize([number(n), number(kind), digest]) for n, kind, digest in slots], 256)
-    return 3, root, container([b"".join(u(n, 1) + u(kind, 1) + digest for n, kind, digest in slots)])
+    root = listed([merkleize([number(n), number(kind), digest, number(owned)]) for n, kind, digest, owned in slots], 256)
+    return 3, root, container([b"".join(u(n, 1) + u(kind, 1) + digest + u(owned, 1) for n, kind, digest, owned in slots)])
 
 
 def instance(image_hash, data_hash, cnode_hash):
@@ -120,14 +120,16 @@ def instance(image_hash, data_hash, cnode_hash):
     integers = b"".join(u(index * index * 0x0101010101, 8) for index in range(32))
     floats = b"".join(u(0x3FF0000000000000 + index, 8) for index in range(32))
     lineage = sha(bytes(32) + image_hash)
-    pending = [5, (1 << 64) - 1, 9]
+    pending = [5, (1 << 64) - 1, 1234, 9, (1 << 64) - 1]
+    reservation = merkleize([number(0x20010), number(11), number(8)])
     runtime_state, personality_state = b"runtime", bytes(range(100))
     root = merkleize([
-        image_hash, maps_root, data_hash, cnode_hash, merkleize(pack(integers)), merkleize(pack(floats)), number(0x61),
-        number(0x10044), number(10 ** 12), number(77), number(2), merkleize([number(value) for value in pending]), lineage,
+        image_hash, bytes(32), maps_root, data_hash, cnode_hash, merkleize(pack(integers)), merkleize(pack(floats)), number(0x61),
+        number(0x10044), number(10 ** 12), number(77), reservation, number(2), merkleize([number(value) for value in pending]), lineage,
         byte_list(runtime_state, 64 << 20), byte_list(personality_state, 64 << 20)])
     return 4, root, container(
-        image_hash, [maps], data_hash, cnode_hash, integers, floats, u(0x61, 4), u(0x10044, 8), u(10 ** 12, 8), u(77, 8), u(2, 1),
+        image_hash, bytes(32), [maps], data_hash, cnode_hash, integers, floats, u(0x61, 4), u(0x10044, 8), u(10 ** 12, 8), u(77, 8),
+        u(0x20010, 8) + u(11, 8) + u(8, 4), u(2, 1),
         b"".join(u(value, 8) for value in pending), lineage, [runtime_state], [personality_state])
 
 
@@ -139,7 +141,7 @@ def main():
     one, two = filled(1), filled(2)
     sample_data = data([one, bytes(PAGE), two, one, bytes(PAGE)])
     sample_image = image(name(sample_data))
-    sample_cnode = cnode([(0, 1, name(sample_data)), (255, 2, name(sample_image))])
+    sample_cnode = cnode([(0, 1, name(sample_data), 0), (7, 4, bytes([9]) * 32, 1), (255, 2, name(sample_image), 0)])
     samples = {"no pages": data([]), "data": sample_data, "image": sample_image, "cnode": sample_cnode,
                "empty cnode": cnode([]), "instance": instance(name(sample_image), name(sample_data), name(sample_cnode))}
     for title, capability in samples.items():

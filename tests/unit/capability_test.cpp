@@ -26,12 +26,12 @@ constexpr Expected kExpected[] = {
      "3224aa23f6b4be19a5dd666524a1b28a6d1ad6038df1f6e1494a38cc24f42b59"},
     {"image", "22a6ceb748cd2906f14bbc3b61d7a26f07a97e6ceb3213205b2eed476baa5324", 230,
      "4bcc4dfddba34e4595221e558d69273c9c5c9ddde71360db1c100ec973a32da6"},
-    {"cnode", "0da7d44184c463877fb73ae034640691c4386e5edfc30e7dbfd9359a29371fc2", 73,
-     "96aa7e1a0d7b94022e34e197dc6168ab652d8e581fe15768b2d2b8183cee9111"},
+    {"cnode", "f509ff178e34891919787b1b92a0836adc795393c4807bb9213f039b1c9f53ee", 110,
+     "b70f7a23c3ebbe5e663d80e009bfdf37da05b73bb1d4934e39af9079913b3cb0"},
     {"empty cnode", "49103eb648ae9932222ef7a70baab78f71c4febb98dfedf86bf8151ad7ca0aef", 5,
      "9cef010630f315992280dec416a00d3fd3637f249a253aa287f24332ccf9e78a"},
-    {"instance", "7ea658b040051a704d1e76986d58bd4749d8ec85e2707e292c9611f66972edfd", 903,
-     "943b2263d2e3c384a3c0f9bb5962d8783c630b73b463e36dcf70ac0a0433f778"},
+    {"instance", "9a756338c15c71d00851402ae83c45bcf9ff82399310091ddd22caf39b881387", 971,
+     "07ab8f1cd8547e31d1f4bedcf82d830fd544129c4d437ec3b286a48fcd230043"},
 };
 
 std::vector<Capability> samples() {
@@ -205,8 +205,8 @@ TEST(Capability, RulesOfImages) {
 
 TEST(Capability, RulesOfCNodes) {
   CNode node = test::sample_cnode();
-  node.slots[1].number = 0;
-  expect_broken(node, "cnode.slots[1].number");
+  node.slots[2].number = 0;
+  expect_broken(node, "cnode.slots[2].number");
   node = test::sample_cnode();
   node.slots[0].reference.kind = static_cast<CapabilityKind>(5);
   expect_broken(node, "cnode.slots[0].kind");
