@@ -20,9 +20,7 @@ constexpr std::uint64_t kFirstMapSize = 16U << 20U;
 constexpr unsigned kLeastReaders = 400;           // places for transactions at a time, of all processes
 constexpr std::uint64_t kLmdbLockBytes = 32U << 10U;  // has room for more than these; LMDB uses all of it
 constexpr mdb_mode_t kFileMode = 0600;
-constexpr std::uint64_t kFormat = 1;  // of the tables
 constexpr std::uint64_t kUnknownFormat = ~std::uint64_t{0};
-constexpr std::array<const char*, kTables> kTableNames = {"artifacts", "facts", "order", "totals"};
 constexpr const char* kDataName = "data.mdb";
 constexpr const char* kLmdbLockName = "lock.mdb";
 constexpr std::chrono::milliseconds kPause{1};
@@ -41,11 +39,11 @@ MDB_val format_name() {
 }
 
 // The number that tells the format of the tables; 0 where none was written yet.
-int read_format(const Transaction& transaction, std::uint64_t& format) {
+int read_format(MDB_txn* transaction, MDB_dbi totals, std::uint64_t& format) {
   MDB_val key = format_name();
   MDB_val value{};
   format = 0;
-  const int code = mdb_get(transaction.handle, transaction.table(Table::kTotals), &key, &value);
+  const int code = mdb_get(transaction, totals, &key, &value);
   if (code == MDB_NOTFOUND) return 0;
   if (code != 0) return code;
   format = kUnknownFormat;
@@ -53,29 +51,40 @@ int read_format(const Transaction& transaction, std::uint64_t& format) {
   return 0;
 }
 
-int write_format(const Transaction& transaction) {
+int write_format(MDB_txn* transaction, MDB_dbi totals, std::uint64_t format) {
   MDB_val key = format_name();
-  std::uint64_t format = kFormat;
   MDB_val value{.mv_size = sizeof format, .mv_data = &format};
-  return mdb_put(transaction.handle, transaction.table(Table::kTotals), &key, &value, 0);
+  return mdb_put(transaction, totals, &key, &value, 0);
 }
 
 }  // namespace
 
-LmdbEnvironment::LmdbEnvironment(StoreDirectory directory)
-    : process_(getpid()), directory_(std::move(directory)), map_size_(kFirstMapSize) {}
+const StoreLayout kArtifactLayout = {.contents = "artifacts",
+                                     .format = 1,
+                                     .table_count = 4,
+                                     .totals = static_cast<std::size_t>(Table::kTotals),
+                                     .table_names = {"artifacts", "facts", "order", "totals"}};
+const StoreLayout kCapabilityLayout = {
+    .contents = "capabilities",
+    .format = 0x1'0000'0001,
+    .table_count = 6,
+    .totals = static_cast<std::size_t>(CapabilityTable::kTotals),
+    .table_names = {"capabilities", "facts", "order", "nodes", "node_counts", "totals"}};
+
+LmdbEnvironment::LmdbEnvironment(StoreDirectory directory, const StoreLayout& layout)
+    : process_(getpid()), directory_(std::move(directory)), layout_(layout), map_size_(kFirstMapSize) {}
 
 LmdbEnvironment::~LmdbEnvironment() {
   // In a forked child, closing would free the parent's places in the table of readers.
   if (process_ == getpid()) close_files();
 }
 
-Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::make(StoreDirectory directory, bool create,
-                                                               Deadline deadline) {
-  std::unique_ptr<LmdbEnvironment> made(new LmdbEnvironment(std::move(directory)));
+Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::make(StoreDirectory directory, bool create, Deadline deadline,
+                                                               const StoreLayout& layout) {
+  std::unique_ptr<LmdbEnvironment> made(new LmdbEnvironment(std::move(directory), layout));
   StoreDirectory& place = made->directory_;
   if (!create && access((place.path() + "/" + kDataName).c_str(), F_OK) != 0)
-    return fail(ErrorCode::kNotFound, "holds no store of artifacts", place.path());
+    return fail(ErrorCode::kNotFound, fmt::format("holds no store of {}", layout.contents), place.path());
   if (const auto opened = place.open_lock_file(); !opened) return std::unexpected(opened.error());
   if (const auto locked = place.lock(deadline); !locked) return std::unexpected(locked.error());
   // LMDB initialises its lock file under a lock that it waits for without a bound; ours is around it.
@@ -101,7 +110,7 @@ Result<void> LmdbEnvironment::open_files() {
     environment_ = nullptr;
     return fail_with(code);
   }
-  mdb_env_set_maxdbs(environment_, kTables);
+  mdb_env_set_maxdbs(environment_, kMostTables);
   mdb_env_set_maxreaders(environment_, kLeastReaders);
   mdb_env_set_mapsize(environment_, map_size_);
   int code = mdb_env_open(environment_, directory_.path().c_str(), MDB_NOTLS, kFileMode);
@@ -160,22 +169,25 @@ Result<void> LmdbEnvironment::open_tables() {
   std::uint64_t format = 0;
   Result<void> synced;
   const int code = run(0, [&](const Transaction& transaction) {
-    for (std::size_t index = 0; index < kTables; ++index) {
-      if (const int error = mdb_dbi_open(transaction.handle, kTableNames[index], MDB_CREATE, &tables_[index]);
+    for (std::size_t index = 0; index < layout_.table_count; ++index) {
+      if (const int error = mdb_dbi_open(transaction.handle, layout_.table_names[index], MDB_CREATE, &tables_[index]);
           error != 0)
         return error;
     }
-    const Transaction opened{transaction.handle, tables_};
-    if (const int error = read_format(opened, format); error != 0 || format != 0) return error;
+    const MDB_dbi totals = tables_[layout_.totals];
+    if (const int error = read_format(transaction.handle, totals, format); error != 0 || format != 0) return error;
     // A store counts as made once its files' names are durable.
     synced = directory_.sync();
-    format = kFormat;
-    return synced ? write_format(opened) : EIO;
+    format = layout_.format;
+    return synced ? write_format(transaction.handle, totals, format) : EIO;
   });
   if (!synced) return synced;
   if (code != 0) return fail_with(code);
-  if (format != kFormat)
-    return fail(ErrorCode::kUnsupported, "is a store of another version of the engine", directory_.path());
+  if (format != layout_.format) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("is no store of {}, or one of another version of the engine", layout_.contents),
+                directory_.path());
+  }
   return {};
 }
 
@@ -387,16 +399,19 @@ struct LmdbEnvironment::Handle::Registry {
 LmdbEnvironment::Handle::Handle(std::shared_ptr<Slot> slot, LmdbEnvironment* environment)
     : slot_(std::move(slot)), environment_(environment) {}
 
-Result<LmdbEnvironment::Handle> LmdbEnvironment::Handle::open(const std::string& path, bool create, Deadline deadline) {
+Result<LmdbEnvironment::Handle> LmdbEnvironment::Handle::open(const std::string& path, bool create, Deadline deadline,
+                                                              const StoreLayout& layout) {
   Result<StoreDirectory> directory = StoreDirectory::open(path, create);
   if (!directory) return std::unexpected(directory.error());
   std::shared_ptr<Slot> slot = Registry::instance().find_or_make(directory->identity());
   const std::unique_lock lock(slot->mutex, deadline);
   if (!lock.owns_lock()) return fail(ErrorCode::kBusy, "other threads have been opening the store all the time", path);
   if (!slot->environment) {
-    Result<std::unique_ptr<LmdbEnvironment>> made = make(*std::move(directory), create, deadline);
+    Result<std::unique_ptr<LmdbEnvironment>> made = make(*std::move(directory), create, deadline, layout);
     if (!made) return std::unexpected(made.error());
     slot->environment = *std::move(made);
+  } else if (&slot->environment->layout_ != &layout) {
+    return fail(ErrorCode::kUnsupported, fmt::format("is no store of {}", layout.contents), path);
   }
   ++slot->users;
   return Handle(slot, slot->environment.get());

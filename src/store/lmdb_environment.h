@@ -18,24 +18,47 @@
 #include <shared_mutex>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "store/store_directory.h"
 
 namespace caisson::store {
 
-// Named databases of a store.
+// Named databases of a store of artifacts.
 enum class Table : std::uint8_t {
   kArtifacts,  // CodeKey → container
   kFacts,  // CodeKey → what is known beside it (artifact_tables.h)
   kOrder,  // number, big-endian → CodeKey: the order of eviction
   kTotals,  // "format", "bytes" → number
 };
-inline constexpr std::size_t kTables = 4;
+
+// Those of a store of capabilities (capability_tables.h).
+enum class CapabilityTable : std::uint8_t {
+  kRecords,  // hash → record
+  kFacts,  // hash → who refers to it, and its place in the order
+  kOrder,  // number, big-endian → hash: the order of eviction of what nobody refers to
+  kNodes,  // height and hash → a page, or the hashes of a node's children
+  kNodeCounts,  // height and hash → how many refer to it
+  kTotals,  // "format", "bytes" → number
+};
+inline constexpr std::size_t kMostTables = 6;
+
+// What kind of store an environment is.
+struct StoreLayout {
+  std::string_view contents;  // for people
+  std::uint64_t format;  // of the tables; no two layouts have the same
+  std::size_t table_count;
+  std::size_t totals;  // the index of the table that holds the format
+  std::array<const char*, kMostTables> table_names;
+};
+extern const StoreLayout kArtifactLayout;
+extern const StoreLayout kCapabilityLayout;
 
 struct Transaction {
   MDB_txn* handle = nullptr;
-  std::array<MDB_dbi, kTables> tables{};
+  std::array<MDB_dbi, kMostTables> tables{};
   MDB_dbi table(Table which) const { return tables[static_cast<std::size_t>(which)]; }
+  MDB_dbi table(CapabilityTable which) const { return tables[static_cast<std::size_t>(which)]; }
 };
 
 // Runs in a transaction and answers 0 or LMDB's code, which undoes it. It may run several times: only what it does to captured
@@ -66,8 +89,9 @@ class LmdbEnvironment {
   Result<WriteOutcome> write(const Work& work, Deadline deadline, std::uint64_t map_limit);
 
  private:
-  explicit LmdbEnvironment(StoreDirectory directory);
-  static Result<std::unique_ptr<LmdbEnvironment>> make(StoreDirectory directory, bool create, Deadline deadline);
+  LmdbEnvironment(StoreDirectory directory, const StoreLayout& layout);
+  static Result<std::unique_ptr<LmdbEnvironment>> make(StoreDirectory directory, bool create, Deadline deadline,
+                                                       const StoreLayout& layout);
 
   Result<void> check_process() const;
   Result<void> open_files();
@@ -84,9 +108,10 @@ class LmdbEnvironment {
 
   const pid_t process_;
   StoreDirectory directory_;
+  const StoreLayout& layout_;
   StoreKey key_{};
   MDB_env* environment_ = nullptr;  // none where reopening has failed
-  std::array<MDB_dbi, kTables> tables_{};
+  std::array<MDB_dbi, kMostTables> tables_{};
   std::uint64_t map_size_;
 
   std::timed_mutex writer_;  // one thread at a time goes for the directory's lock
@@ -96,9 +121,10 @@ class LmdbEnvironment {
 
 class LmdbEnvironment::Handle {
  public:
-  // Opens, or shares what the process has open. Errors: those of StoreDirectory, kBusy, kUnsupported (another format), kIo; kNotFound
-  // where there is no store and none is to be made.
-  static Result<Handle> open(const std::string& path, bool create, Deadline deadline);
+  // Opens, or shares what the process has open. Errors: those of StoreDirectory, kBusy, kUnsupported (another format or layout), kIo;
+  // kNotFound where there is no store and none is to be made.
+  static Result<Handle> open(const std::string& path, bool create, Deadline deadline,
+                             const StoreLayout& layout = kArtifactLayout);
 
   Handle(Handle&&) noexcept = default;
   Handle& operator=(Handle&&) = delete;

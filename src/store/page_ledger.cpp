@@ -1,0 +1,118 @@
+#include "store/page_ledger.h"
+
+#include <functional>
+
+namespace caisson::store {
+namespace {
+
+using capability::Inner;
+using capability::Leaf;
+using capability::Node;
+
+// Of what stands in a table for one capability, its hash and its counts; of an allocation.
+constexpr std::uint64_t kEntryBytes = 256;
+constexpr std::uint64_t kAllocationBytes = 32;
+
+struct OwnBytes {
+  std::uint64_t operator()(const Data&) const { return sizeof(Data::State) + kAllocationBytes; }
+  std::uint64_t operator()(const Image& image) const {
+    std::uint64_t bytes = image.mappings.capacity() * sizeof(ImageMapping);
+    for (const Endpoint& endpoint : image.endpoints) {
+      bytes += sizeof(Endpoint) + endpoint.name.capacity() + endpoint.registers.capacity() * sizeof(InitialRegister) +
+               2 * kAllocationBytes;
+    }
+    return bytes;
+  }
+  std::uint64_t operator()(const CNode& node) const { return node.slots.capacity() * sizeof(CNode::Slot); }
+  std::uint64_t operator()(const SealedInstance& instance) const {
+    return instance.mappings.capacity() * sizeof(ImageMapping) + instance.runtime_state.capacity() +
+           instance.personality_state.capacity();
+  }
+};
+
+// All but nodes and pages.
+std::uint64_t own_bytes(const Capability& capability) {
+  return kEntryBytes + sizeof(Capability) + std::visit(OwnBytes{}, capability);
+}
+
+std::uint64_t bytes_below(const Node& node, unsigned height) {
+  std::uint64_t bytes = kAllocationBytes;
+  if (height > 1) {
+    bytes += sizeof(Inner);
+    for (const auto& child : static_cast<const Inner&>(node).nodes)
+      bytes += child ? bytes_below(*child, height - 1) : 0;
+  } else {
+    bytes += sizeof(Leaf);
+    for (const auto& page : static_cast<const Leaf&>(node).pages)
+      bytes += page ? kCapabilityPageSize + kAllocationBytes : 0;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+PageLedger::Shard& PageLedger::shard_of(const void* item) {
+  return shards_[(reinterpret_cast<std::uintptr_t>(item) >> 6) * 0x9E3779B97F4A7C15 >> 60];
+}
+
+bool PageLedger::count_up(const void* item) {
+  Shard& shard = shard_of(item);
+  const std::scoped_lock lock(shard.mutex);
+  return ++shard.counts[item] == 1;
+}
+
+bool PageLedger::count_down(const void* item) {
+  Shard& shard = shard_of(item);
+  const std::scoped_lock lock(shard.mutex);
+  const auto place = shard.counts.find(item);
+  if (--place->second != 0) return false;
+  shard.counts.erase(place);
+  return true;
+}
+
+template <bool (PageLedger::*count)(const void*)>
+std::uint64_t PageLedger::walk(const Node& node, unsigned height) {
+  if (!(this->*count)(&node)) return 0;
+  std::uint64_t bytes = kAllocationBytes;
+  if (height > 1) {
+    bytes += sizeof(Inner);
+    for (const auto& child : static_cast<const Inner&>(node).nodes) {
+      if (child) bytes += walk<count>(*child, height - 1);
+    }
+  } else {
+    bytes += sizeof(Leaf);
+    for (const auto& page : static_cast<const Leaf&>(node).pages) {
+      if (page && (this->*count)(page.get())) bytes += kCapabilityPageSize + kAllocationBytes;
+    }
+  }
+  return bytes;
+}
+
+std::uint64_t PageLedger::add(const Capability& capability) {
+  std::uint64_t bytes = own_bytes(capability);
+  if (const Data* const data = std::get_if<Data>(&capability)) {
+    const Data::State& state = capability::hashed_state(*data);
+    if (state.root) bytes += walk<&PageLedger::count_up>(*state.root, state.height);
+  }
+  return bytes;
+}
+
+std::uint64_t PageLedger::remove(const Capability& capability) {
+  std::uint64_t bytes = own_bytes(capability);
+  if (const Data* const data = std::get_if<Data>(&capability)) {
+    const Data::State& state = capability::hashed_state(*data);
+    if (state.root) bytes += walk<&PageLedger::count_down>(*state.root, state.height);
+  }
+  return bytes;
+}
+
+std::uint64_t memory_bytes(const Capability& capability) {
+  std::uint64_t bytes = own_bytes(capability);
+  if (const Data* const data = std::get_if<Data>(&capability)) {
+    const Data::State& state = capability::hashed_state(*data);
+    if (state.root) bytes += bytes_below(*state.root, state.height);
+  }
+  return bytes;
+}
+
+}  // namespace caisson::store
