@@ -4,7 +4,8 @@
 // System calls are free functions over it (the table: system_calls.inc; by topic in *_calls.h). Pages belong to
 // memory::AddressSpace, registers to riscv::HartState, the run loop to runtime::GuestInstance; nothing here knows how
 // instructions are executed. All guest memory goes through memory(): a bad pointer is EFAULT, read once and used as copied.
-// Start reading at personality.cpp (who calls a system call), then program_start.cpp (how a process begins).
+// Start reading at personality.cpp (who calls a system call), then program_start.cpp (how a process begins). A new member needs a row
+// in process_state.h (what of it is saved).
 #pragma once
 
 #include <cstdint>

@@ -540,7 +540,7 @@ class ExchangedPersonality final : public runtime::Personality {
   runtime::GuestInstance* instance_ = nullptr;
 };
 
-// Everything that a process can have without files of the host; prints what it sees.
+// Some of everything that a process can have and keep; prints what it sees.
 constexpr char kProgram[] = R"(
   #define _GNU_SOURCE
   #include <fcntl.h>
@@ -567,17 +567,18 @@ constexpr char kProgram[] = R"(
     setitimer(ITIMER_REAL, &timer, NULL);
     int other = dup(1), ends[2];
     pipe(ends);
-    int maps = open("/proc/self/status", O_RDONLY), random = open("/dev/urandom", O_RDONLY);
+    int input = open("/input", O_RDONLY), maps = open("/proc/self/status", O_RDONLY), random = open("/dev/urandom", O_RDONLY);
     chdir("/proc/self");
     prctl(PR_SET_NAME, "saved");
     for (int round = 0; round < 12; ++round) {
-      char text[32] = "", word[8] = "", where[64] = "";
+      char text[32] = "", word[8] = "", line[8] = "", where[64] = "";
       sigset_t set;
       sigemptyset(&set);
       sigaddset(&set, SIGUSR1);
       sigprocmask(SIG_BLOCK, &set, NULL);
       raise(SIGUSR1);
       read(maps, text, 7);
+      read(input, line, 3);
       unsigned drawn[2];
       read(random, &drawn[0], 4);
       getrandom(&drawn[1], 3, 0);
@@ -591,7 +592,7 @@ constexpr char kProgram[] = R"(
       syscall(1000);
       struct timespec now;
       clock_gettime(CLOCK_MONOTONIC, &now);
-      dprintf(other, "%d %u %u %s %s %s %08x %06x %ld %p\n", round, alarms, users, text, word, where, drawn[0],
+      dprintf(other, "%d %u %u %s %s %s %s %08x %06x %ld %p\n", round, alarms, users, text, word, line, where, drawn[0],
               drawn[1] & 0xffffff, now.tv_nsec, sbrk(0));
     }
     return alarms & 63;
@@ -610,14 +611,15 @@ class WholeRunTest : public testing::Test {
 
   void SetUp() override {
     if (!test::has_guest_compiler()) GTEST_SKIP() << test::kNoGuestCompiler;
+    tree.write("input", "Thirty-six letters and more to read.");
   }
 
   // Runs with `portion` of gas at a time; where `exchanges`, another personality takes over at each stop.
-  static Outcome run(const std::vector<std::uint8_t>& program, Tier tier, std::uint64_t portion, bool exchanges) {
+  Outcome run(const std::vector<std::uint8_t>& program, Tier tier, std::uint64_t portion, bool exchanges) {
     static Engine engine = Engine::create().value();
     const HostPipe output;
-    const auto personality =
-        std::make_shared<ExchangedPersonality>(LinuxOptions{.standard_output = output.write_end()});
+    const auto personality = std::make_shared<ExchangedPersonality>(
+        LinuxOptions{.root = tree.path(), .standard_output = output.write_end()});
     InstanceOptions options = deterministic_options();
     options.gas = portion;
     options.tier = tier;
@@ -637,6 +639,8 @@ class WholeRunTest : public testing::Test {
     outcome.unknown_calls = personality->unknown_call_counts();
     return outcome;
   }
+
+  const TemporaryDirectory tree;
 };
 
 TEST_F(WholeRunTest, ExchangedAtEveryStopItEndsAsIfNeverInterrupted) {
