@@ -314,6 +314,13 @@ TEST(LinuxState, PipesKeepWhatIsInThem) {
   EXPECT_EQ(guest.read(reader), "error 11");
   EXPECT_EQ(guest.link_text("/proc/self/fd/" + std::to_string(writer)), name);
   EXPECT_EQ(guest.write(broken, "x"), -EPIPE);
+  // One that is full.
+  ASSERT_EQ(guest.call(sys_fcntl, writer, F_SETFL, O_NONBLOCK), 0);
+  const std::string filling(65536, 'f');
+  ASSERT_EQ(guest.write(writer, filling), 65536);
+  reincarnate(guest);
+  EXPECT_EQ(guest.write(writer, "x"), -EAGAIN);
+  EXPECT_EQ(guest.read(reader), filling);
   EXPECT_EQ(guest.read(ending), "last");
   EXPECT_EQ(guest.read(ending), "");
 }
@@ -520,6 +527,9 @@ class ExchangedPersonality final : public runtime::Personality {
     return inner_->restore(*instance_, *state);
   }
 
+  State saved() { return inner_->save(*instance_).value(); }
+  runtime::GuestInstance& instance() { return *instance_; }
+
   Result<void> start(runtime::GuestInstance& instance) override {
     instance_ = &instance;
     return inner_->start(instance);
@@ -538,6 +548,51 @@ class ExchangedPersonality final : public runtime::Personality {
   LinuxOptions options_;
   std::shared_ptr<runtime::Personality> inner_;
   runtime::GuestInstance* instance_ = nullptr;
+};
+
+// Begins an instance as a copy of another one that has stopped: what a caller of restore() does with memory and registers, and
+// the process from its state.
+class TransplantedPersonality final : public runtime::Personality {
+ public:
+  TransplantedPersonality(LinuxOptions options, runtime::GuestInstance& from, State state)
+      : inner_(make_linux_personality(std::move(options)).value()), from_(from), state_(std::move(state)) {}
+
+  Result<void> start(runtime::GuestInstance& instance) override {
+    if (Result<void> restored = inner_->restore(instance, state_); !restored) return restored;
+    if (!instance.memory().mappings().empty()) return fail(ErrorCode::kInternal, "restore() has mapped something");
+    for (const memory::Mapping& mapping : from_.memory().mappings()) copy(mapping, instance.memory());
+    riscv::HartState& hart = instance.hart();
+    const riscv::HartState& source = from_.hart();
+    hart.x = source.x;
+    hart.f = source.f;
+    hart.pc = source.pc;
+    hart.frm = source.frm;
+    hart.fflags = source.fflags;
+    hart.gas_granted = source.gas_used() + hart.gas;
+    return {};
+  }
+  bool on_trap(runtime::GuestInstance& instance, riscv::HartState& hart, const riscv::Trap& trap) override {
+    return inner_->on_trap(instance, hart, trap);
+  }
+  void on_slice(runtime::GuestInstance& instance, riscv::HartState& hart) override { inner_->on_slice(instance, hart); }
+  bool wants_slices() const override { return inner_->wants_slices(); }
+
+ private:
+  void copy(const memory::Mapping& mapping, memory::AddressSpace& to) {
+    const std::uint64_t length = mapping.end - mapping.start;
+    std::vector<std::uint8_t> bytes(length);
+    const std::size_t readable = from_.memory().read(mapping.start, bytes.data(), length);
+    if (to.map_anonymous(mapping.start, length, memory::kRead | memory::kWrite, mapping.shared, mapping.name) !=
+            memory::MapStatus::kOk ||
+        to.write(mapping.start, bytes.data(), readable) != readable ||
+        to.protect(mapping.start, length, mapping.permissions) != memory::MapStatus::kOk) {
+      throw std::runtime_error("a mapping cannot be copied: " + mapping.name);
+    }
+  }
+
+  std::shared_ptr<runtime::Personality> inner_;
+  runtime::GuestInstance& from_;
+  State state_;
 };
 
 // Some of everything that a process can have and keep; prints what it sees.
@@ -614,9 +669,13 @@ class WholeRunTest : public testing::Test {
     tree.write("input", "Thirty-six letters and more to read.");
   }
 
+  static Engine& engine() {
+    static Engine engine = Engine::create().value();
+    return engine;
+  }
+
   // Runs with `portion` of gas at a time; where `exchanges`, another personality takes over at each stop.
   Outcome run(const std::vector<std::uint8_t>& program, Tier tier, std::uint64_t portion, bool exchanges) {
-    static Engine engine = Engine::create().value();
     const HostPipe output;
     const auto personality = std::make_shared<ExchangedPersonality>(
         LinuxOptions{.root = tree.path(), .standard_output = output.write_end()});
@@ -624,7 +683,7 @@ class WholeRunTest : public testing::Test {
     options.gas = portion;
     options.tier = tier;
     options.personality = personality;
-    Instance instance = engine.instantiate(engine.load_bytes(program, "main").value(), options).value();
+    Instance instance = engine().instantiate(engine().load_bytes(program, "main").value(), options).value();
     Outcome outcome{.result = instance.start().value()};
     for (; outcome.result.exit_reason == ExitReason::kOutOfGas; outcome.result = instance.resume(portion).value()) {
       // Before its first instruction there is no process.
@@ -661,6 +720,43 @@ TEST_F(WholeRunTest, ExchangedAtEveryStopItEndsAsIfNeverInterrupted) {
       const Outcome stopped = run(*program, tier, portion, false);
       EXPECT_EQ(exchanged.calls, stopped.calls);
       EXPECT_EQ(exchanged.unknown_calls, stopped.unknown_calls);
+    }
+  }
+}
+
+TEST_F(WholeRunTest, RestoredInAnotherInstanceItEndsAsIfNeverInterrupted) {
+  const auto program = test::compile_guest({{"main.c", kProgram}}, {"-static", "-O1"});
+  ASSERT_TRUE(program) << program.error().to_string();
+  const Outcome expected = run(*program, Tier::kInterp, kUnlimitedGas, false);
+  ASSERT_EQ(expected.result.exit_reason, ExitReason::kHalt);
+  for (const Tier tier : {Tier::kInterp, Tier::kAuto}) {
+    for (const std::uint64_t parts : {2u, 3u, 5u, 20u}) {
+      const HostPipe first_output, second_output;
+      const LinuxOptions first_options{.root = tree.path(), .standard_output = first_output.write_end()};
+      const LinuxOptions second_options{.root = tree.path(), .standard_output = second_output.write_end()};
+      const Module module = engine().load_bytes(*program, "main").value();
+      InstanceOptions options = deterministic_options();
+      options.tier = tier;
+
+      const auto personality = std::make_shared<ExchangedPersonality>(first_options);
+      options.gas = expected.gas_used / parts * (parts - 1);
+      options.personality = personality;
+      Instance first = engine().instantiate(module, options).value();
+      ASSERT_EQ(first.start().value().exit_reason, ExitReason::kOutOfGas);
+
+      options.gas = kUnlimitedGas;
+      options.seed = 2;  // the state's counts
+      options.personality =
+          std::make_shared<TransplantedPersonality>(second_options, personality->instance(), personality->saved());
+      Instance second = engine().instantiate(module, options).value();
+      const Result<InvocationResult> result = second.start();
+      ASSERT_TRUE(result) << result.error().to_string();
+      EXPECT_EQ(result->exit_reason, ExitReason::kHalt);
+      EXPECT_EQ(result->return_value, expected.result.return_value);
+      EXPECT_EQ(second.gas_used(), expected.gas_used);
+      const std::string before = first_output.read(), after = second_output.read();
+      EXPECT_FALSE(after.empty());
+      EXPECT_EQ(before + after, expected.output);
     }
   }
 }
