@@ -75,7 +75,9 @@ std::int64_t record_lock(LinuxProcess& process, const std::shared_ptr<OpenFile>&
     return owner == LockOwner::kProcess ? locks.set(*file, *lock)
                                         : guest_result(::fcntl(file->host_descriptor(), F_OFD_SETLK, &*lock));
   };
-  return request == LockRequest::kWait ? wait_until_done(process, attempt) : attempt();
+  const std::int64_t result = request == LockRequest::kWait ? wait_until_done(process, attempt) : attempt();
+  if (result == 0 && lock->l_type != F_UNLCK) file->note_lock();
+  return result;
 }
 
 template <LockOwner owner, LockRequest request>
@@ -168,7 +170,9 @@ std::int64_t sys_flock(LinuxProcess& process, const CallArguments& arguments) {
   if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN) return -EINVAL;
   if (file->host_descriptor() < 0) return 0;  // a virtual file: nobody else can see the lock
   const auto attempt = [&] { return guest_result(::flock(file->host_descriptor(), kind | LOCK_NB)); };
-  return (operation & LOCK_NB) != 0 ? attempt() : wait_until_done(process, attempt);
+  const std::int64_t result = (operation & LOCK_NB) != 0 ? attempt() : wait_until_done(process, attempt);
+  if (result == 0 && kind != LOCK_UN) file->note_lock();
+  return result;
 }
 
 std::int64_t sys_ioctl(LinuxProcess& process, const CallArguments& arguments) {

@@ -14,6 +14,7 @@
 #include "linux/host_file.h"
 #include "linux/host_result.h"
 #include "linux/linux_process.h"
+#include "linux/saved_file.h"
 
 namespace caisson::linux_personality {
 
@@ -28,6 +29,12 @@ struct RecordHead {
 } __attribute__((packed));
 constexpr std::size_t kRecordHeadSize = 19;
 static_assert(sizeof(RecordHead) == kRecordHeadSize);
+
+std::uint64_t listing_bytes(const std::vector<DirectoryEntry>& entries) {
+  std::uint64_t bytes = 0;
+  for (const DirectoryEntry& entry : entries) bytes += sizeof entry + entry.name.size();
+  return bytes;
+}
 
 std::uint64_t parent_inode(LinuxProcess& process, const std::string& guest_path) {
   const auto node = find_virtual(&process, normalize_path(guest_path + "/.."));
@@ -135,6 +142,24 @@ std::int64_t DirectoryFile::read_directory(LinuxProcess& process, std::uint64_t 
   return static_cast<std::int64_t>(records.size());
 }
 
+std::expected<SavedFile, std::string> DirectoryFile::saved(LinuxProcess&) const {
+  if (directory_->descriptor) return std::unexpected("a directory of the host");
+  return SavedFile{.kind = SavedFileKind::kDirectory,
+                   .status_flags = status_flags(),
+                   .guest_path = guest_path(),
+                   .position = position_,
+                   .is_listed = loaded_,
+                   .entries = loaded_ ? entries_ : std::vector<DirectoryEntry>()};
+}
+
+bool DirectoryFile::set_listing(LinuxProcess& process, const SavedFile& saved) {
+  if (!charge_.resize(listing_bytes(saved.entries), process.memory().commit_limit())) return false;
+  entries_ = saved.entries;
+  loaded_ = saved.is_listed;
+  position_ = saved.position;
+  return true;
+}
+
 PathFile::PathFile(std::uint32_t status_flags, mode_t mode, std::shared_ptr<const HeldDirectory> place,
                    std::optional<VirtualNode> node)
     : OpenFile(status_flags, place->guest_path), mode_(mode), place_(std::move(place)), node_(std::move(node)) {}
@@ -145,6 +170,13 @@ std::int64_t PathFile::status(LinuxProcess& process, struct statx& status) {
     return 0;
   }
   return host_status(process, place_->descriptor.get(), place_->mount.get(), status);
+}
+
+// A link of /proc/self/fd may name nothing by now, and what it named is not what it would name then.
+std::expected<SavedFile, std::string> PathFile::saved(LinuxProcess& process) const {
+  if (!node_ || node_->descriptor >= 0 || !find_virtual(&process, guest_path()))
+    return std::unexpected("a name of a file of the host (O_PATH)");
+  return SavedFile{.kind = SavedFileKind::kPath, .status_flags = status_flags(), .guest_path = guest_path()};
 }
 
 }  // namespace caisson::linux_personality

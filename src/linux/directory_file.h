@@ -28,6 +28,9 @@ class DirectoryFile final : public OpenFile {
   int named_descriptor() const override { return directory_->descriptor.get(); }
   std::shared_ptr<const HeldDirectory> directory() const override { return directory_; }
   std::shared_ptr<const Mount> mount() const override { return directory_->mount; }
+  std::expected<SavedFile, std::string> saved(LinuxProcess& process) const override;
+  // The listing and position that saved() gave; false where the memory limit does not hold it.
+  bool set_listing(LinuxProcess& process, const SavedFile& saved);
 
  private:
   std::int64_t load(LinuxProcess& process);
@@ -52,6 +55,7 @@ class PathFile final : public OpenFile {
   std::shared_ptr<const HeldDirectory> directory() const override { return S_ISDIR(mode_) ? place_ : nullptr; }
   std::shared_ptr<const Mount> mount() const override { return place_->mount; }
   const VirtualNode* virtual_node() const override { return node_ ? &*node_ : nullptr; }
+  std::expected<SavedFile, std::string> saved(LinuxProcess& process) const override;
 
  private:
   const mode_t mode_;

@@ -30,9 +30,18 @@ Result<FileTable> FileTable::create(const LinuxOptions& options) {
       return fail(ErrorCode::kInvalidArgument, std::string("cannot be used: ") + std::strerror(errno),
                   std::string(streams[number].name));
     }
-    table.add(adopt_host_descriptor(std::move(duplicate)), false, static_cast<std::uint32_t>(number), kMaximum);
+    std::shared_ptr<OpenFile> file = adopt_host_descriptor(std::move(duplicate));
+    table.standard_streams_[number] = file;
+    table.add(std::move(file), false, static_cast<std::uint32_t>(number), kMaximum);
   }
   return table;
+}
+
+std::optional<std::uint32_t> FileTable::standard_stream(const OpenFile& file) const {
+  for (std::uint32_t number = 0; number < standard_streams_.size(); ++number) {
+    if (standard_streams_[number].lock().get() == &file) return number;
+  }
+  return std::nullopt;
 }
 
 bool FileTable::is_open(std::int32_t descriptor) const {

@@ -5,8 +5,10 @@
 // status flags stay shared, while close, close-on-exec and record locks are each copy's own.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +58,9 @@ class FileTable {
   // What open files may hold of the engine's memory.
   const std::shared_ptr<MemoryBudget>& memory_budget() const { return memory_budget_; }
 
+  // Of what create() opened: the standard stream (0, 1 or 2) that the file is, under whatever descriptor; nullopt: none.
+  std::optional<std::uint32_t> standard_stream(const OpenFile& file) const;
+
   // One past the highest open descriptor.
   std::uint32_t end() const { return static_cast<std::uint32_t>(slots_.size()); }
 
@@ -69,6 +74,7 @@ class FileTable {
   // Puts something else into a slot that may be in use.
   void assign(std::size_t number, Slot slot);
 
+  std::array<std::weak_ptr<OpenFile>, 3> standard_streams_;
   std::vector<Slot> slots_;  // the last one is open
   std::uint32_t lowest_free_ = 0;  // no slot below is free
   RecordLocks record_locks_;

@@ -16,6 +16,8 @@
 #include "linux/guest_buffers.h"
 #include "linux/host_result.h"
 #include "linux/linux_process.h"
+#include "linux/path_resolution.h"
+#include "linux/saved_file.h"
 #include "linux/signal_delivery.h"
 #include "linux/terminal.h"
 #include "linux/waiting.h"
@@ -149,6 +151,28 @@ std::shared_ptr<OpenFile> RegularFile::reopened(HostDescriptor descriptor, std::
   return std::make_shared<RegularFile>(std::move(descriptor), status_flags, guest_path(), mount_, true);
 }
 
+// By name, so it must have one and be found by it; for reading only, so that nothing of it is the process's own.
+std::expected<SavedFile, std::string> RegularFile::saved(LinuxProcess& process) const {
+  if (writable()) return std::unexpected("a file of the host that it may write");
+  if (mount_ == nullptr) return std::unexpected("a file of the host that has no name");
+  const auto place = look_up(process.file_system, &process, *process.file_system.working_directory(), guest_path());
+  struct stat named{}, open{};
+  if (!place || !place->descriptor || place->guest_path != guest_path() ||
+      ::fstat(place->descriptor.get(), &named) != 0 || ::fstat(descriptor_.get(), &open) != 0 ||
+      named.st_dev != open.st_dev || named.st_ino != open.st_ino) {
+    return std::unexpected("a file of the host that has lost its name");
+  }
+  const off_t position = ::lseek(descriptor_.get(), 0, SEEK_CUR);
+  if (position < 0) return std::unexpected("a file of the host without a position");
+  SavedFile file{.kind = SavedFileKind::kHostFile,
+                 .status_flags = status_flags(),
+                 .guest_path = guest_path(),
+                 .position = static_cast<std::uint64_t>(position)};
+  if (const auto identified = identify_host_file(descriptor_.get(), file); !identified)
+    return std::unexpected(identified.error());
+  return file;
+}
+
 MemoryFile::MemoryFile(HostDescriptor descriptor, std::uint32_t status_flags, std::string guest_path,
                        std::shared_ptr<MemoryCharge> charge)
     : RegularFile(std::move(descriptor), status_flags, std::move(guest_path), nullptr, true),
@@ -177,6 +201,10 @@ std::int64_t MemoryFile::write(LinuxProcess& process, GuestBuffers& from, std::o
 std::int64_t MemoryFile::truncate(LinuxProcess& process, std::uint64_t length) {
   if (const std::int64_t result = reserve(process, length); result < 0) return result;
   return RegularFile::truncate(process, length);
+}
+
+std::expected<SavedFile, std::string> MemoryFile::saved(LinuxProcess&) const {
+  return std::unexpected("a memory file (memfd_create)");
 }
 
 std::shared_ptr<OpenFile> MemoryFile::reopened(HostDescriptor descriptor, std::uint32_t status_flags) const {
@@ -239,6 +267,16 @@ std::int64_t StreamFile::write(LinuxProcess& process, GuestBuffers& from, std::o
 
 std::int64_t StreamFile::status(LinuxProcess& process, struct statx& status) {
   return host_status(process, descriptor_.get(), nullptr, status);
+}
+
+// Its own pipes; the host has their packets (O_DIRECT) in pieces that a copy would not keep.
+std::expected<SavedFile, std::string> StreamFile::saved(LinuxProcess&) const {
+  const int host_flags = ::fcntl(descriptor_.get(), F_GETFL);
+  if (!non_blocking_host_ || guest_path().starts_with('/')) return std::unexpected("a named pipe of the host");
+  if (host_flags < 0 || (host_flags & O_DIRECT) != 0) return std::unexpected("a pipe of packets");
+  return SavedFile{.kind = readable() ? SavedFileKind::kPipeReader : SavedFileKind::kPipeWriter,
+                   .status_flags = status_flags(),
+                   .guest_path = guest_path()};
 }
 
 std::int64_t StreamFile::control(LinuxProcess& process, std::uint32_t request, std::uint64_t argument) {

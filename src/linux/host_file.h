@@ -33,6 +33,7 @@ class RegularFile : public OpenFile {
   int named_descriptor() const override { return openable_again_ ? descriptor_.get() : -1; }
   bool is_regular() const override { return true; }
   std::shared_ptr<const Mount> mount() const override { return mount_; }
+  std::expected<SavedFile, std::string> saved(LinuxProcess& process) const override;
 
  private:
   const HostDescriptor descriptor_;
@@ -49,6 +50,7 @@ class MemoryFile final : public RegularFile {
   std::int64_t write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) override;
   std::int64_t truncate(LinuxProcess& process, std::uint64_t length) override;
   std::int64_t reserve(LinuxProcess& process, std::uint64_t end) override;
+  std::expected<SavedFile, std::string> saved(LinuxProcess& process) const override;
   std::shared_ptr<OpenFile> reopened(HostDescriptor descriptor, std::uint32_t status_flags) const override;
 
  private:
@@ -66,6 +68,7 @@ class StreamFile final : public OpenFile {
   std::int64_t status(LinuxProcess& process, struct statx& status) override;
   std::int64_t control(LinuxProcess& process, std::uint32_t request, std::uint64_t argument) override;
   int host_descriptor() const override { return descriptor_.get(); }
+  std::expected<SavedFile, std::string> saved(LinuxProcess& process) const override;
 
  private:
   std::int64_t wait(LinuxProcess& process, short events);

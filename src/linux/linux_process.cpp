@@ -49,7 +49,21 @@ std::uint64_t LinuxProcess::realtime_ns() const {
 }
 
 std::uint64_t LinuxProcess::processor_ns() const {
-  return deterministic() ? instance_.clock_ns() : host_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  return deterministic() ? instance_.clock_ns() : host_clock_ns(CLOCK_THREAD_CPUTIME_ID) + processor_offset_ns_;
+}
+
+SavedClocks LinuxProcess::clocks() const {
+  if (deterministic()) return {skipped_ns_, 0};
+  return {monotonic_ns(), processor_ns()};
+}
+
+void LinuxProcess::set_clocks(const SavedClocks& clocks) {
+  if (deterministic()) {
+    skipped_ns_ = clocks.monotonic_ns;
+    return;
+  }
+  skipped_ns_ = clocks.monotonic_ns - instance_.clock_ns();
+  processor_offset_ns_ = clocks.processor_ns - host_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 }  // namespace caisson::linux_personality

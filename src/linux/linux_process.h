@@ -4,7 +4,8 @@
 // System calls are free functions over it (the table: system_calls.inc; by topic in *_calls.h). Pages belong to
 // memory::AddressSpace, registers to riscv::HartState, the run loop to runtime::GuestInstance; nothing here knows how
 // instructions are executed. All guest memory goes through memory(): a bad pointer is EFAULT, read once and used as copied.
-// Start reading at personality.cpp (who calls a system call), then program_start.cpp (how a process begins).
+// Start reading at personality.cpp (who calls a system call), then program_start.cpp (how a process begins). A new member needs a row
+// in process_state.h (what of it is saved).
 #pragma once
 
 #include <cstdint>
@@ -49,6 +50,13 @@ struct MemoryLayout {
   std::uint64_t arguments_start = 0, arguments_end = 0, environment_start = 0, environment_end = 0;
 };
 
+// What a saved process keeps of its clocks: what it had slept of virtual time under --deterministic, where the gas does the
+// rest; else what its clocks showed.
+struct SavedClocks {
+  std::uint64_t monotonic_ns = 0;
+  std::uint64_t processor_ns = 0;
+};
+
 class LinuxProcess {
  public:
   // A process without a program yet: files opened, ids and limits set. Errors as make_linux_personality().
@@ -70,6 +78,9 @@ class LinuxProcess {
   std::uint64_t processor_ns() const;
   // --deterministic: a wait passes by moving the virtual clock.
   void skip_time(std::uint64_t nanoseconds) { skipped_ns_ += nanoseconds; }
+  SavedClocks clocks() const;
+  // From now on the clocks go on from there: the time in which the process did not exist has not passed for it.
+  void set_clocks(const SavedClocks& clocks);
 
   FileSystem file_system;
   FileTable files;
@@ -92,6 +103,8 @@ class LinuxProcess {
 
   // The deadline of the relative timeout that the current call waits for; kept where that call is made again (waiting.h).
   std::optional<std::uint64_t> wait_deadline_ns;
+  // The next "pipe:[N]".
+  std::uint64_t next_pipe_number = 1;
 
   std::uint64_t robust_list_head = 0;
   std::uint64_t clear_child_tid = 0;
@@ -103,7 +116,9 @@ class LinuxProcess {
 
  private:
   runtime::GuestInstance& instance_;
+  // Added to the instance's clock and to the host thread's, modulo 2^64.
   std::uint64_t skipped_ns_ = 0;
+  std::uint64_t processor_offset_ns_ = 0;
 };
 
 }  // namespace caisson::linux_personality

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 
 #include "linux/call_support.h"
@@ -98,8 +97,7 @@ std::int64_t sys_pipe2(LinuxProcess& process, const CallArguments& arguments) {
   if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK | static_cast<int>(flags & O_DIRECT)) != 0) return guest_error(errno);
   HostDescriptor read_end(ends[0]), write_end(ends[1]);
 
-  static std::atomic<std::uint64_t> next_number{1};
-  const std::string name = "pipe:[" + std::to_string(next_number.fetch_add(1, std::memory_order_relaxed)) + "]";
+  const std::string name = "pipe:[" + std::to_string(process.next_pipe_number++) + "]";
   const bool close_on_exec = (flags & O_CLOEXEC) != 0;
   const std::uint32_t status_flags = flags & static_cast<std::uint32_t>(O_NONBLOCK | O_DIRECT);
   const std::int64_t reader = install(

@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "linux/saved_file.h"
+
 namespace caisson::linux_personality {
 
 std::int64_t OpenFile::read(LinuxProcess&, GuestBuffers&, std::optional<std::uint64_t>) { return -EINVAL; }
@@ -12,6 +14,9 @@ std::int64_t OpenFile::seek(LinuxProcess&, std::int64_t, int) { return -ESPIPE; 
 std::int64_t OpenFile::read_directory(LinuxProcess&, std::uint64_t, std::uint32_t) { return -ENOTDIR; }
 std::int64_t OpenFile::control(LinuxProcess&, std::uint32_t, std::uint64_t) { return -ENOTTY; }
 std::int64_t OpenFile::truncate(LinuxProcess&, std::uint64_t) { return -EINVAL; }
+std::expected<SavedFile, std::string> OpenFile::saved(LinuxProcess&) const {
+  return std::unexpected("a file of the host");
+}
 std::int64_t OpenFile::reserve(LinuxProcess&, std::uint64_t) { return 0; }
 std::shared_ptr<OpenFile> OpenFile::reopened(HostDescriptor, std::uint32_t) const { return nullptr; }
 

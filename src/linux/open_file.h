@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@ namespace caisson::linux_personality {
 
 class GuestBuffers;
 class LinuxProcess;
+struct SavedFile;
 struct VirtualNode;
 
 class OpenFile {
@@ -63,6 +65,12 @@ class OpenFile {
   // The mount it was opened in; nullptr for pipes, inherited and virtual files.
   virtual std::shared_ptr<const Mount> mount() const { return nullptr; }
 
+  // What a saved process keeps of it; an error says in words what cannot be kept of such a file.
+  virtual std::expected<SavedFile, std::string> saved(LinuxProcess& process) const;
+  // Somebody has locked it through this description, and perhaps has not given that up.
+  bool was_locked() const { return was_locked_.load(std::memory_order_relaxed); }
+  void note_lock() { was_locked_.store(true, std::memory_order_relaxed); }
+
   std::uint32_t status_flags() const { return status_flags_.load(std::memory_order_relaxed); }
   void set_status_flags(std::uint32_t flags) { status_flags_.store(flags, std::memory_order_relaxed); }
   bool readable() const;
@@ -75,6 +83,7 @@ class OpenFile {
 
  private:
   std::atomic<std::uint32_t> status_flags_;
+  std::atomic<bool> was_locked_{false};
   const std::string guest_path_;
 };
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "linux/linux_process.h"
 #include "linux/memory_calls.h"
 #include "linux/process_calls.h"
+#include "linux/process_state.h"
 #include "linux/program_start.h"
 #include "linux/signal_calls.h"
 #include "linux/signal_delivery.h"
@@ -67,16 +69,33 @@ class LinuxPersonality final : public runtime::Personality {
 
   // Called again, on an emptied instance, where gas fell short before.
   Result<void> start(GuestInstance& instance) override {
-    if (instance_ != nullptr && instance_ != &instance) {
-      return fail(ErrorCode::kBusy, "a Linux personality belongs to one instance");
-    }
-    instance_ = &instance;
-    process_.reset();
+    if (Result<void> bound = bind(instance); !bound) return bound;
     Result<std::unique_ptr<LinuxProcess>> process = LinuxProcess::create(instance, options_);
     if (!process) return std::unexpected(process.error());
     process_ = std::move(*process);
     install_handlers(instance);
     return start_program(*process_, options_);
+  }
+
+  Result<std::vector<std::uint8_t>> save(GuestInstance& instance) override {
+    if (process_ == nullptr || instance_ != &instance)
+      return fail(ErrorCode::kInvalidArgument, "the program has not begun, so that there is no process to save");
+    CallCounts counts{.unknown = unknown_, .further_unknown = further_unknown_};
+    for (unsigned row = 0; row < kRowCount; ++row) {
+      if (counts_[row] != 0) counts.answered[kAnswered[row].number] = counts_[row];
+    }
+    return save_process(*process_, counts);
+  }
+
+  Result<void> restore(GuestInstance& instance, std::span<const std::uint8_t> state) override {
+    if (Result<void> bound = bind(instance); !bound) return bound;
+    Result<RestoredProcess> restored = restore_process(instance, options_, state);
+    if (!restored) return std::unexpected(restored.error());
+    if (!set_counts(std::move(restored->counts)))
+      return fail(ErrorCode::kInvalidArgument, "not a saved Linux process: it counts calls that nobody answers");
+    process_ = std::move(restored->process);
+    install_handlers(instance);
+    return {};
   }
 
   bool on_trap(GuestInstance&, riscv::HartState&, const riscv::Trap& trap) override {
@@ -108,6 +127,27 @@ class LinuxPersonality final : public runtime::Personality {
   }
 
  private:
+  Result<void> bind(GuestInstance& instance) {
+    if (instance_ != nullptr && instance_ != &instance)
+      return fail(ErrorCode::kBusy, "a Linux personality belongs to one instance");
+    instance_ = &instance;
+    process_.reset();
+    return {};
+  }
+
+  // False where a count is of no row.
+  bool set_counts(CallCounts counts) {
+    counts_ = {};
+    for (const auto& [number, count] : counts.answered) {
+      const auto* const row = std::ranges::find(kAnswered, number, &CallName::number);
+      if (row == std::end(kAnswered)) return false;
+      counts_[static_cast<std::size_t>(row - kAnswered)] = count;
+    }
+    unknown_ = std::move(counts.unknown);
+    further_unknown_ = counts.further_unknown;
+    return true;
+  }
+
   template <SystemCall kCall, Row kRow>
   static EcallOutcome answer(GuestInstance&, riscv::HartState& hart, void* context) {
     LinuxPersonality& self = *static_cast<LinuxPersonality*>(context);
@@ -135,8 +175,7 @@ class LinuxPersonality final : public runtime::Personality {
 
   // A guest chooses the numbers, so only so many are told apart.
   void count_unknown(std::uint64_t number) {
-    constexpr std::size_t kMostNumbers = 512;
-    if (unknown_.size() < kMostNumbers || unknown_.contains(number)) {
+    if (unknown_.size() < kMostUnknownNumbers || unknown_.contains(number)) {
       ++unknown_[number];
     } else {
       ++further_unknown_;

@@ -9,13 +9,17 @@
 
 namespace caisson::linux_personality {
 
+base::Sha256 RandomSource::block(std::uint64_t number) const {
+  const std::array<std::uint64_t, 2> input = {*seed_, number};
+  std::array<std::uint8_t, sizeof input> input_bytes;
+  std::memcpy(input_bytes.data(), input.data(), sizeof input);
+  return base::sha256(input_bytes);
+}
+
 void RandomSource::fill_from_seed(std::span<std::uint8_t> bytes) {
   while (!bytes.empty()) {
     if (block_left_ == 0) {
-      const std::array<std::uint64_t, 2> input = {*seed_, next_block_++};
-      std::array<std::uint8_t, sizeof input> input_bytes;
-      std::memcpy(input_bytes.data(), input.data(), sizeof input);
-      block_ = base::sha256(input_bytes);
+      block_ = block(next_block_++);
       block_left_ = block_.size();
     }
     const std::size_t count = std::min(bytes.size(), block_left_);
@@ -23,6 +27,20 @@ void RandomSource::fill_from_seed(std::span<std::uint8_t> bytes) {
     block_left_ -= count;
     bytes = bytes.subspan(count);
   }
+}
+
+std::optional<RandomSource::Position> RandomSource::position() const {
+  if (!seed_) return std::nullopt;
+  return Position{*seed_, next_block_, static_cast<std::uint32_t>(block_left_)};
+}
+
+bool RandomSource::set_position(const Position& position) {
+  if (position.block_left >= block_.size() || (position.block_left > 0 && position.next_block == 0)) return false;
+  seed_ = position.seed;
+  next_block_ = position.next_block;
+  block_left_ = position.block_left;
+  if (block_left_ > 0) block_ = block(next_block_ - 1);
+  return true;
 }
 
 bool RandomSource::fill(std::span<std::uint8_t> bytes) {

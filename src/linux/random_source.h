@@ -21,7 +21,19 @@ class RandomSource {
   // Fills all of `bytes`; false where the host has none to give (then nothing may be used).
   bool fill(std::span<std::uint8_t> bytes);
 
+  // How far a seeded source has come.
+  struct Position {
+    std::uint64_t seed = 0;
+    std::uint64_t next_block = 0;  // of the blocks that were begun, one past the last
+    std::uint32_t block_left = 0;  // bytes of the last one that nobody got yet
+  };
+  // nullopt: the host's randomness, which has none.
+  std::optional<Position> position() const;
+  // Goes on from there. False where no source comes to such a position.
+  bool set_position(const Position& position);
+
  private:
+  base::Sha256 block(std::uint64_t number) const;
   void fill_from_seed(std::span<std::uint8_t> bytes);
 
   std::optional<std::uint64_t> seed_;

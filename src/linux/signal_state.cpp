@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace caisson::linux_personality {
 namespace {
@@ -64,6 +65,13 @@ std::optional<SignalInfo> SignalState::take(SignalMask from) {
     pending_ &= ~signal_bit(static_cast<unsigned>(number));
   }
   return info;
+}
+
+void SignalState::set_pending(std::optional<SignalMask> replaced_mask, std::deque<SignalInfo> queue) {
+  replaced_mask_ = replaced_mask;
+  queue_ = std::move(queue);
+  pending_ = 0;
+  for (const SignalInfo& info : queue_) pending_ |= signal_bit(static_cast<unsigned>(info.signal));
 }
 
 void SignalState::drop(unsigned signal) {

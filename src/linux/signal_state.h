@@ -135,6 +135,11 @@ class SignalState {
 
   bool ignores(unsigned signal) const;
 
+  // For a process that is saved: the mask that replace_mask() put aside, and the pending signals in the order of their coming.
+  const std::optional<SignalMask>& replaced_mask() const { return replaced_mask_; }
+  const std::deque<SignalInfo>& queue() const { return queue_; }
+  void set_pending(std::optional<SignalMask> replaced_mask, std::deque<SignalInfo> queue);
+
  private:
   std::optional<SignalMask> replaced_mask_;
   SignalMask pending_ = 0;

@@ -8,6 +8,7 @@
 
 #include "linux/guest_buffers.h"
 #include "linux/linux_process.h"
+#include "linux/saved_file.h"
 
 namespace caisson::linux_personality {
 
@@ -80,6 +81,14 @@ std::int64_t TextFile::status(LinuxProcess&, struct statx& status) {
   return 0;
 }
 
+std::expected<SavedFile, std::string> TextFile::saved(LinuxProcess&) const {
+  return SavedFile{.kind = SavedFileKind::kText,
+                   .status_flags = status_flags(),
+                   .guest_path = guest_path(),
+                   .position = position_,
+                   .bytes = bytes_};
+}
+
 DeviceFile::DeviceFile(std::uint32_t status_flags, std::string guest_path, VirtualNode node)
     : OpenFile(status_flags, std::move(guest_path)), node_(std::move(node)) {}
 
@@ -103,6 +112,10 @@ std::int64_t DeviceFile::write(LinuxProcess&, GuestBuffers& from, std::optional<
 std::int64_t DeviceFile::status(LinuxProcess&, struct statx& status) {
   virtual_status(node_, 0, status);
   return 0;
+}
+
+std::expected<SavedFile, std::string> DeviceFile::saved(LinuxProcess&) const {
+  return SavedFile{.kind = SavedFileKind::kDevice, .status_flags = status_flags(), .guest_path = guest_path()};
 }
 
 }  // namespace caisson::linux_personality

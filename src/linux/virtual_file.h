@@ -20,6 +20,8 @@ class TextFile final : public OpenFile {
   std::int64_t seek(LinuxProcess& process, std::int64_t offset, int whence) override;
   std::int64_t status(LinuxProcess& process, struct statx& status) override;
   short ready_events() const override { return POLLIN; }
+  std::expected<SavedFile, std::string> saved(LinuxProcess& process) const override;
+  void set_position(std::uint64_t position) { position_ = position; }
 
  private:
   const VirtualNode node_;
@@ -37,6 +39,7 @@ class DeviceFile final : public OpenFile {
   std::int64_t write(LinuxProcess& process, GuestBuffers& from, std::optional<std::uint64_t> offset) override;
   std::int64_t seek(LinuxProcess&, std::int64_t, int) override { return 0; }
   std::int64_t status(LinuxProcess& process, struct statx& status) override;
+  std::expected<SavedFile, std::string> saved(LinuxProcess& process) const override;
 
  private:
   const VirtualNode node_;

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caisson/result.h"
@@ -48,6 +50,18 @@ class Personality {
   // Builds the program's first state inside an empty instance: maps the module (and its interpreter), stack, argv, auxv;
   // sets pc and sp; fills GuestInstance::ecall_table entries; charges gas for memory granted.
   virtual Result<void> start(GuestInstance& instance) = 0;
+
+  // What the personality knows of the program, as bytes for restore(): all but memory and registers, which the caller keeps. Between
+  // runs only; nothing changes. Errors: kUnsupported where the program holds something that cannot be kept (`where` names it).
+  virtual Result<std::vector<std::uint8_t>> save(GuestInstance&) {
+    return fail(ErrorCode::kUnsupported, "this personality cannot save a program");
+  }
+  // Instead of start(): fills the ecall table and goes on with the program that save() gave `state` of. Maps nothing and looks at no
+  // register: the caller puts memory, registers and gas_used() in place, before or afterwards. `state` may be any bytes. Where it
+  // fails the instance must not run.
+  virtual Result<void> restore(GuestInstance&, std::span<const std::uint8_t> /*state*/) {
+    return fail(ErrorCode::kUnsupported, "this personality cannot restore a program");
+  }
 
   // A synchronous trap (fault, illegal encoding, ebreak, misaligned atomic). True: state was changed so that the guest can go on
   // (a signal handler was entered). False with GuestInstance::finish() called: the run ends so; false without: the default exit.

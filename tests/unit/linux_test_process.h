@@ -82,6 +82,8 @@ class TestProcess {
   }
 
   LinuxProcess& process() { return *process_; }
+  // Goes on as another process in the same memory.
+  void become(std::unique_ptr<LinuxProcess> process) { process_ = std::move(process); }
   memory::AddressSpace& memory() { return instance_->memory(); }
   runtime::GuestInstance& instance() { return *instance_; }
 
