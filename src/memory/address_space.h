@@ -75,8 +75,6 @@ struct Mapping {
 };
 
 class RegionMap;
-class MemoryBase;
-struct MemoryState;
 class Staging;
 class WindowPool;
 struct Region;
@@ -149,9 +147,6 @@ class AddressSpace {
     return write(address, &value, sizeof value) == sizeof value;
   }
 
-  Result<void> load(const MemoryState& s);
-  Result<MemoryState> state();
-  std::shared_ptr<const MemoryBase> base_state_;
   // --- accounting ---
   std::uint64_t committed_bytes() const { return committed_bytes_; }
   std::uint64_t peak_committed_bytes() const { return peak_committed_bytes_; }
