@@ -13,6 +13,7 @@
 
 #include "memory/fault_recovery.h"
 #include "memory/host_memory.h"
+#include "memory/memory_state.h"
 #include "memory/region_map.h"
 #include "memory/window_pool.h"
 
@@ -84,6 +85,8 @@ std::vector<Mapping> describe(std::span<const Region> regions) {
 MapStatus status_of_host_error() { return errno == ENOMEM ? MapStatus::kNoMemory : MapStatus::kIo; }
 
 }  // namespace
+
+AddressSpace::AddressSpace() = default;
 
 Result<std::unique_ptr<AddressSpace>> AddressSpace::create(std::shared_ptr<WindowPool> pool,
                                                            std::uint64_t commit_limit) {
