@@ -180,7 +180,6 @@ class AddressSpace {
  private:
   // Beside Permissions in a page byte.
   static constexpr std::uint8_t kMixed = 8;
-  static constexpr std::uint8_t kClean = 16;  // page_tracking.h
   AddressSpace();
 
   // Checks the commit limit and makes room for `region`, of which it sets `committed` and `name`.
@@ -217,7 +216,25 @@ class AddressSpace {
   std::uint32_t next_object_ = 1;
   std::uint64_t charged_mappings_ = 0;
 
+  // --- tracking; see page_tracking.h and snapshots.cpp ---
+  bool tracks() const { return memory_base_ != nullptr; }
+  static std::uint64_t host_mappings_needed(std::size_t regions, std::size_t shared_regions);
+  bool charge(std::uint64_t host_mappings);
+  void change_tracked_page_bytes(const Region& region);
+  void restore_tracked_protection(const Region& part);
+  Result<void> replace_all(const MemoryState& state);
+  Result<void> restore(const MemoryState& state);
+  bool restore_changes(const std::vector<ChangedPage>& changed);
+  bool map_base_again(std::uint32_t first, std::uint32_t end);
+  bool put_page(std::uint32_t page, const std::uint8_t* contents);
+  bool unmap_all();
+  Result<MemoryState> changed_pages();
+  Result<MemoryState> freeze();
+  void share(std::shared_ptr<const MemoryBase> base);
+
   std::shared_ptr<const MemoryBase> memory_base_;
+  // The ranges that are still the base's memory for the host: kernel mappings that regions_ does not show.
+  std::unique_ptr<RegionMap> shared_regions_;
   // Those of the last load() or state(), so that states share the pages that stay as they are.
   std::vector<ChangedPage> known_changes_;
   bool mappings_called_ = false;  // a call since then may have changed the layout

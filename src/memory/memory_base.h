@@ -82,6 +82,7 @@ class MemoryBase {
   bool map_into(std::uint8_t* window_base, std::uint32_t first, std::uint32_t end) const;
 
  private:
+  friend class MemoryBaseBuilder;
   MemoryBase() = default;
 
   std::vector<BaseRegion> layout_;
