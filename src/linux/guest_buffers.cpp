@@ -69,6 +69,15 @@ std::span<const iovec> GuestBuffers::host_ranges(std::uint64_t limit) {
   return host_ranges_;
 }
 
+std::span<const iovec> GuestBuffers::host_ranges_to_write(std::uint64_t limit) {
+  const std::span<const iovec> ranges = host_ranges(limit);
+  if (memory_ != nullptr) {
+    for (std::size_t index = 0; index < ranges.size(); ++index)
+      memory_->prepare_host_write(ranges_[current_ + index].address, ranges[index].iov_len);
+  }
+  return ranges;
+}
+
 void GuestBuffers::advance(std::uint64_t count) {
   remaining_ -= count;
   while (count > 0) {

@@ -35,10 +35,11 @@ class GuestBuffers {
   // Bytes not yet moved.
   std::uint64_t remaining() const { return remaining_; }
 
-  // The next bytes, at most `limit`, as ranges of the window for readv or writev; then advance() by what was moved, or
-  // advance_written() where the kernel wrote into guest memory.
+  // The next bytes, at most `limit`, as ranges of the window for writev; then advance() by what was moved.
   std::span<const iovec> host_ranges(std::uint64_t limit = kMaximumTransfer);
   void advance(std::uint64_t count);
+  // The same for readv, by which the kernel writes into guest memory.
+  std::span<const iovec> host_ranges_to_write(std::uint64_t limit = kMaximumTransfer);
   void advance_written(std::uint64_t count);
 
   // Copies as much as fits and is accessible, and advances by it.

@@ -102,7 +102,7 @@ RegularFile::RegularFile(HostDescriptor descriptor, std::uint32_t status_flags, 
 
 std::int64_t RegularFile::read(LinuxProcess& process, GuestBuffers& to, std::optional<std::uint64_t> offset) {
   return in_chunks(process, to, [&](std::uint64_t moved_before) -> std::int64_t {
-    const std::span<const iovec> ranges = to.host_ranges(kTransferChunk);
+    const std::span<const iovec> ranges = to.host_ranges_to_write(kTransferChunk);
     const int count = static_cast<int>(ranges.size());
     const ssize_t moved =
         offset ? ::preadv(descriptor_.get(), ranges.data(), count, static_cast<off_t>(*offset + moved_before))
@@ -229,7 +229,7 @@ std::int64_t StreamFile::read(LinuxProcess& process, GuestBuffers& to, std::opti
   if (to.remaining() == 0) return 0;
   for (;;) {
     if (const std::int64_t stopped = wait(process, POLLIN); stopped != 0) return stopped;
-    const std::span<const iovec> ranges = to.host_ranges();
+    const std::span<const iovec> ranges = to.host_ranges_to_write();
     const ssize_t moved = ::readv(descriptor_.get(), ranges.data(), static_cast<int>(ranges.size()));
     if (moved >= 0) {
       to.advance_written(static_cast<std::uint64_t>(moved));

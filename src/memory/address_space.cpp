@@ -13,6 +13,8 @@
 
 #include "memory/fault_recovery.h"
 #include "memory/host_memory.h"
+#include "memory/memory_state.h"
+#include "memory/page_tracking.h"
 #include "memory/region_map.h"
 #include "memory/window_pool.h"
 
@@ -85,6 +87,8 @@ MapStatus status_of_host_error() { return errno == ENOMEM ? MapStatus::kNoMemory
 
 }  // namespace
 
+AddressSpace::AddressSpace() = default;
+
 Result<std::unique_ptr<AddressSpace>> AddressSpace::create(std::shared_ptr<WindowPool> pool,
                                                            std::uint64_t commit_limit) {
   if (pool == nullptr) return fail(ErrorCode::kInvalidArgument, "an address space needs a window pool");
@@ -109,6 +113,7 @@ AddressSpace::~AddressSpace() {
     used_end = regions.back().end * kPageSize;
   }
   for (const Region& region : regions) clear_page_bytes(region);
+  stop_tracking(base_);
   pool_->release({.base = base_, .page_bytes = page_permissions_}, used_begin, used_end);
   pool_->credit_mappings(charged_mappings_);
 }
@@ -116,16 +121,28 @@ AddressSpace::~AddressSpace() {
 // --- the books ---
 
 bool AddressSpace::prepare(std::size_t additional_regions) {
-  // A region may need a kernel mapping for itself and one for the reserve behind it. Charged in steps, to spare the others'
-  // cache line.
+  mappings_called_ = true;
+  const std::size_t regions = regions_->all().size() + additional_regions;
+  if (!tracks()) return charge(host_mappings_needed(regions, 0)) && regions_->prepare(additional_regions);
+  const std::size_t shared_regions = shared_regions_->all().size() + additional_regions;
+  return charge(host_mappings_needed(regions, shared_regions)) && regions_->prepare(additional_regions) &&
+         shared_regions_->prepare(additional_regions);
+}
+
+std::uint64_t AddressSpace::host_mappings_needed(std::size_t regions, std::size_t shared_regions) {
+  // A region may need a kernel mapping for itself and one for the reserve behind it; what is left of a base, as much at both of its
+  // ends.
+  return 2 * regions + 4 * shared_regions;
+}
+
+bool AddressSpace::charge(std::uint64_t host_mappings) {
+  // In steps, to spare the others' cache line.
   constexpr std::uint64_t kStep = 64;
-  const std::uint64_t needed = 2 * (regions_->all().size() + additional_regions);
-  if (needed > charged_mappings_) {
-    const std::uint64_t charge = (needed - charged_mappings_ + kStep - 1) / kStep * kStep;
-    if (!pool_->charge_mappings(charge)) return false;
-    charged_mappings_ += charge;
-  }
-  return regions_->prepare(additional_regions);
+  if (host_mappings <= charged_mappings_) return true;
+  const std::uint64_t charge = (host_mappings - charged_mappings_ + kStep - 1) / kStep * kStep;
+  if (!pool_->charge_mappings(charge)) return false;
+  charged_mappings_ += charge;
+  return true;
 }
 
 std::uint64_t AddressSpace::committed_within(std::uint32_t first, std::uint32_t end) const {
@@ -147,6 +164,19 @@ void AddressSpace::account(std::uint64_t credited, std::uint64_t added) {
 
 void AddressSpace::set_page_bytes(const Region& region) {
   std::memset(page_permissions_ + region.first, region.permissions | (region.is_mixed() ? kMixed : 0), region.pages());
+  if (tracks()) note_dirty_pages(base_, region.first, region.end);
+}
+
+void AddressSpace::change_tracked_page_bytes(const Region& region) {
+  // What the host can write to may differ from now on; what becomes inaccessible is not looked at any more.
+  const auto permissions = static_cast<std::uint8_t>(region.permissions | (region.is_mixed() ? kMixed : 0));
+  const std::uint8_t kept = (permissions & kWrite) != 0 || permissions == kNone ? 0 : kCleanPage;
+  for (Page page = region.first; page < region.end; ++page) {
+    std::uint8_t& byte = page_permissions_[page];
+    if (permissions == kNone && (byte & kCleanPage) == 0) has_hidden_changes_ = true;
+    byte = static_cast<std::uint8_t>(permissions | (byte & kept));
+  }
+  if (permissions != kNone) note_dirty_pages(base_, region.first, region.end);
 }
 
 void AddressSpace::clear_page_bytes(const Region& region) {
@@ -171,11 +201,13 @@ void AddressSpace::record_unmapped(std::uint32_t first, std::uint32_t end) {
   for (const Region& region : regions_->overlapping(first, end)) clear_page_bytes(clipped(region, first, end));
   account(committed_within(first, end), 0);
   regions_->erase(first, end);
+  if (tracks()) shared_regions_->erase(first, end);
 }
 
 void AddressSpace::record_mapped(const Region& region) {
   record_unmapped(region.first, region.end);
   if (region.permissions != kNone) set_page_bytes(region);
+  if (region.permissions == kNone && region.committed) has_hidden_changes_ = true;
   account(0, region.committed ? region.pages() * kPageSize : 0);
   regions_->insert(region);
 }
@@ -315,7 +347,11 @@ MapStatus AddressSpace::protect(std::uint64_t address, std::uint64_t length, Per
     const bool had_access = region.permissions != kNone;
     region.permissions = permissions;
     region.committed |= permissions != kNone;
-    if (had_access || permissions != kNone) set_page_bytes(region);
+    if (had_access && tracks()) {
+      change_tracked_page_bytes(region);
+    } else if (had_access || permissions != kNone) {
+      set_page_bytes(region);
+    }
   });
   if (memory_observer_ != nullptr) memory_observer_->pages_protected(first, end - first);
   return MapStatus::kOk;
@@ -325,7 +361,20 @@ void AddressSpace::restore_protection(std::uint32_t first, std::uint32_t end) {
   // mprotect stops at the kernel mapping that it cannot change; those before it were changed whole, so this needs no split.
   for (const Region& region : regions_->overlapping(first, end)) {
     const Region part = clipped(region, first, end);
-    mprotect(base_ + part.first * kPageSize, part.pages() * kPageSize, host_protection(part.permissions));
+    if (!tracks() || (part.permissions & kWrite) == 0) {
+      mprotect(base_ + part.first * kPageSize, part.pages() * kPageSize, host_protection(part.permissions));
+    } else {
+      restore_tracked_protection(part);
+    }
+  }
+}
+
+void AddressSpace::restore_tracked_protection(const Region& part) {
+  for (Page page = part.first; page < part.end;) {
+    const Page first = page;
+    const bool clean = (page_permissions_[page] & kCleanPage) != 0;
+    while (page < part.end && ((page_permissions_[page] & kCleanPage) != 0) == clean) ++page;
+    mprotect(base_ + first * kPageSize, (page - first) * kPageSize, clean ? PROT_READ : PROT_READ | PROT_WRITE);
   }
 }
 
@@ -340,7 +389,11 @@ MapStatus AddressSpace::move(std::uint64_t from, std::uint64_t length, std::uint
 
   Region moved = clipped(covering.front(), source->first, source->end);
   announce_code_change(source->first, source->end, false);
-  Staging staging = moved.shared ? Staging::duplicate(base_ + from, length) : Staging::take(base_ + from, length);
+  // What is the base's for the host is copied: elsewhere it would be a kernel mapping that the books do not show.
+  const bool takes = !tracks() || shared_regions_->is_free(source->first, source->end);
+  Staging staging = moved.shared ? Staging::duplicate(base_ + from, length)
+                    : takes      ? Staging::take(base_ + from, length)
+                                 : Staging();
   if (!staging && !moved.shared) {
     // The region is made of several kernel mappings, or of a file's pages, which not every kernel moves without unmapping.
     staging = Staging::copy(base_ + from, length, moved.permissions);
@@ -365,12 +418,21 @@ MapStatus AddressSpace::discard(std::uint64_t address, std::uint64_t length) {
   if (!range) return MapStatus::kInvalid;
   const auto [first, end] = *range;
   if (!regions_->covers(first, end)) return MapStatus::kNotMapped;
-  if (!prepare(2)) return MapStatus::kNoMemory;
+  // Where pages are tracked each part may split what is left of the base.
+  if (!prepare(tracks() ? regions_->overlapping(first, end).size() + 2 : 2)) return MapStatus::kNoMemory;
   announce_code_change(first, end, false);
   tell_replaced(first, end);
   for (const Region& region : regions_->overlapping(first, end)) {
     const Region part = clipped(region, first, end);
     if (!can_discard(part)) continue;
+    if (tracks() && part.backing == Backing::kAnonymous && !part.shared) {
+      // Without its pages, memory that the base is behind would read as the base again.
+      if (!make_zero_pages(base_ + part.first * kPageSize, part.pages() * kPageSize, part.permissions))
+        return MapStatus::kNoMemory;
+      shared_regions_->erase(part.first, part.end);
+      if (part.permissions != kNone) set_page_bytes(part);
+      continue;
+    }
     if (madvise(base_ + part.first * kPageSize, part.pages() * kPageSize, MADV_DONTNEED) != 0)
       return MapStatus::kNoMemory;
   }
@@ -439,9 +501,18 @@ std::size_t AddressSpace::read(std::uint64_t address, void* to, std::size_t leng
 std::size_t AddressSpace::write(std::uint64_t address, const void* from, std::size_t length) {
   const std::size_t reachable = within_window(address, length);
   if (reachable == 0) return 0;
+  prepare_host_write(address, reachable);
   note_host_write(address, reachable);
   std::uint8_t* const to = base_ + address;
   return reachable - guarded_copy(to, from, reachable, to);
+}
+
+void AddressSpace::prepare_host_write(std::uint64_t address, std::size_t length) {
+  const std::size_t reachable = tracks() ? within_window(address, length) : 0;
+  if (reachable == 0) return;
+  // Where the host refuses, the write fails as on a page that is not writable.
+  make_pages_writable(base_, static_cast<Page>(address / kPageSize),
+                      static_cast<Page>((address + reachable - 1) / kPageSize + 1));
 }
 
 void AddressSpace::note_host_write(std::uint64_t address, std::size_t length) {

@@ -74,8 +74,11 @@ struct Mapping {
   std::string name;  // what the mapper called it: a path, "[stack]", "[heap]" or empty
 };
 
+class MemoryBase;
 class RegionMap;
 class Staging;
+struct ChangedPage;
+struct MemoryState;
 class WindowPool;
 struct Region;
 
@@ -131,7 +134,7 @@ class AddressSpace {
   // what lies at or above 2^32 is inaccessible.
   std::size_t read(std::uint64_t address, void* to, std::size_t length) const;
   std::size_t write(std::uint64_t address, const void* from, std::size_t length);
-  // The one host-write function's bookkeeping for writes that the kernel makes directly into base()+address (readv into guest memory).
+  // The one host-write function's bookkeeping for writes that the kernel made directly into base()+address (readv into guest memory).
   void note_host_write(std::uint64_t address, std::size_t length);
   // A NUL-terminated string of at most `limit` bytes without the NUL; nullopt where it is not readable; longer ones give an Error-free
   // string of limit+1 bytes so that callers can answer ENAMETOOLONG.
@@ -147,14 +150,37 @@ class AddressSpace {
     return write(address, &value, sizeof value) == sizeof value;
   }
 
+  // Before the kernel writes directly into base()+address (readv): an address space that tracks has pages which the host cannot write
+  // to yet. note_host_write() follows when it has written.
+  void prepare_host_write(std::uint64_t address, std::size_t length);
+
+  // --- snapshots (docs/memory.md; memory_state.h). The address space must not be in use by another thread ---
+  // Makes the address space equal to `state` and has it track from then on which pages differ from the state's base. Cheap where it
+  // holds the same base already and its mappings are the base's: then only what differs is copied.
+  // kInvalidArgument for a state that is not one, kOutOfMemory where a limit or the host refuses. Where the host refuses, the address
+  // space may be empty afterwards; it is never a mixture.
+  Result<void> load(const MemoryState& state);
+  // What a suspended guest needs. The base of the last load() or state() and the pages that differ, where that still is a good
+  // description; else a new base of everything that is mapped, which the address space then shares. The guest does not notice, but
+  // pages of private file mappings no longer follow their file.
+  // kUnsupported, and `where` says which, for shared mappings; kOutOfMemory where the host refuses.
+  Result<MemoryState> state();
+  // What the pages are compared with; null where nothing is tracked.
+  const std::shared_ptr<const MemoryBase>& memory_base() const { return memory_base_; }
+  // Whether mappings, permissions and names are those of memory_base(), so that the pages below are all that may differ.
+  bool has_layout_of_base() const;
+  // Numbers of the accessible pages that may differ from memory_base(), ascending. Empty where nothing is tracked.
+  std::vector<std::uint32_t> dirty_pages() const;
+
   // --- accounting ---
   std::uint64_t committed_bytes() const { return committed_bytes_; }
   std::uint64_t peak_committed_bytes() const { return peak_committed_bytes_; }
   std::uint64_t commit_limit() const { return commit_limit_; }
 
  private:
+  // Beside Permissions in a page byte.
   static constexpr std::uint8_t kMixed = 8;
-  AddressSpace() = default;
+  AddressSpace();
 
   // Checks the commit limit and makes room for `region`, of which it sets `committed` and `name`.
   MapStatus admit(Region& region, std::string_view name);
@@ -181,7 +207,7 @@ class AddressSpace {
   void restore_protection(std::uint32_t first, std::uint32_t end);
 
   std::uint8_t* base_ = nullptr;
-  std::uint8_t* page_permissions_ = nullptr;  // 2^20 bytes, lazily committed: Permissions | kMixed
+  std::uint8_t* page_permissions_ = nullptr;  // 2^20 bytes, lazily committed: Permissions | kMixed | kClean
   std::vector<CodeObserver*> observers_;
   MemoryObserver* memory_observer_ = nullptr;
   std::uint64_t committed_bytes_ = 0, peak_committed_bytes_ = 0, commit_limit_ = 0;
@@ -189,6 +215,30 @@ class AddressSpace {
   std::unique_ptr<RegionMap> regions_;
   std::uint32_t next_object_ = 1;
   std::uint64_t charged_mappings_ = 0;
+
+  // --- tracking; see page_tracking.h and snapshots.cpp ---
+  bool tracks() const { return memory_base_ != nullptr; }
+  static std::uint64_t host_mappings_needed(std::size_t regions, std::size_t shared_regions);
+  bool charge(std::uint64_t host_mappings);
+  void change_tracked_page_bytes(const Region& region);
+  void restore_tracked_protection(const Region& part);
+  Result<void> replace_all(const MemoryState& state);
+  Result<void> restore(const MemoryState& state);
+  bool restore_changes(const std::vector<ChangedPage>& changed);
+  bool map_base_again(std::uint32_t first, std::uint32_t end);
+  bool put_page(std::uint32_t page, const std::uint8_t* contents);
+  bool unmap_all();
+  Result<MemoryState> changed_pages();
+  Result<MemoryState> freeze();
+  void share(std::shared_ptr<const MemoryBase> base);
+
+  std::shared_ptr<const MemoryBase> memory_base_;
+  // The ranges that are still the base's memory for the host: kernel mappings that regions_ does not show.
+  std::unique_ptr<RegionMap> shared_regions_;
+  // Those of the last load() or state(), so that states share the pages that stay as they are.
+  std::vector<ChangedPage> known_changes_;
+  bool mappings_called_ = false;  // a call since then may have changed the layout
+  bool has_hidden_changes_ = false;  // pages became inaccessible that may differ from the base
 };
 
 }  // namespace caisson::memory

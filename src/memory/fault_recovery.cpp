@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "memory/address_space.h"
+#include "memory/page_tracking.h"
 #include "memory/window_pool.h"
 
 // Labels of guarded_access.S.
@@ -76,16 +77,45 @@ void set_register(ucontext_t& context, int number, std::uintptr_t value) {
   context.uc_mcontext.gregs[number] = static_cast<greg_t>(value);
 }
 
+constexpr std::uintptr_t kPageFaultWrite = 2;  // Intel SDM volume 3, "Page-fault exception": W/R
+
 bool within_window(const std::uint8_t* base, std::uintptr_t address) {
   const std::uintptr_t lowest = reinterpret_cast<std::uintptr_t>(base) - kGuardSize;
   return address - lowest < kWindowSize + 2 * kGuardSize;
 }
 
 void describe_fault(GuestScope& scope, int signal_number, std::uintptr_t address, const ucontext_t& context) {
-  constexpr std::uintptr_t kPageFaultWrite = 2;  // Intel SDM volume 3, "Page-fault exception": W/R
   scope.fault_address = static_cast<std::uint32_t>(address - reinterpret_cast<std::uintptr_t>(scope.window_base));
   scope.fault_is_write = (register_of(context, REG_ERR) & kPageFaultWrite) != 0;
   scope.fault_is_bus_error = signal_number == SIGBUS;
+}
+
+bool is_guest_access(std::uintptr_t pc) {
+  for (const GuardedRange& range : kGuardedRanges) {
+    if (pc - reinterpret_cast<std::uintptr_t>(range.begin) < static_cast<std::uintptr_t>(range.end - range.begin))
+      return true;
+  }
+  const std::size_t count = tier_range_count.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (pc - tier_ranges[i].begin < tier_ranges[i].end - tier_ranges[i].begin) return true;
+  }
+  return false;
+}
+
+// The first write to a page that a snapshot has: it becomes writable, and the instruction runs again.
+bool admit_write(const siginfo_t* info, std::uintptr_t pc, std::uintptr_t address, const ucontext_t& context) {
+  const GuestScope* const scope = current_guest_scope;
+  if (scope == nullptr || scope->window_base == nullptr || info->si_signo != SIGSEGV || info->si_code != SEGV_ACCERR ||
+      (register_of(context, REG_ERR) & kPageFaultWrite) == 0) {
+    return false;
+  }
+  const std::uintptr_t offset = address - reinterpret_cast<std::uintptr_t>(scope->window_base);
+  if (offset >= kWindowSize || !is_guest_access(pc)) return false;
+  // The interrupted code may be in the middle of a system call's error handling.
+  const int interrupted_errno = errno;
+  const bool admitted = admit_first_write(scope->window_base, static_cast<std::uint32_t>(offset / kPageSize));
+  errno = interrupted_errno;
+  return admitted;
 }
 
 bool recover_primitive(int signal_number, std::uintptr_t pc, std::uintptr_t address, ucontext_t& context) {
@@ -147,6 +177,7 @@ void handle_fault(int signal_number, siginfo_t* info, void* opaque_context) {
   if (has_address) {
     const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
     const std::uintptr_t pc = register_of(context, REG_RIP);
+    if (admit_write(info, pc, address, context)) return;
     if (recover_tier(signal_number, pc, address, context) || recover_primitive(signal_number, pc, address, context))
       return;
   }

@@ -17,6 +17,8 @@ namespace caisson::memory {
 // X implies R, and x86 has no write-only pages. Guest pages are never host-executable.
 int host_protection(Permissions permissions);
 
+bool is_zero_page(const std::uint8_t* page);
+
 // Each returns false, and leaves the range as it was, where the host refuses.
 bool make_reserve(std::uint8_t* begin, std::size_t length);
 bool make_zero_pages(std::uint8_t* begin, std::size_t length, Permissions permissions);

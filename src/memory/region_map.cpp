@@ -4,7 +4,6 @@
 #include <new>
 
 namespace caisson::memory {
-namespace {
 
 bool continues(const Region& lower, const Region& upper) {
   if (lower.end != upper.first || lower.permissions != upper.permissions || lower.backing != upper.backing ||
@@ -14,8 +13,6 @@ bool continues(const Region& lower, const Region& upper) {
   }
   return lower.object == 0 || lower.offset + lower.pages() * kPageSize == upper.offset;
 }
-
-}  // namespace
 
 Region clipped(const Region& region, Page first, Page end) {
   Region part = region;

@@ -53,6 +53,9 @@ struct Region {
   bool is_mixed() const { return is_executable() && (shared || (permissions & kWrite) != 0); }
 };
 
+// Whether two regions are one when they are neighbours.
+bool continues(const Region& lower, const Region& upper);
+
 class RegionMap {
  public:
   static constexpr std::size_t kMaximumRegions = 16'000;

@@ -15,7 +15,7 @@ namespace caisson::memory {
 namespace {
 
 constexpr std::size_t kPageBytesSize = kWindowSize / kPageSize;
-constexpr std::size_t kBaseOffset = kPageBytesSize + kGuardSize;
+constexpr std::size_t kBaseOffset = kPageTrackingSize + kPageBytesSize + kGuardSize;
 constexpr std::size_t kReservationSize = kBaseOffset + kWindowSize + kGuardSize;
 
 // Three quarters of what the process may have; the rest is for the embedder, its allocator and its libraries.
@@ -49,15 +49,15 @@ Result<Window> reserve_window() {
       mmap(nullptr, kReservationSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reservation == MAP_FAILED) return std::unexpected(reservation_error(errno));
   auto* const start = static_cast<std::uint8_t*>(reservation);
-  if (mprotect(start, kPageBytesSize, PROT_READ | PROT_WRITE) != 0) {
+  if (mprotect(start, kPageTrackingSize + kPageBytesSize, PROT_READ | PROT_WRITE) != 0) {
     const Error error = reservation_error(errno);
     munmap(reservation, kReservationSize);
     return std::unexpected(error);
   }
-  return Window{.base = start + kBaseOffset, .page_bytes = start};
+  return Window{.base = start + kBaseOffset, .page_bytes = start + kPageTrackingSize};
 }
 
-bool return_to_host(Window window) { return munmap(window.page_bytes, kReservationSize) == 0; }
+bool return_to_host(Window window) { return munmap(window.page_bytes - kPageTrackingSize, kReservationSize) == 0; }
 
 bool empty(Window window, std::uint64_t used_begin, std::uint64_t used_end) {
   if (used_begin >= used_end) return true;

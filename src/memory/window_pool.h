@@ -2,9 +2,9 @@
 //
 // A window is one reservation of host address space that nothing else can ever be mapped into:
 //
-//   [page bytes, 1 MiB][guard, 1 MiB][window, 4 GiB, base() of the address space][guard, 1 MiB]
+//   [tracking, 4 KiB][page bytes, 1 MiB][guard, 1 MiB][window, 4 GiB, base() of the address space][guard, 1 MiB]
 //
-// Everything but the page bytes starts out PROT_NONE and costs no memory. Reserving takes microseconds, so the pool keeps a few
+// The tracking is page_tracking.h's. Everything but it and the page bytes starts out PROT_NONE and costs no memory. Reserving takes microseconds, so the pool keeps a few
 // windows that came back; a window is emptied when it is returned, at a cost proportional to what was mapped in it, and so
 // reads as zero for its next owner. A host process can hold about 32 000 windows.
 // The pool also bounds how many kernel mappings all its windows together may need, so that guests cannot use up the
@@ -24,6 +24,7 @@
 namespace caisson::memory {
 
 inline constexpr std::size_t kGuardSize = std::size_t{1} << 20;
+inline constexpr std::size_t kPageTrackingSize = 4096;
 
 // One reservation. A plain handle: whoever acquired it returns it.
 struct Window {
@@ -55,7 +56,7 @@ class WindowPool {
   Result<Window> acquire();
 
   // Takes a window back. What was mapped in it lies within [used_begin, used_end), guest addresses; equal when nothing was.
-  // The page bytes must be zero again.
+  // The page bytes and the tracking must be zero again.
   void release(Window window, std::uint64_t used_begin, std::uint64_t used_end);
 
   // Accounts for kernel mappings inside windows; false (and nothing charged) where all windows together would exceed the budget.
