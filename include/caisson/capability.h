@@ -105,7 +105,7 @@ class Data {
 // Whose calls a program makes.
 enum class ImagePersonality : std::uint8_t {
   kKernel = 0,  // capability operations (caisson/kernel.h)
-  kLinux = 1,   // Linux system calls; the program is the ELF in `program`
+  kLinux = 1,  // Linux system calls; the program is the ELF in `program`
 };
 
 // Permissions of a mapping, or'ed together.
@@ -198,7 +198,8 @@ struct Reservation {
 struct SealedInstance {
   Hash image;
   Hash next_image;  // what its next call starts as (SET_IMAGE); zero: the same
-  std::vector<ImageMapping> mappings;  // as in an Image, but `data` is zero: `data_page` counts in `memory`; kNoData: pages of zeros
+  std::vector<ImageMapping>
+      mappings;  // as in an Image, but `data` is zero: `data_page` counts in `memory`; kNoData: pages of zeros
   static constexpr std::uint32_t kNoData = 0xFFFFFFFF;
   Hash memory;  // a Data
   Hash root;  // a CNode

@@ -77,14 +77,16 @@ class KernelInstance;
 class Kernel {
  public:
   // Errors: kInvalidArgument (options), kUnsupported (the tier).
-  static Result<Kernel> create(const Engine& engine, std::shared_ptr<CapabilityStore> store, const KernelOptions& options = {});
+  static Result<Kernel> create(const Engine& engine, std::shared_ptr<CapabilityStore> store,
+                               const KernelOptions& options = {});
 
   // build_image() and put_image().
   Result<Hash> build_image(std::span<const std::uint8_t> elf, const ImageOptions& options = {}) const;
 
   // Calls an endpoint of a sealed instance with up to six arguments. Errors: kNotFound (the instance, something it refers to, the endpoint), kInvalidArgument
   // (more arguments, not an instance, or one that stopped on its way), kOutOfMemory, kLimit, and the store's.
-  Result<InvocationResult> invoke_cached(const Hash& instance, std::uint64_t endpoint, std::span<const std::uint64_t> arguments = {},
+  Result<InvocationResult> invoke_cached(const Hash& instance, std::uint64_t endpoint,
+                                         std::span<const std::uint64_t> arguments = {},
                                          std::uint64_t gas = kUnlimitedGas) const;
   // The same, and the instance as the call left it, sealed into the store (one reference of the caller's).
   struct Successor {

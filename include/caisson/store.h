@@ -52,7 +52,8 @@ class CapabilityStore {
   static std::shared_ptr<CapabilityStore> in_memory(const CapabilityStoreOptions& options = {});
   // In a directory, as artifacts are (caisson/artifact_store.h): the effective user's own, several processes may share it, a process that is
   // killed loses nothing that put() returned. References of callers are durable there. Errors as open_artifact_store().
-  static Result<std::shared_ptr<CapabilityStore>> open(const std::string& directory, const CapabilityStoreOptions& options = {});
+  static Result<std::shared_ptr<CapabilityStore>> open(const std::string& directory,
+                                                       const CapabilityStoreOptions& options = {});
   virtual ~CapabilityStore() = default;
 
   // Checks, hashes, keeps; one reference more. Errors: kInvalidArgument (check()), kNotFound (it refers to what is not here), kLimit, kIo, kBusy.
@@ -70,7 +71,8 @@ class CapabilityStore {
   // Drops everything that nobody refers to. Returns how many. Errors: kIo, kBusy.
   virtual Result<std::uint64_t> gc() = 0;
   // Reads everything and checks each hash and each reference; `each` (may be null) is told of what is damaged. Returns how many are.
-  virtual Result<std::uint64_t> verify(const std::function<void(const StoredCapability&, const std::string& reason)>& each) = 0;
+  virtual Result<std::uint64_t> verify(
+      const std::function<void(const StoredCapability&, const std::string& reason)>& each) = 0;
   virtual Result<std::vector<StoredCapability>> list() = 0;
   virtual CapabilityStoreStats stats() = 0;
 };

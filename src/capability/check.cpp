@@ -103,7 +103,8 @@ struct Checker {
       if (index != 0 && slot.number <= node.slots[index - 1].number) return broken(where("number"), "does not ascend");
       if (!is_kind(slot.reference.kind)) return broken(where("kind"), "is no kind of capability");
       if (slot.reference.hash.is_zero()) return broken(where("hash"), "is zero: empty slots are absent");
-      if (slot.owned && slot.reference.kind != CapabilityKind::kInstance) return broken(where("owned"), "is only for instances");
+      if (slot.owned && slot.reference.kind != CapabilityKind::kInstance)
+        return broken(where("owned"), "is only for instances");
     }
     return {};
   }

@@ -66,7 +66,9 @@ ImageMapping read_mapping(Bytes bytes) {
 InitialRegister read_register(Bytes bytes) { return {bytes[0], number<std::uint64_t>(bytes.subspan(1))}; }
 
 CNode::Slot read_slot(Bytes bytes) {
-  return {bytes[0], {static_cast<CapabilityKind>(bytes[1]), hash(bytes.subspan(2, kHashBytes))}, bytes[2 + kHashBytes] != 0};
+  return {bytes[0],
+          {static_cast<CapabilityKind>(bytes[1]), hash(bytes.subspan(2, kHashBytes))},
+          bytes[2 + kHashBytes] != 0};
 }
 
 template <class Read>
@@ -280,8 +282,9 @@ std::vector<std::uint8_t> encode_value(const SealedInstance& instance) {
 
 Result<Capability> decode_instance(Bytes bytes) {
   const auto fields = base::split_container(
-      bytes, {kHashBytes, kHashBytes, kVariableSize, kHashBytes, kHashBytes, kRegisterFileBytes, kRegisterFileBytes, 4, 8, 8, 8,
-              kReservationBytes, 1, kPendingBytes, kHashBytes, kVariableSize, kVariableSize},
+      bytes,
+      {kHashBytes, kHashBytes, kVariableSize, kHashBytes, kHashBytes, kRegisterFileBytes, kRegisterFileBytes, 4, 8, 8,
+       8, kReservationBytes, 1, kPendingBytes, kHashBytes, kVariableSize, kVariableSize},
       "instance");
   if (!fields) return std::unexpected(fields.error());
   const auto field = [&fields](std::size_t index) { return (*fields)[index]; };

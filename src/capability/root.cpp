@@ -47,9 +47,9 @@ Sha256 root_of_slot(const CNode::Slot& slot) {
 }
 
 Sha256 root_of_pending(const PendingCall& pending) {
-  return root_of_container(
-      {root_of_number(pending.slot_path), root_of_number(pending.gas_share), root_of_number(pending.gas_granted),
-       root_of_number(pending.catch_key), root_of_number(pending.given_path)});
+  return root_of_container({root_of_number(pending.slot_path), root_of_number(pending.gas_share),
+                            root_of_number(pending.gas_granted), root_of_number(pending.catch_key),
+                            root_of_number(pending.given_path)});
 }
 
 Sha256 root_of_reservation(const Reservation& reservation) {
@@ -79,15 +79,16 @@ struct Rooter {
   }
 
   Sha256 operator()(const SealedInstance& instance) const {
-    return root_of_container(
-        {instance.image.bytes, instance.next_image.bytes, root_of_items(instance.mappings, kMostInstanceMappings, root_of_mapping),
-         instance.memory.bytes, instance.root.bytes, root_of_registers(instance.integer_registers),
-         root_of_registers(instance.float_registers), root_of_number(instance.float_control),
-         root_of_number(instance.pc), root_of_number(instance.gas_remaining), root_of_number(instance.gas_used),
-         root_of_reservation(instance.reservation),
-         root_of_number(static_cast<std::uint8_t>(instance.phase)), root_of_pending(instance.pending),
-         instance.lineage.bytes, root_of_byte_list(instance.runtime_state, kMostStateBytes),
-         root_of_byte_list(instance.personality_state, kMostStateBytes)});
+    return root_of_container({instance.image.bytes, instance.next_image.bytes,
+                              root_of_items(instance.mappings, kMostInstanceMappings, root_of_mapping),
+                              instance.memory.bytes, instance.root.bytes, root_of_registers(instance.integer_registers),
+                              root_of_registers(instance.float_registers), root_of_number(instance.float_control),
+                              root_of_number(instance.pc), root_of_number(instance.gas_remaining),
+                              root_of_number(instance.gas_used), root_of_reservation(instance.reservation),
+                              root_of_number(static_cast<std::uint8_t>(instance.phase)),
+                              root_of_pending(instance.pending), instance.lineage.bytes,
+                              root_of_byte_list(instance.runtime_state, kMostStateBytes),
+                              root_of_byte_list(instance.personality_state, kMostStateBytes)});
   }
 };
 

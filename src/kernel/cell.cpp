@@ -39,7 +39,8 @@ Result<std::unique_ptr<Cell>> Cell::create(const LoadedImage& image, const CellO
   personality->cell = cell.get();
   cell->guest_->make_callable();
   install_operations(*cell);
-  if (Result<void> loaded = cell->guest_->memory().load(image.fresh_memory()); !loaded) return std::unexpected(loaded.error());
+  if (Result<void> loaded = cell->guest_->memory().load(image.fresh_memory()); !loaded)
+    return std::unexpected(loaded.error());
   const LoadedImage::CodeRange code = image.code_range();
   if (code.size != 0) cell->guest_->adopt_code(code.base, code.size);
   return cell;

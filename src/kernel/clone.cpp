@@ -91,7 +91,9 @@ class Cloner {
 
 }  // namespace
 
-Result<std::unique_ptr<InstanceObject>> clone_instance(InstanceObject& instance, Tree& into) { return Cloner(into).clone(instance); }
+Result<std::unique_ptr<InstanceObject>> clone_instance(InstanceObject& instance, Tree& into) {
+  return Cloner(into).clone(instance);
+}
 
 Result<std::vector<Frame>> clone_frames(std::vector<Frame>& frames, Tree& into) {
   std::vector<Frame> copies;

@@ -25,8 +25,7 @@ CNodeObject::~CNodeObject() {
 std::size_t CNodeObject::rank(std::uint8_t number) const {
   std::size_t rank = 0;
   for (unsigned word = 0; word < number / 64; ++word) rank += static_cast<std::size_t>(std::popcount(used_[word]));
-  return rank +
-         static_cast<std::size_t>(std::popcount(used_[number / 64] & ((std::uint64_t{1} << (number % 64)) - 1)));
+  return rank + static_cast<std::size_t>(std::popcount(used_[number / 64] & ((std::uint64_t{1} << (number % 64)) - 1)));
 }
 
 CapabilitySlot* CNodeObject::find(std::uint8_t number) { return has(number) ? &slots_[rank(number)] : nullptr; }

@@ -37,8 +37,9 @@ struct SealedReference {
 // In the place of an instance that a call under way has taken out of its slot.
 struct MovedMark {};
 
-using CapabilitySlot = std::variant<std::monostate, Data, std::shared_ptr<LoadedImage>, SealedReference, std::unique_ptr<CNodeObject>,
-                                    std::unique_ptr<InstanceObject>, std::unique_ptr<YieldedCall>, MovedMark>;
+using CapabilitySlot =
+    std::variant<std::monostate, Data, std::shared_ptr<LoadedImage>, SealedReference, std::unique_ptr<CNodeObject>,
+                 std::unique_ptr<InstanceObject>, std::unique_ptr<YieldedCall>, MovedMark>;
 
 inline bool is_empty(const CapabilitySlot& slot) { return std::holds_alternative<std::monostate>(slot); }
 

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::size_t kMostEndpoints = 4096;
 
-Result<std::vector<Endpoint>> make_endpoints(const runtime::ModuleState& module, const ImageOptions& options, std::uint64_t bias) {
+Result<std::vector<Endpoint>> make_endpoints(const runtime::ModuleState& module, const ImageOptions& options,
+                                             std::uint64_t bias) {
   std::vector<Endpoint> endpoints;
   const auto add = [&](std::uint32_t number, const ExportedFunction& function) {
     Endpoint endpoint{.number = number, .name = function.name, .pc = function.address + bias, .registers = {}};
@@ -30,7 +31,8 @@ Result<std::vector<Endpoint>> make_endpoints(const runtime::ModuleState& module,
   }
   for (const ImageOptions::NamedEndpoint& named : options.endpoints) {
     const ExportedFunction* const function = module.find_export(named.function);
-    if (function == nullptr) return fail(ErrorCode::kNotFound, fmt::format("no exported function '{}'", named.function), module.name);
+    if (function == nullptr)
+      return fail(ErrorCode::kNotFound, fmt::format("no exported function '{}'", named.function), module.name);
     add(named.number, *function);
   }
   std::ranges::sort(endpoints, {}, &Endpoint::number);
@@ -59,14 +61,17 @@ Result<BuiltImage> build(std::span<const std::uint8_t> elf, const ImageOptions& 
   if (!module) return std::unexpected(module.error());
   if ((*module)->has_start) {
     return fail(ErrorCode::kUnsupported,
-                "a program with a `_start` needs the Linux personality; link a collection of functions with -nostdlib -Wl,-e,0");
+                "a program with a `_start` needs the Linux personality; link a collection of functions with -nostdlib "
+                "-Wl,-e,0");
   }
   if (!(*module)->imports.empty()) {
-    return fail(ErrorCode::kUnsupported, fmt::format("the program imports host functions ({}), which instances of the kernel do not have",
-                                                     (*module)->imports.front().name));
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("the program imports host functions ({}), which instances of the kernel do not have",
+                            (*module)->imports.front().name));
   }
-  auto guest = runtime::GuestInstance::create(*module, std::make_shared<memory::WindowPool>(0),
-                                              {.memory_limit = options.memory_limit, .stack_size = options.stack_size, .tier = Tier::kInterp});
+  auto guest = runtime::GuestInstance::create(
+      *module, std::make_shared<memory::WindowPool>(0),
+      {.memory_limit = options.memory_limit, .stack_size = options.stack_size, .tier = Tier::kInterp});
   if (!guest) return std::unexpected(guest.error());
   const memory::AddressSpace& memory = (*guest)->memory();
 
@@ -86,7 +91,8 @@ Result<BuiltImage> build(std::span<const std::uint8_t> elf, const ImageOptions& 
   }
   Result<std::vector<Endpoint>> endpoints = make_endpoints(**module, options, (*guest)->load_bias());
   if (!endpoints) return std::unexpected(endpoints.error());
-  if (endpoints->empty()) return fail(ErrorCode::kNotFound, "the program exports no function that could be an endpoint");
+  if (endpoints->empty())
+    return fail(ErrorCode::kNotFound, "the program exports no function that could be an endpoint");
   built.image.endpoints = *std::move(endpoints);
   if (Result<void> valid = check(Capability(built.image)); !valid) return std::unexpected(valid.error());
   return built;

@@ -44,7 +44,8 @@ class Reader {
 
 }  // namespace
 
-std::expected<DescribedImage, KernelError> parse_image_description(std::span<const std::uint8_t> bytes, CNodeObject& root) {
+std::expected<DescribedImage, KernelError> parse_image_description(std::span<const std::uint8_t> bytes,
+                                                                   CNodeObject& root) {
   constexpr auto kBad = [] { return std::unexpected(KernelError::kBadArgument); };
   Reader reader(bytes);
   Head head{};
@@ -63,7 +64,8 @@ std::expected<DescribedImage, KernelError> parse_image_description(std::span<con
       if (!slot) return std::unexpected(slot.error());
       const auto* const data = std::get_if<Data>(*slot);
       if (data == nullptr) return std::unexpected(KernelError::kWrongKind);
-      if (record.data_page > data->page_count() || record.page_count > data->page_count() - record.data_page) return kBad();
+      if (record.data_page > data->page_count() || record.page_count > data->page_count() - record.data_page)
+        return kBad();
       contents = *data;
       mapping.data = hash_of(Capability(*data));
     } else if (record.data_page != 0) {

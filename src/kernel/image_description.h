@@ -22,6 +22,7 @@ struct DescribedImage {
 };
 
 // Strict: every byte counts. Errors: kBadArgument, and those of find_capability(); kWrongKind where a slot holds no data.
-std::expected<DescribedImage, KernelError> parse_image_description(std::span<const std::uint8_t> bytes, CNodeObject& root);
+std::expected<DescribedImage, KernelError> parse_image_description(std::span<const std::uint8_t> bytes,
+                                                                   CNodeObject& root);
 
 }  // namespace caisson::kernel

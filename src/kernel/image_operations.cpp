@@ -23,7 +23,8 @@ KernelError open_data(OperationContext& context, const Data& data) {
   if (!context.charge_pages(data.page_count())) return KernelError::kOk;
   memory::AddressSpace& memory = context.memory();
   // Written as zeros first: the guest sees the pages only when they are whole.
-  if (memory.map_anonymous(address, data.size(), memory::kRead | memory::kWrite, false, "data") != memory::MapStatus::kOk)
+  if (memory.map_anonymous(address, data.size(), memory::kRead | memory::kWrite, false, "data") !=
+      memory::MapStatus::kOk)
     return KernelError::kNoMemory;
   for (std::uint32_t page = 0; page < data.page_count(); ++page) {
     const Data::Page* const bytes = data.page(page);
@@ -115,7 +116,8 @@ KernelError op_open(OperationContext& context) {
   for (const ImageMapping& mapping : instance.mappings) pages += mapping.page_count;
   if (!context.charge_pages(pages)) return KernelError::kOk;
   Result<std::unique_ptr<InstanceObject>> opened = open_instance(context.tree(), sealed->hash());
-  if (!opened) return opened.error().code == ErrorCode::kOutOfMemory ? KernelError::kNoMemory : KernelError::kBadInstance;
+  if (!opened)
+    return opened.error().code == ErrorCode::kOutOfMemory ? KernelError::kNoMemory : KernelError::kBadInstance;
   *find_capability(context.root(), context.operand(0)).value() = *std::move(opened);
   return KernelError::kOk;
 }

@@ -94,7 +94,8 @@ Result<InvocationResult> Invocation::call(std::unique_ptr<InstanceObject> root, 
   InstanceObject& instance = running();
   if (instance.has_next_image()) tree_.become_next_image(instance);
   const Endpoint* const entry = instance.image().find_endpoint(endpoint);
-  if (entry == nullptr) return fail(ErrorCode::kNotFound, "the image has no endpoint of this number", std::to_string(endpoint));
+  if (entry == nullptr)
+    return fail(ErrorCode::kNotFound, "the image has no endpoint of this number", std::to_string(endpoint));
   if (Result<void> resident = tree_.make_resident(instance); !resident) return std::unexpected(resident.error());
   instance.on_its_way = true;
   set_registers(instance, *entry, arguments, gas);
@@ -160,7 +161,8 @@ std::optional<InvocationResult> Invocation::find_end(const InvocationResult& res
     // Whose gas it is that ended: the innermost share that is no more than what its caller has.
     std::size_t limited = frames_.size() - 1;
     const auto is_share = [this](std::size_t i) {
-      return frames_[i].share_left != Frame::kUnlimitedShare && frames_[i].share_left <= gas_left(*frames_[i - 1].instance);
+      return frames_[i].share_left != Frame::kUnlimitedShare &&
+             frames_[i].share_left <= gas_left(*frames_[i - 1].instance);
     };
     while (limited > 0 && !is_share(limited)) --limited;
     if (limited == 0) return result;

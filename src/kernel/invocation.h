@@ -59,7 +59,8 @@ class Invocation {
   void ask_yield(std::size_t catcher, std::uint64_t value) {
     control_ = Control{.kind = Control::kYield, .value = value, .catcher = catcher};
   }
-  void ask_resume(std::unique_ptr<YieldedCall> call, const SlotPath& slot, std::uint64_t slot_word, std::uint64_t value) {
+  void ask_resume(std::unique_ptr<YieldedCall> call, const SlotPath& slot, std::uint64_t slot_word,
+                  std::uint64_t value) {
     control_ = Control{.kind = Control::kResume, .value = value};
     yielded_ = std::move(call);
     resumed_slot_ = slot;

@@ -23,7 +23,8 @@ auto without_exceptions(Function&& function) -> decltype(function()) {
 
 constexpr std::size_t kFewestResidents = 2;
 
-Result<std::unique_ptr<kernel::KernelGuest>> open_guest(const std::shared_ptr<kernel::KernelState>& state, const Hash& instance) {
+Result<std::unique_ptr<kernel::KernelGuest>> open_guest(const std::shared_ptr<kernel::KernelState>& state,
+                                                        const Hash& instance) {
   auto guest = std::make_unique<kernel::KernelGuest>(state);
   Result<std::vector<kernel::Frame>> frames = kernel::open_frames(guest->tree(), instance);
   if (!frames) return std::unexpected(frames.error());
@@ -37,16 +38,19 @@ Result<std::unique_ptr<kernel::KernelGuest>> open_guest(const std::shared_ptr<ke
 
 }  // namespace
 
-Result<Kernel> Kernel::create(const Engine& engine, std::shared_ptr<CapabilityStore> store, const KernelOptions& options) {
+Result<Kernel> Kernel::create(const Engine& engine, std::shared_ptr<CapabilityStore> store,
+                              const KernelOptions& options) {
   return without_exceptions([&]() -> Result<Kernel> {
     if (store == nullptr) return fail(ErrorCode::kInvalidArgument, "a kernel needs a store");
     if (options.resident_instances < kFewestResidents)
       return fail(ErrorCode::kInvalidArgument, "a caller and its callee have to be resident", "resident_instances");
     if (options.max_depth == 0 || options.max_instances == 0)
-      return fail(ErrorCode::kInvalidArgument, "at least one instance has to run", options.max_depth == 0 ? "max_depth" : "max_instances");
+      return fail(ErrorCode::kInvalidArgument, "at least one instance has to run",
+                  options.max_depth == 0 ? "max_depth" : "max_instances");
     const std::shared_ptr<runtime::EngineState>& shared = engine.state();
     return Kernel(std::make_shared<kernel::KernelState>(
-        kernel::CellOptions{.windows = shared->windows, .jit = shared->jit, .tier = options.tier}, std::move(store), options));
+        kernel::CellOptions{.windows = shared->windows, .jit = shared->jit, .tier = options.tier}, std::move(store),
+        options));
   });
 }
 
@@ -76,8 +80,8 @@ Result<Hash> put_image(CapabilityStore& store, const BuiltImage& built) {
   return image;
 }
 
-Result<InvocationResult> Kernel::invoke_cached(const Hash& instance, std::uint64_t endpoint, std::span<const std::uint64_t> arguments,
-                                               std::uint64_t gas) const {
+Result<InvocationResult> Kernel::invoke_cached(const Hash& instance, std::uint64_t endpoint,
+                                               std::span<const std::uint64_t> arguments, std::uint64_t gas) const {
   return without_exceptions([&]() -> Result<InvocationResult> {
     kernel::KernelGuest guest(state_);
     Result<std::unique_ptr<kernel::InstanceObject>> root = kernel::open_instance(guest.tree(), instance);
@@ -87,8 +91,8 @@ Result<InvocationResult> Kernel::invoke_cached(const Hash& instance, std::uint64
   });
 }
 
-Result<Kernel::Successor> Kernel::invoke(const Hash& instance, std::uint64_t endpoint, std::span<const std::uint64_t> arguments,
-                                         std::uint64_t gas) const {
+Result<Kernel::Successor> Kernel::invoke(const Hash& instance, std::uint64_t endpoint,
+                                         std::span<const std::uint64_t> arguments, std::uint64_t gas) const {
   return without_exceptions([&]() -> Result<Successor> {
     kernel::KernelGuest guest(state_);
     Result<std::unique_ptr<kernel::InstanceObject>> root = kernel::open_instance(guest.tree(), instance);
@@ -127,7 +131,8 @@ KernelInstance::KernelInstance(KernelInstance&&) noexcept = default;
 KernelInstance& KernelInstance::operator=(KernelInstance&&) noexcept = default;
 KernelInstance::~KernelInstance() = default;
 
-Result<InvocationResult> KernelInstance::invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments, std::uint64_t gas) {
+Result<InvocationResult> KernelInstance::invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments,
+                                                std::uint64_t gas) {
   return without_exceptions([&] { return guest_->invoke(endpoint, arguments, gas); });
 }
 
@@ -137,7 +142,9 @@ Result<InvocationResult> KernelInstance::resume(std::uint64_t gas) {
 
 void KernelInstance::interrupt() { guest_->invocation().request_stop(); }
 
-void KernelInstance::set_deadline(std::chrono::steady_clock::time_point deadline) { guest_->invocation().set_deadline(deadline); }
+void KernelInstance::set_deadline(std::chrono::steady_clock::time_point deadline) {
+  guest_->invocation().set_deadline(deadline);
+}
 
 Result<Hash> KernelInstance::seal() {
   return without_exceptions([&] { return guest_->seal(); });
@@ -169,10 +176,12 @@ bool KernelInstance::write_memory(std::uint64_t address, std::span<const std::ui
 
 Result<void> KernelInstance::put_capability(std::uint8_t slot, const Hash& capability) {
   return without_exceptions([&]() -> Result<void> {
-    if (guest_->root().root().find(slot) != nullptr) return fail(ErrorCode::kInvalidArgument, "the slot is taken", std::to_string(slot));
+    if (guest_->root().root().find(slot) != nullptr)
+      return fail(ErrorCode::kInvalidArgument, "the slot is taken", std::to_string(slot));
     const auto found = guest_->tree().kernel().store->get(capability);
     if (!found) return std::unexpected(found.error());
-    if (*found == nullptr) return fail(ErrorCode::kNotFound, "the store has no capability of this hash", capability.to_string());
+    if (*found == nullptr)
+      return fail(ErrorCode::kNotFound, "the store has no capability of this hash", capability.to_string());
     Result<kernel::CapabilitySlot> opened = kernel::open_reference(guest_->tree(), {kind_of(**found), capability});
     if (!opened) return std::unexpected(opened.error());
     guest_->root().root().put(slot, *std::move(opened));
@@ -192,7 +201,8 @@ Result<std::optional<CNode::Reference>> KernelInstance::capability(std::uint8_t 
 
 Result<void> KernelInstance::drop_capability(std::uint8_t slot) {
   return without_exceptions([&]() -> Result<void> {
-    if (guest_->root().root().find(slot) == nullptr) return fail(ErrorCode::kNotFound, "the slot is empty", std::to_string(slot));
+    if (guest_->root().root().find(slot) == nullptr)
+      return fail(ErrorCode::kNotFound, "the slot is empty", std::to_string(slot));
     std::vector<kernel::CapabilitySlot> dropped;
     dropped.push_back(guest_->root().root().take(slot));
     kernel::end_capabilities(std::move(dropped));

@@ -12,7 +12,8 @@ constexpr std::size_t kMostArguments = 6;
 
 }  // namespace
 
-Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments, std::uint64_t gas) {
+Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments,
+                                             std::uint64_t gas) {
   if (arguments.size() > kMostArguments) return fail(ErrorCode::kInvalidArgument, "a call takes at most six arguments");
   if (root_ == nullptr) root_ = invocation_.take_root();
   if (root_->entered_image().find_endpoint(endpoint) == nullptr)
@@ -21,13 +22,15 @@ Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<c
 }
 
 Result<InvocationResult> KernelGuest::resume(std::uint64_t gas) {
-  if (root_ != nullptr) return fail(ErrorCode::kInvalidArgument, "only a call that ended out of gas or interrupted can be resumed");
+  if (root_ != nullptr)
+    return fail(ErrorCode::kInvalidArgument, "only a call that ended out of gas or interrupted can be resumed");
   return finish(invocation_.resume(gas));
 }
 
 // The root is at rest again, unless the run can be resumed.
 Result<InvocationResult> KernelGuest::finish(Result<InvocationResult> result) {
-  const bool stopped = result && (result->exit_reason == ExitReason::kOutOfGas || result->exit_reason == ExitReason::kInterrupted);
+  const bool stopped =
+      result && (result->exit_reason == ExitReason::kOutOfGas || result->exit_reason == ExitReason::kInterrupted);
   if (!stopped) root_ = invocation_.take_root();
   return result;
 }

@@ -9,14 +9,20 @@
 namespace caisson::kernel {
 
 KernelState::KernelState(CellOptions cells, std::shared_ptr<CapabilityStore> store, const KernelOptions& options)
-    : cells(std::move(cells)), store(std::move(store)), options(options), idle_(std::make_shared<IdleCells>(options.idle_cells)) {}
+    : cells(std::move(cells)),
+      store(std::move(store)),
+      options(options),
+      idle_(std::make_shared<IdleCells>(options.idle_cells)) {}
 
 Result<std::shared_ptr<const Capability>> KernelState::get(const Hash& hash, CapabilityKind kind) {
   Result<std::shared_ptr<const Capability>> found = store->get(hash);
   if (!found) return found;
-  if (*found == nullptr) return fail(ErrorCode::kNotFound, fmt::format("the store has no {} of this hash", to_string(kind)), hash.to_string());
+  if (*found == nullptr)
+    return fail(ErrorCode::kNotFound, fmt::format("the store has no {} of this hash", to_string(kind)),
+                hash.to_string());
   if (kind_of(**found) != kind) {
-    return fail(ErrorCode::kInvalidArgument, fmt::format("this is not the hash of an {} but of a {}", to_string(kind), to_string(kind_of(**found))),
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("this is not the hash of an {} but of a {}", to_string(kind), to_string(kind_of(**found))),
                 hash.to_string());
   }
   return found;
@@ -67,8 +73,8 @@ Result<std::shared_ptr<const OpenedInstance>> KernelState::open(const Hash& hash
   opened->image = *std::move(image);
   const auto memory = get(opened->sealed.memory, CapabilityKind::kData);
   if (!memory) return std::unexpected(memory.error());
-  Result<memory::MemoryState> state =
-      open_memory(opened->sealed.mappings, std::get<Data>(**memory), opened->image->fresh_memory().base, opened->image->sealed_base());
+  Result<memory::MemoryState> state = open_memory(opened->sealed.mappings, std::get<Data>(**memory),
+                                                  opened->image->fresh_memory().base, opened->image->sealed_base());
   if (!state) return std::unexpected(state.error());
   opened->memory = *std::move(state);
   Result<std::shared_ptr<const Capability>> root = get(opened->sealed.root, CapabilityKind::kCNode);

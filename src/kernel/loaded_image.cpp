@@ -26,7 +26,9 @@ Result<std::shared_ptr<LoadedImage>> LoadedImage::load(const Hash& hash, const I
       const auto found = store.get(mapping.data);
       if (!found) return std::unexpected(found.error());
       const auto* const held = *found == nullptr ? nullptr : std::get_if<Data>(found->get());
-      if (held == nullptr) return fail(ErrorCode::kNotFound, "the store has no such data, to which an image refers", mapping.data.to_string());
+      if (held == nullptr)
+        return fail(ErrorCode::kNotFound, "the store has no such data, to which an image refers",
+                    mapping.data.to_string());
       data = *held;
     }
     contents.push_back(std::move(data));
@@ -54,7 +56,8 @@ Result<void> LoadedImage::prepare(std::vector<Data> contents) {
   if (image_.personality != ImagePersonality::kKernel)
     return fail(ErrorCode::kUnsupported, "a Linux program is run by Engine::instantiate(), not by the kernel");
   if (image_.gas_schedule != 1)
-    return fail(ErrorCode::kUnsupported, fmt::format("gas schedule {} (this engine has {})", image_.gas_schedule, gas::kScheduleName));
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("gas schedule {} (this engine has {})", image_.gas_schedule, gas::kScheduleName));
   if (Result<void> valid = check(Capability(image_)); !valid) return valid;
   if (contents.size() != image_.mappings.size()) return fail(ErrorCode::kInternal, "data is missing");
 
@@ -80,7 +83,8 @@ Result<void> LoadedImage::prepare(std::vector<Data> contents) {
       if (mapping.data_page > from.page_count() || mapping.page_count > from.page_count() - mapping.data_page)
         return fail(ErrorCode::kInvalidImage, "a mapping reaches behind its data");
       for (std::uint32_t page = 0; page < mapping.page_count; ++page) {
-        if (auto bytes = from.share_page(mapping.data_page + page)) memory.data.set_page(next_page + page, std::move(bytes));
+        if (auto bytes = from.share_page(mapping.data_page + page))
+          memory.data.set_page(next_page + page, std::move(bytes));
       }
     }
     mapping.data = Hash();

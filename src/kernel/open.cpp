@@ -178,7 +178,8 @@ class Opener {
         return frames;
       }
       if (frames.size() >= most)
-        return fail(ErrorCode::kLimit, "sealed calls are nested deeper than KernelOptions::max_depth", caller.hash.to_string());
+        return fail(ErrorCode::kLimit, "sealed calls are nested deeper than KernelOptions::max_depth",
+                    caller.hash.to_string());
       CNodeObject& root = caller.instance->root();
       const Waiting& callee = waiting_[caller.callee];
       // The callee's gas is part of the caller's.
@@ -228,8 +229,8 @@ Result<std::unique_ptr<InstanceObject>> open_instance(Tree& tree, const Hash& se
   const auto opened = tree.kernel().open(sealed);
   if (!opened) return std::unexpected(opened.error());
   if ((*opened)->sealed.phase != InstancePhase::kIdle)
-    return fail(ErrorCode::kInvalidArgument, "the instance was sealed in the middle of a call; Kernel::open() goes on with it",
-                sealed.to_string());
+    return fail(ErrorCode::kInvalidArgument,
+                "the instance was sealed in the middle of a call; Kernel::open() goes on with it", sealed.to_string());
   Result<std::vector<Frame>> frames = open_frames(tree, sealed);
   if (!frames) return std::unexpected(frames.error());
   return std::move(frames->front().instance);

@@ -14,7 +14,8 @@ constexpr OperationRow kRows[] = {
 #undef CAISSON_KERNEL_OPERATION
 };
 constexpr OperationFunction kFunctions[] = {
-#define CAISSON_KERNEL_OPERATION(number, name, function, floor, per_page, per_code_page, operands, result, effect) &function,
+#define CAISSON_KERNEL_OPERATION(number, name, function, floor, per_page, per_code_page, operands, result, effect) \
+  &function,
 #include "kernel/operations.inc"
 #undef CAISSON_KERNEL_OPERATION
 };

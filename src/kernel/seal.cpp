@@ -81,7 +81,8 @@ class Sealer {
     owners.push_back(&top);
     for (std::size_t i = 0; i < owners.size(); ++i) {
       if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(owners[i])) add_slots(**node);
-      if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(owners[i])) add_slots((*instance)->root());
+      if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(owners[i]))
+        add_slots((*instance)->root());
     }
     for (std::size_t i = owners.size(); i > 0; --i) {
       if (Result<void> sealed = seal_owner(*owners[i - 1]); !sealed) return sealed;
@@ -122,7 +123,8 @@ class Sealer {
       if (moved) continue;  // a slot that was given to the callee
       Result<CNode::Reference> reference = reference_of(*entry.slot);
       if (!reference) return std::unexpected(reference.error());
-      const bool owned = !std::holds_alternative<SealedReference>(*entry.slot) && reference->kind == CapabilityKind::kInstance;
+      const bool owned =
+          !std::holds_alternative<SealedReference>(*entry.slot) && reference->kind == CapabilityKind::kInstance;
       value.slots.push_back({entry.number, *reference, owned});
     }
     return put(Capability(std::move(value)));
@@ -161,8 +163,7 @@ class Sealer {
     Result<memory::MemoryState> state = memory_of(instance);
     if (!state) return std::unexpected(state.error());
     const bool of_image = state->base == instance.image().fresh_memory().base;
-    const SealedMemory memory =
-        seal_state(of_image ? instance.image().sealed_base() : seal_base(*state->base), *state);
+    const SealedMemory memory = seal_state(of_image ? instance.image().sealed_base() : seal_base(*state->base), *state);
     const Result<Hash> data = put(Capability(memory.data));
     if (!data) return data;
     const Result<Hash> root = seal_node(instance.root());
@@ -221,7 +222,8 @@ class Sealer {
 // What it has mapped, whether or not it was ever touched.
 std::uint64_t mapped_pages(InstanceObject& instance) {
   if (instance.cell != nullptr) return instance.cell->guest().memory().committed_bytes() / memory::kPageSize;
-  return (instance.memory ? *instance.memory : instance.image().fresh_memory()).base->committed_pages();
+  return (instance.memory ? *instance.memory : instance.image().fresh_memory()).base->committed_bytes() /
+         memory::kPageSize;
 }
 
 }  // namespace

@@ -16,21 +16,31 @@ std::uint32_t data_page_of(const std::vector<ImageMapping>& mappings, std::uint3
 }  // namespace
 
 Result<std::shared_ptr<const memory::MemoryBase>> make_base(const SealedMemory& memory) {
-  std::vector<memory::BaseRegion> regions;
-  regions.reserve(memory.mappings.size());
-  for (const ImageMapping& mapping : memory.mappings)
-    regions.push_back({mapping.first_page, mapping.page_count, mapping.permissions, {}});
-  return memory::MemoryBase::create(std::move(regions), [&memory](std::uint32_t page) -> const std::uint8_t* {
-    const Data::Page* const bytes = memory.data.page(data_page_of(memory.mappings, page));
-    return bytes == nullptr ? nullptr : bytes->data();
-  });
+  std::vector<memory::BaseRegionSource> sources;
+  sources.reserve(memory.mappings.size());
+  for (const ImageMapping& mapping : memory.mappings) {
+    sources.push_back({.region = {.first_page = mapping.first_page,
+                                  .page_count = mapping.page_count,
+                                  .permissions = mapping.permissions,
+                                  .name = {},
+                                  .committed = true},
+                       .contents = [&data = memory.data, first = mapping.data_page](std::uint32_t page) {
+                         const Data::Page* const bytes = data.page(first + page);
+                         return bytes == nullptr ? nullptr : bytes->data();
+                       }});
+  }
+  return memory::MemoryBase::create(sources);
 }
 
 SealedMemory seal_base(const memory::MemoryBase& base) {
   SealedMemory sealed;
   std::uint32_t pages = 0;
-  for (const memory::BaseRegion& region : base.regions()) {
-    sealed.mappings.push_back({.first_page = region.first_page, .page_count = region.page_count, .permissions = region.permissions, .data = {}, .data_page = pages});
+  for (const memory::BaseRegion& region : base.layout()) {
+    sealed.mappings.push_back({.first_page = region.first_page,
+                               .page_count = region.page_count,
+                               .permissions = region.permissions,
+                               .data = {},
+                               .data_page = pages});
     pages += region.page_count;
   }
   sealed.data = Data::zeros(pages);
@@ -49,18 +59,21 @@ SealedMemory seal_base(const memory::MemoryBase& base) {
 SealedMemory seal_state(const SealedMemory& base, const memory::MemoryState& state) {
   SealedMemory sealed = base;
   for (const memory::ChangedPage& changed : state.changed)
-    sealed.data.set_page(data_page_of(sealed.mappings, changed.page), changed.bytes);
+    sealed.data.set_page(data_page_of(sealed.mappings, changed.page), {changed.contents, &changed.contents->bytes});
   return sealed;
 }
 
 Result<memory::MemoryState> open_memory(const std::vector<ImageMapping>& mappings, const Data& data,
-                                        const std::shared_ptr<const memory::MemoryBase>& base, const SealedMemory& sealed_base) {
+                                        const std::shared_ptr<const memory::MemoryBase>& base,
+                                        const SealedMemory& sealed_base) {
   std::uint64_t pages = 0;
   for (const ImageMapping& mapping : mappings) {
-    if (mapping.data_page != pages) return fail(ErrorCode::kInvalidImage, "mappings of a sealed instance do not follow each other");
+    if (mapping.data_page != pages)
+      return fail(ErrorCode::kInvalidImage, "mappings of a sealed instance do not follow each other");
     pages += mapping.page_count;
   }
-  if (pages != data.page_count()) return fail(ErrorCode::kInvalidImage, "the memory of a sealed instance is not what its mappings say");
+  if (pages != data.page_count())
+    return fail(ErrorCode::kInvalidImage, "the memory of a sealed instance is not what its mappings say");
   memory::MemoryState state;
   if (mappings != sealed_base.mappings) {
     Result<std::shared_ptr<const memory::MemoryBase>> own = make_base({mappings, data});
@@ -72,10 +85,16 @@ Result<memory::MemoryState> open_memory(const std::vector<ImageMapping>& mapping
   for (const ImageMapping& mapping : mappings) {
     for (std::uint32_t i = 0; i < mapping.page_count; ++i) {
       const std::uint32_t index = mapping.data_page + i;
-      if (data.page(index) == sealed_base.data.page(index) || data.page_hash(index) == sealed_base.data.page_hash(index)) continue;
-      std::shared_ptr<const Data::Page> bytes = data.share_page(index);
-      if (bytes == nullptr) bytes = std::make_shared<const Data::Page>();
-      state.changed.push_back({mapping.first_page + i, std::move(bytes)});
+      if (data.page(index) == sealed_base.data.page(index) ||
+          data.page_hash(index) == sealed_base.data.page_hash(index))
+        continue;
+      auto contents = std::make_shared<memory::PageContents>();
+      if (const Data::Page* const bytes = data.page(index)) {
+        contents->bytes = *bytes;
+      } else {
+        contents->bytes.fill(0);
+      }
+      state.changed.push_back({mapping.first_page + i, std::move(contents)});
     }
   }
   return state;

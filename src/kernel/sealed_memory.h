@@ -27,6 +27,7 @@ SealedMemory seal_state(const SealedMemory& base, const memory::MemoryState& sta
 // The state that `data` with `mappings` is, over `base` where its mappings are the same, else over a base of its own. Errors: kInvalidImage (the data is
 // too short), kOutOfMemory.
 Result<memory::MemoryState> open_memory(const std::vector<ImageMapping>& mappings, const Data& data,
-                                        const std::shared_ptr<const memory::MemoryBase>& base, const SealedMemory& sealed_base);
+                                        const std::shared_ptr<const memory::MemoryBase>& base,
+                                        const SealedMemory& sealed_base);
 
 }  // namespace caisson::kernel

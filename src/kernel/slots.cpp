@@ -38,7 +38,8 @@ std::expected<CapabilitySlot*, KernelError> find_capability(CNodeObject& root, s
 }
 
 bool leads_through(const SlotPath& inner, const SlotPath& outer) {
-  return outer.count <= inner.count && std::equal(outer.numbers.begin(), outer.numbers.begin() + outer.count, inner.numbers.begin());
+  return outer.count <= inner.count &&
+         std::equal(outer.numbers.begin(), outer.numbers.begin() + outer.count, inner.numbers.begin());
 }
 
 void replace_moved(CNodeObject& root, const SlotPath& path, CapabilitySlot capability) {

@@ -50,9 +50,11 @@ class KernelWorld {
   CapabilityStore& store() { return *store_; }
 
   // The image of `elf` with these functions as endpoints 0, 1, …
-  Hash image(const std::vector<std::uint8_t>& elf, std::initializer_list<const char*> functions, std::uint64_t stack_size = 65536) {
+  Hash image(const std::vector<std::uint8_t>& elf, std::initializer_list<const char*> functions,
+             std::uint64_t stack_size = 65536) {
     ImageOptions options{.endpoints = {}, .stack_size = stack_size};
-    for (const char* const function : functions) options.endpoints.push_back({static_cast<std::uint32_t>(options.endpoints.size()), function});
+    for (const char* const function : functions)
+      options.endpoints.push_back({static_cast<std::uint32_t>(options.endpoints.size()), function});
     const Result<Hash> hash = kernel_->build_image(elf, options);
     EXPECT_TRUE(hash) << hash.error().to_string();
     return hash.value_or(Hash());

@@ -217,11 +217,26 @@ CAISSON_EXPORT unsigned long spin_child(unsigned long n, unsigned long depth) {
 )guest";
 
 constexpr std::initializer_list<const char*> kEndpoints = {
-    "count", "recurse", "call_child", "fail", "call_failing", "yielding", "between", "catching", "takes_given",
-    "gives", "errors", "saves", "makes_image", "opens_data", "becomes", "spin", "spin_child"};
+    "count", "recurse", "call_child", "fail",        "call_failing", "yielding", "between", "catching",  "takes_given",
+    "gives", "errors",  "saves",      "makes_image", "opens_data",   "becomes",  "spin",    "spin_child"};
 enum EndpointNumber : std::uint64_t {
-  kCount, kRecurse, kCallChild, kFail, kCallFailing, kYielding, kBetween, kCatching, kTakesGiven,
-  kGives, kErrors, kSaves, kMakesImage, kOpensData, kBecomes, kSpin, kSpinChild
+  kCount,
+  kRecurse,
+  kCallChild,
+  kFail,
+  kCallFailing,
+  kYielding,
+  kBetween,
+  kCatching,
+  kTakesGiven,
+  kGives,
+  kErrors,
+  kSaves,
+  kMakesImage,
+  kOpensData,
+  kBecomes,
+  kSpin,
+  kSpinChild
 };
 
 const std::vector<std::uint8_t>& guest_elf() {
@@ -247,9 +262,10 @@ class KernelTest : public testing::TestWithParam<Tier> {
   Hash image(KernelWorld& world) { return world.image(guest_elf(), kEndpoints); }
 };
 
-InvocationResult invoke(KernelInstance& instance, std::uint64_t endpoint, std::initializer_list<std::uint64_t> arguments = {},
-                        std::uint64_t gas = 100'000'000'000) {
-  const Result<InvocationResult> result = instance.invoke(endpoint, std::span(arguments.begin(), arguments.size()), gas);
+InvocationResult invoke(KernelInstance& instance, std::uint64_t endpoint,
+                        std::initializer_list<std::uint64_t> arguments = {}, std::uint64_t gas = 100'000'000'000) {
+  const Result<InvocationResult> result =
+      instance.invoke(endpoint, std::span(arguments.begin(), arguments.size()), gas);
   EXPECT_TRUE(result) << result.error().to_string();
   return result.value_or(InvocationResult{ExitReason::kAborted, 0, 0, 0});
 }
@@ -280,7 +296,8 @@ TEST_P(KernelTest, GasIsAffineInDepthWhateverIsResident) {
     std::uint64_t used[4];
     for (int i = 0; i < 4; ++i) {
       const std::uint64_t before = instance.gas_used();
-      const std::uint64_t depth = i < 2 ? 200 + 200 * static_cast<std::uint64_t>(i) : 200 + 200 * static_cast<std::uint64_t>(i);
+      const std::uint64_t depth =
+          i < 2 ? 200 + 200 * static_cast<std::uint64_t>(i) : 200 + 200 * static_cast<std::uint64_t>(i);
       EXPECT_EQ(invoke(instance, kRecurse, {depth}).return_value, depth);
       used[i] = instance.gas_used() - before;
     }
@@ -308,9 +325,12 @@ TEST_P(KernelTest, FailuresOfAChildAreErrorCodesAtEveryDepth) {
     KernelError error;
     std::optional<std::uint64_t> value;
   };
-  const Case cases[] = {{0, KernelError::kChildFault, 0x20000000}, {1, KernelError::kChildPanic, std::nullopt},
-                        {2, KernelError::kChildOutOfGas, std::nullopt}, {3, KernelError::kChildTrap, std::nullopt},
-                        {4, KernelError::kChildEcall, 0x77}, {5, KernelError::kOk, 55}};
+  const Case cases[] = {{0, KernelError::kChildFault, 0x20000000},
+                        {1, KernelError::kChildPanic, std::nullopt},
+                        {2, KernelError::kChildOutOfGas, std::nullopt},
+                        {3, KernelError::kChildTrap, std::nullopt},
+                        {4, KernelError::kChildEcall, 0x77},
+                        {5, KernelError::kOk, 55}};
   KernelWorld world(GetParam());
   KernelInstance instance = world.kernel().derive(image(world)).value();
   for (const Case& each : cases) {
@@ -322,7 +342,8 @@ TEST_P(KernelTest, FailuresOfAChildAreErrorCodesAtEveryDepth) {
     }
   }
   // What a child did before it failed stays, and it can be called again.
-  EXPECT_EQ(invoke(instance, kCallFailing, {6, ~std::uint64_t{0}, 0}).return_value, 100u << 8 | static_cast<unsigned>(KernelError::kChildFault));
+  EXPECT_EQ(invoke(instance, kCallFailing, {6, ~std::uint64_t{0}, 0}).return_value,
+            100u << 8 | static_cast<unsigned>(KernelError::kChildFault));
 }
 
 TEST_P(KernelTest, FailuresOfTheRootAreResults) {
@@ -356,13 +377,14 @@ TEST_P(KernelTest, CapabilitiesAreGivenAndComeBack) {
 
 TEST_P(KernelTest, RejectedOperationsSayWhy) {
   const KernelError expected[] = {
-      KernelError::kEmptySlot,   KernelError::kBadSlot,     KernelError::kBadSlot,     KernelError::kSlotTaken,  KernelError::kNotCopyable,
-      KernelError::kBadArgument, KernelError::kEmptySlot,   KernelError::kEmptySlot,   KernelError::kWrongKind,  KernelError::kNoEndpoint,
-      KernelError::kBadAddress,  KernelError::kWrongKind,   KernelError::kNoCatcher,   KernelError::kBadArgument, KernelError::kWrongKind,
-      KernelError::kSlotTaken,   KernelError::kMoved,       KernelError::kWrongKind,   KernelError::kWrongKind,  KernelError::kWrongKind,
-      KernelError::kWrongKind,   KernelError::kBadArgument, KernelError::kBadArgument, KernelError::kEmptySlot,  KernelError::kBadArgument,
-      KernelError::kBadAddress,  KernelError::kOk,          KernelError::kOk,          KernelError::kBadArgument, KernelError::kEmptySlot,
-      KernelError::kBadAddress};
+      KernelError::kEmptySlot,   KernelError::kBadSlot,     KernelError::kBadSlot,     KernelError::kSlotTaken,
+      KernelError::kNotCopyable, KernelError::kBadArgument, KernelError::kEmptySlot,   KernelError::kEmptySlot,
+      KernelError::kWrongKind,   KernelError::kNoEndpoint,  KernelError::kBadAddress,  KernelError::kWrongKind,
+      KernelError::kNoCatcher,   KernelError::kBadArgument, KernelError::kWrongKind,   KernelError::kSlotTaken,
+      KernelError::kMoved,       KernelError::kWrongKind,   KernelError::kWrongKind,   KernelError::kWrongKind,
+      KernelError::kWrongKind,   KernelError::kBadArgument, KernelError::kBadArgument, KernelError::kEmptySlot,
+      KernelError::kBadArgument, KernelError::kBadAddress,  KernelError::kOk,          KernelError::kOk,
+      KernelError::kBadArgument, KernelError::kEmptySlot,   KernelError::kBadAddress};
   KernelWorld world(GetParam());
   for (std::uint64_t which = 0; which < std::size(expected); ++which) {
     KernelInstance instance = world.kernel().derive(image(world)).value();
@@ -390,7 +412,8 @@ TEST_P(KernelTest, DataIsMappedCopyOnWrite) {
 
 TEST_P(KernelTest, SetImageTakesEffectAtTheNextCall) {
   KernelWorld world(GetParam());
-  const auto other_elf = test::compile_functions("CAISSON_EXPORT unsigned long other(unsigned long a) { return a * 2; }");
+  const auto other_elf =
+      test::compile_functions("CAISSON_EXPORT unsigned long other(unsigned long a) { return a * 2; }");
   ASSERT_TRUE(other_elf) << other_elf.error().to_string();
   const Hash other = world.image(*other_elf, {"other"});
   KernelInstance instance = world.kernel().derive(image(world)).value();
@@ -459,7 +482,8 @@ TEST_P(KernelTest, CachedInvocationsLeaveNothing) {
   const auto successor = world.kernel().invoke(sealed, kCount, std::array<std::uint64_t, 1>{2}, 1'000'000);
   ASSERT_TRUE(successor) << successor.error().to_string();
   EXPECT_NE(successor->instance, sealed);
-  const auto next = world.kernel().invoke_cached(successor->instance, kCount, std::array<std::uint64_t, 1>{2}, 1'000'000);
+  const auto next =
+      world.kernel().invoke_cached(successor->instance, kCount, std::array<std::uint64_t, 1>{2}, 1'000'000);
   EXPECT_EQ(next->return_value, 9u);
   // The same call on the live instance gives the same successor.
   invoke(instance, kCount, {2}, 1'000'000);
@@ -483,9 +507,18 @@ TEST(KernelTiers, GiveTheSameResultsGasAndHashes) {
     std::uint64_t endpoint;
     std::vector<std::uint64_t> arguments;
   };
-  const Call calls[] = {{kCount, {3}},        {kRecurse, {40}},          {kCallChild, {20}}, {kCallFailing, {0, 9999, 2}}, {kCatching, {kYielding, 0}},
-                        {kGives, {}},         {kSaves, {}},              {kMakesImage, {}},  {kOpensData, {}},             {kSpinChild, {1000, 5}},
-                        {kErrors, {26}},      {kCallFailing, {2, 5000, 0}}};
+  const Call calls[] = {{kCount, {3}},
+                        {kRecurse, {40}},
+                        {kCallChild, {20}},
+                        {kCallFailing, {0, 9999, 2}},
+                        {kCatching, {kYielding, 0}},
+                        {kGives, {}},
+                        {kSaves, {}},
+                        {kMakesImage, {}},
+                        {kOpensData, {}},
+                        {kSpinChild, {1000, 5}},
+                        {kErrors, {26}},
+                        {kCallFailing, {2, 5000, 0}}};
   std::vector<std::string> first;
   for (const Tier tier : test::kKernelTiers) {
     KernelWorld world(tier);
@@ -495,8 +528,9 @@ TEST(KernelTiers, GiveTheSameResultsGasAndHashes) {
       KernelInstance instance = world.kernel().derive(hash).value();
       const auto result = instance.invoke(call.endpoint, call.arguments, 1'000'000'000);
       ASSERT_TRUE(result) << result.error().to_string();
-      seen.push_back(std::to_string(static_cast<unsigned>(result->exit_reason)) + ' ' + std::to_string(result->return_value) + ' ' +
-                     std::to_string(result->gas_remaining) + ' ' + instance.seal().value().to_string());
+      seen.push_back(std::to_string(static_cast<unsigned>(result->exit_reason)) + ' ' +
+                     std::to_string(result->return_value) + ' ' + std::to_string(result->gas_remaining) + ' ' +
+                     instance.seal().value().to_string());
     }
     if (first.empty()) first = seen;
     EXPECT_EQ(seen, first) << test::tier_name(tier);

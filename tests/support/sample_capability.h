@@ -73,7 +73,8 @@ inline SealedInstance sample_instance() {
   instance.gas_remaining = 1'000'000'000'000;
   instance.gas_used = 77;
   instance.phase = InstancePhase::kCalling;
-  instance.pending = {.slot_path = 5, .gas_share = UINT64_MAX, .gas_granted = 1234, .catch_key = 9, .given_path = UINT64_MAX};
+  instance.pending = {
+      .slot_path = 5, .gas_share = UINT64_MAX, .gas_granted = 1234, .catch_key = 9, .given_path = UINT64_MAX};
   instance.reservation = {.address = 0x20010, .value = 11, .width = 8};
   std::array<std::uint8_t, 64> lineage{};
   std::copy(instance.image.bytes.begin(), instance.image.bytes.end(), lineage.begin() + 32);
