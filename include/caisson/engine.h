@@ -47,6 +47,8 @@ struct EngineOptions {
   CompileProcess compile_process = CompileProcess::kInProcess;
   // Memory windows of ended instances (4 GiB of address space each, emptied) that are kept for the next ones.
   std::size_t idle_windows = 16;
+  // Forks (Instance::fork()) that keep a window between their runs; further ones are parked, and take some ten microseconds to run again.
+  std::size_t resident_forks = 256;
 };
 
 // The compiler of RISC-V code for RuntimeConfig::compilers. It needs libcaisson-optimized.so when it first compiles.

@@ -23,6 +23,7 @@ namespace caisson {
 
 namespace runtime {
 class GuestInstance;
+class InstanceBody;
 class Personality;
 }  // namespace runtime
 
@@ -131,15 +132,29 @@ class Instance {
   template <class Signature>
   Result<PreparedCall<Signature>> prepare(std::string_view function);
 
-  explicit Instance(std::unique_ptr<runtime::GuestInstance> guest);
-  runtime::GuestInstance& guest() { return *guest_; }
+  // A second instance in the same state, which goes its own way from here. The first fork puts the memory where forks can share it; each
+  // further one takes microseconds whatever the instance's size, and costs what it changes. A fork takes a window when it is first used and
+  // gives it up between its runs where many forks have one (EngineOptions::resident_forks), unless calls of it were prepared. Under a
+  // personality the fork is a program of its own: a Linux process with its descriptors, as far as they can be saved (docs/process.md).
+  //   caisson::Instance copy = instance.fork().value();
+  // Errors: kBusy (running), kUnsupported (`where` names what holds the instance: shared memory, a file, crosscheck), kOutOfMemory.
+  Result<Instance> fork();
+
+  explicit Instance(std::unique_ptr<runtime::InstanceBody> body);
+  // For other parts of the library. The guest in its window, which a fork takes here. Errors: kOutOfMemory, and those of its personality.
+  Result<runtime::GuestInstance*> resident_guest();
+  runtime::InstanceBody& body() { return *body_; }
+  // The same of an instance that is no fork.
+  runtime::GuestInstance& guest();
 
  private:
   // invoke() with call_gas; whatever is not a return becomes an Error.
   Result<void> call_registers(std::string_view function, const CallArguments& arguments);
   Result<std::uint64_t> find_function(std::string_view function) const;
+  // The guest, which keeps its window from now on.
+  Result<runtime::GuestInstance*> pin();
 
-  std::unique_ptr<runtime::GuestInstance> guest_;
+  std::unique_ptr<runtime::InstanceBody> body_;
 };
 
 namespace detail {
@@ -226,7 +241,9 @@ template <class Signature>
 Result<PreparedCall<Signature>> Instance::prepare(std::string_view function) {
   const Result<std::uint64_t> address = find_function(function);
   if (!address) return std::unexpected(address.error());
-  return PreparedCall<Signature>(*guest_, *address);
+  const Result<runtime::GuestInstance*> guest = pin();
+  if (!guest) return std::unexpected(guest.error());
+  return PreparedCall<Signature>(**guest, *address);
 }
 
 template <class ReturnType, class... Arguments>

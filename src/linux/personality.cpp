@@ -98,6 +98,8 @@ class LinuxPersonality final : public runtime::Personality {
     return {};
   }
 
+  std::shared_ptr<Personality> make_another() const override { return std::make_shared<LinuxPersonality>(options_); }
+
   bool on_trap(GuestInstance&, riscv::HartState&, const riscv::Trap& trap) override {
     force_signal(*process_, signal_of_trap(*process_, trap));
     return deliver_signals(*process_) == Delivery::kEntered;

@@ -12,6 +12,7 @@
 #include "runtime/engine_state.h"
 #include "runtime/guest_instance.h"
 #include "runtime/host_signature.h"
+#include "runtime/instance_body.h"
 #include "runtime/module_state.h"
 
 namespace caisson {
@@ -122,7 +123,7 @@ Result<Instance> Engine::instantiate(const Module& module, InstanceOptions optio
     auto guest = runtime::GuestInstance::create(module.state(), state_->windows, options, state_->jit);
     if (!guest) return std::unexpected(guest.error());
     (*guest)->bind_host_functions(*std::move(functions));
-    return Instance(*std::move(guest));
+    return Instance(std::make_unique<runtime::InstanceBody>(*std::move(guest), state_));
   });
 }
 

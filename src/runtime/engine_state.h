@@ -3,6 +3,8 @@
 // Thread safety: everything may be used from any thread.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <shared_mutex>
@@ -16,7 +18,8 @@ namespace caisson::runtime {
 
 struct EngineState {
   explicit EngineState(const EngineOptions& options)
-      : windows(std::make_shared<memory::WindowPool>(options.idle_windows)),
+      : most_resident_forks(options.resident_forks),
+        windows(std::make_shared<memory::WindowPool>(options.idle_windows)),
         jit(std::make_shared<JitService>(JitOptions{.backend = options.jit,
                                                     .artifact_directory = options.artifact_directory,
                                                     .dump_directory = options.dump_directory,
@@ -24,6 +27,8 @@ struct EngineState {
                                                     .blocking = options.blocking,
                                                     .process = options.compile_process})) {}
 
+  const std::size_t most_resident_forks;
+  std::atomic<std::size_t> resident_forks{0};  // that have a window
   const std::shared_ptr<memory::WindowPool> windows;
   const std::shared_ptr<JitService> jit;
   std::shared_mutex mutex;

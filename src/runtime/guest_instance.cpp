@@ -77,7 +77,7 @@ Result<void> check_options(InstanceOptions& options) {
 Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<const ModuleState> module,
                                                              std::shared_ptr<memory::WindowPool> windows,
                                                              const InstanceOptions& options,
-                                                             std::shared_ptr<JitService> jit) {
+                                                             std::shared_ptr<JitService> jit, Loading loading) {
   InstanceOptions checked = options;
   if (Result<void> valid = check_options(checked); !valid) return std::unexpected(valid.error());
   Result<std::unique_ptr<memory::AddressSpace>> memory = memory::AddressSpace::create(windows, checked.memory_limit);
@@ -108,7 +108,7 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::create(std::shared_ptr<con
     instance->crosscheck_ = *std::move(crosscheck);
   }
   instance->hart_.grant_gas(checked.gas);
-  if (instance->personality_ == nullptr) {
+  if (instance->personality_ == nullptr && loading == Loading::kByModule) {
     if (Result<void> loaded = instance->load_without_personality(); !loaded) return std::unexpected(loaded.error());
   }
   return instance;
@@ -135,7 +135,7 @@ InvocationResult GuestInstance::run_to_end() {
     if (slice_used >= kSliceGas) {
       // Many ecalls: each enters the tier anew, and the slice goes on across them.
       end_slice();
-      slice_start_ = hart_.gas_used();
+      if (!finished_) slice_start_ = hart_.gas_used();
       continue;
     }
     if (!run_tier(kSliceGas - slice_used)) break;
@@ -161,7 +161,8 @@ bool GuestInstance::run_tier(std::uint64_t slice) {
 void GuestInstance::handle_tier_end() {
   if (hart_.trap.kind != TrapKind::kNone) return handle_trap();
   end_slice();
-  slice_start_ = hart_.gas_used();
+  // A deadline comes before the personality, which is asked where the run goes on.
+  if (!finished_) slice_start_ = hart_.gas_used();
 }
 
 void GuestInstance::finish(ExitReason reason, std::uint64_t exit_arg, std::uint64_t return_value) {

@@ -26,30 +26,33 @@
 #include "runtime/crosscheck.h"
 #include "runtime/ecall_table.h"
 #include "runtime/execution.h"
+#include "runtime/guest_snapshot.h"
 #include "runtime/module_state.h"
 #include "runtime/personality.h"
 #include "runtime/running_mark.h"
 
-namespace caisson::detail {
-struct HostFunction;
-}
-
 namespace caisson::runtime {
-
-// A host function under the number by which the guest calls it.
-struct BoundHostFunction {
-  std::uint64_t number = 0;  // a7
-  std::shared_ptr<const detail::HostFunction> function;
-};
 
 class GuestInstance {
  public:
+  // Who puts the program into memory: its module says what (create()), or a snapshot.
+  enum class Loading : std::uint8_t { kByModule, kBySnapshot };
+
   // An instance of `module`. Without a personality the program's segments and a stack are mapped at once; with one, when
   // it begins. Errors: kInvalidArgument (options), kOutOfMemory, kLimit (gas), kUnsupported.
   static Result<std::unique_ptr<GuestInstance>> create(std::shared_ptr<const ModuleState> module,
                                                        std::shared_ptr<memory::WindowPool> windows,
                                                        const InstanceOptions& options,
-                                                       std::shared_ptr<JitService> jit = nullptr);
+                                                       std::shared_ptr<JitService> jit = nullptr,
+                                                       Loading loading = Loading::kByModule);
+  // The guest as it is between two runs. Errors: kBusy, kUnsupported (what cannot be kept, named by `where`), kOutOfMemory.
+  Result<GuestSnapshot> snapshot();
+  // A guest that goes on from there. `options` as those of the guest that it was taken of, but for its personality, which must be another.
+  // Errors: create()'s, kInvalidArgument (a personality is missing), and what its restore() says.
+  static Result<std::unique_ptr<GuestInstance>> restore(const GuestSnapshot& snapshot,
+                                                        std::shared_ptr<memory::WindowPool> windows,
+                                                        const InstanceOptions& options,
+                                                        std::shared_ptr<JitService> jit = nullptr);
   ~GuestInstance();
   GuestInstance(const GuestInstance&) = delete;
   GuestInstance& operator=(const GuestInstance&) = delete;
@@ -74,6 +77,8 @@ class GuestInstance {
   // --- for personalities and ecall handlers ---
   riscv::HartState& hart() { return hart_; }
   memory::AddressSpace& memory() { return *memory_; }
+  // Null where there is none (any more).
+  const Personality* personality() const { return personality_.get(); }
   const ModuleState& module() const { return *module_; }
   // As checked, the stack size rounded up; without the personality.
   const InstanceOptions& options() const { return options_; }
@@ -130,23 +135,6 @@ class GuestInstance {
   void set_host_error(std::string message) { host_error_ = std::move(message); }
 
  private:
-  // What the program has come to.
-  enum class Phase : std::uint8_t {
-    kNew,  // not begun; perhaps mapped
-    kStarting,  // between its entry point and caisson_ready(), or never to call it
-    kCallable,  // exported functions may be called
-    kEnded,
-  };
-
-  // A call that waits for the program to become callable.
-  struct PendingCall {
-    std::uint64_t address = 0;
-    std::array<std::uint64_t, 6> integers{};
-    std::array<std::uint64_t, 8> floats{};
-
-    CallArguments arguments() const { return CallArguments(integers, floats); }
-  };
-
   GuestInstance(std::shared_ptr<const ModuleState> module, const InstanceOptions& options,
                 std::unique_ptr<memory::AddressSpace> memory);
 
@@ -173,6 +161,10 @@ class GuestInstance {
   EcallOutcome call_handler(std::uint64_t number);
   bool handle_outcome(EcallOutcome outcome, std::uint64_t number, std::uint64_t gas_before);
   void undo_ecall(std::uint64_t gas_before);
+
+  // snapshot.cpp.
+  void adopt_loaded_code();
+  bool is_code_of_module(const memory::Mapping& mapping) const;
 
   // invocation.cpp: the life of a guest.
   static EcallOutcome on_ready(GuestInstance& instance, riscv::HartState& hart, void* context);
@@ -222,6 +214,7 @@ class GuestInstance {
   bool in_call_ = false;  // the trampoline ends the run
   bool floats_are_zero_ = false;  // those of hart_, as a call begins with them
   bool resumable_ = false;
+  bool goes_on_ = false;  // the next run is the rest of the last one
   bool gas_fell_short_ = false;  // in charge_pages()
   bool slice_requested_ = false;
   std::atomic<RunState> run_state_{RunState::kIdle};

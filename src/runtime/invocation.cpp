@@ -97,6 +97,7 @@ Result<InvocationResult> GuestInstance::resume(std::uint64_t gas) {
                 module_->name);
   }
   hart_.grant_gas(add_gas(hart_.gas, gas));
+  goes_on_ = phase_ != Phase::kNew;
   // A program that was left at caisson_ready() goes on as a program.
   if (phase_ == Phase::kCallable && !in_call_ && !pending_call_) phase_ = Phase::kStarting;
   return advance();
@@ -121,7 +122,7 @@ Result<InvocationResult> GuestInstance::advance() {
   }
   for (;;) {
     if (phase_ == Phase::kCallable && pending_call_) {
-      enter_call(pending_call_->address, pending_call_->arguments());
+      enter_call(pending_call_->address, CallArguments(pending_call_->integers, pending_call_->floats));
       pending_call_.reset();
     }
     const InvocationResult result = run();

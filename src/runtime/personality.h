@@ -63,6 +63,9 @@ class Personality {
     return fail(ErrorCode::kUnsupported, "this personality cannot restore a program");
   }
 
+  // One like this that belongs to no instance yet, for a fork; null where there can be none.
+  virtual std::shared_ptr<Personality> make_another() const { return nullptr; }
+
   // A synchronous trap (fault, illegal encoding, ebreak, misaligned atomic). True: state was changed so that the guest can go on
   // (a signal handler was entered). False with GuestInstance::finish() called: the run ends so; false without: the default exit.
   virtual bool on_trap(GuestInstance& instance, riscv::HartState& hart, const riscv::Trap& trap) = 0;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <utility>
 
 #include "caisson/instance.h"
 #include "runtime/call_errors.h"
@@ -83,7 +84,8 @@ void GuestInstance::begin_run() {
     finished_.reset();
   if (!host_error_.empty()) [[unlikely]]
     host_error_.clear();
-  slice_start_ = hart_.gas_used();
+  // A run that goes on is in the slice in which it stopped: what happens at slice ends happens where it would have.
+  if (!std::exchange(goes_on_, false)) slice_start_ = hart_.gas_used();
 }
 
 // Whether the call whose end `run` gives returned; if not, the error is kept.
