@@ -122,7 +122,9 @@ class TouchedPages {
 
 std::vector<std::uint32_t> AddressSpace::dirty_pages() const {
   std::vector<Page> pages;
-  if (tracks()) for_each_dirty_page(base_, [&pages](Page page) { pages.push_back(page); });
+  if (!tracks()) return pages;
+  pages.reserve(kFewDirtyPages);
+  for_each_dirty_page(base_, [&pages](Page page) { pages.push_back(page); });
   return pages;
 }
 
