@@ -413,6 +413,23 @@ MapStatus AddressSpace::move(std::uint64_t from, std::uint64_t length, std::uint
   return MapStatus::kOk;
 }
 
+bool AddressSpace::discard_shared(const Region& part) {
+  // Without its pages, memory that the base is behind would read as the base again. Few pages become zero where they are, since each
+  // hole in what is the base's is another kernel mapping.
+  constexpr Page kFewPages = 64;
+  if (part.permissions != kNone && part.pages() <= kFewPages) {
+    for (Page page = part.first; page < part.end; ++page) {
+      const bool is_zero = (page_permissions_[page] & kCleanPage) != 0 && memory_base_->page(page) == nullptr;
+      if (!is_zero && !put_page(page, nullptr)) return false;
+    }
+    return true;
+  }
+  if (!make_zero_pages(base_ + part.first * kPageSize, part.pages() * kPageSize, part.permissions)) return false;
+  shared_regions_->erase(part.first, part.end);
+  if (part.permissions != kNone) set_page_bytes(part);
+  return true;
+}
+
 MapStatus AddressSpace::discard(std::uint64_t address, std::uint64_t length) {
   const std::optional<PageRange> range = page_range(address, length);
   if (!range) return MapStatus::kInvalid;
@@ -425,12 +442,8 @@ MapStatus AddressSpace::discard(std::uint64_t address, std::uint64_t length) {
   for (const Region& region : regions_->overlapping(first, end)) {
     const Region part = clipped(region, first, end);
     if (!can_discard(part)) continue;
-    if (tracks() && part.backing == Backing::kAnonymous && !part.shared) {
-      // Without its pages, memory that the base is behind would read as the base again.
-      if (!make_zero_pages(base_ + part.first * kPageSize, part.pages() * kPageSize, part.permissions))
-        return MapStatus::kNoMemory;
-      shared_regions_->erase(part.first, part.end);
-      if (part.permissions != kNone) set_page_bytes(part);
+    if (tracks() && !shared_regions_->is_free(part.first, part.end)) {
+      if (!discard_shared(part)) return MapStatus::kNoMemory;
       continue;
     }
     if (madvise(base_ + part.first * kPageSize, part.pages() * kPageSize, MADV_DONTNEED) != 0)

@@ -222,6 +222,7 @@ class AddressSpace {
   bool charge(std::uint64_t host_mappings);
   void change_tracked_page_bytes(const Region& region);
   void restore_tracked_protection(const Region& part);
+  bool discard_shared(const Region& part);
   Result<void> replace_all(const MemoryState& state);
   Result<void> restore(const MemoryState& state);
   bool restore_changes(const std::vector<ChangedPage>& changed);

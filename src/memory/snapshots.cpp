@@ -26,6 +26,8 @@ namespace {
 // Above these, what the guest changed is dropped by the kernel instead of being copied over, and a state gets a base of its own.
 constexpr std::size_t kFewDirtyPages = 64;
 constexpr std::size_t kManyChangedPages = 1024;
+// Holes in what the host has of the base; each costs kernel mappings.
+constexpr std::size_t kManyHoles = 256;
 
 constexpr PageContents kZeros{};
 
@@ -120,7 +122,9 @@ class TouchedPages {
 
 std::vector<std::uint32_t> AddressSpace::dirty_pages() const {
   std::vector<Page> pages;
-  if (tracks()) for_each_dirty_page(base_, [&pages](Page page) { pages.push_back(page); });
+  if (!tracks()) return pages;
+  pages.reserve(kFewDirtyPages);
+  for_each_dirty_page(base_, [&pages](Page page) { pages.push_back(page); });
   return pages;
 }
 
@@ -298,7 +302,8 @@ Result<MemoryState> AddressSpace::state() {
                             region.name == nullptr ? "" : *region.name));
   }
   try {
-    if (!has_layout_of_base()) return freeze();
+    if (!has_layout_of_base() || shared_regions_->all().size() > memory_base_->extents().size() + kManyHoles)
+      return freeze();
     mappings_called_ = false;
     Result<MemoryState> state = changed_pages();
     const bool outgrew =
