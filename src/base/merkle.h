@@ -51,6 +51,9 @@ class MerkleTree {
     changed_[index / 64] |= std::uint64_t{1} << (index % 64);
   }
 
+  // The root as root() gave it last.
+  const Sha256& known_root() const { return nodes_[1]; }
+
   const Sha256& root() {
     // Node n has the children 2n and 2n + 1. Changed nodes ascend, so that those with one parent stand together.
     std::array<std::uint16_t, kLeaves> nodes;

@@ -1,91 +1,38 @@
 #include "store/artifact_tables.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <string_view>
+
+#include "store/lmdb_values.h"
 
 namespace caisson::store {
 namespace {
 
 constexpr std::string_view kBytesName = "bytes";
 
-template <class T>
-std::span<const std::uint8_t> bytes_of(const T& value) {
-  return {reinterpret_cast<const std::uint8_t*>(&value), sizeof value};
-}
-
 std::span<const std::uint8_t> bytes_name() {
   return {reinterpret_cast<const std::uint8_t*>(kBytesName.data()), kBytesName.size()};
 }
-
-// LMDB compares keys as bytes.
-std::uint64_t order_key(std::uint64_t order) { return std::byteswap(order); }
-
-MDB_val to_lmdb(std::span<const std::uint8_t> bytes) {
-  return {.mv_size = bytes.size(), .mv_data = const_cast<std::uint8_t*>(bytes.data())};
-}
-
-std::span<const std::uint8_t> from_lmdb(const MDB_val& value) {
-  return {static_cast<const std::uint8_t*>(value.mv_data), value.mv_size};
-}
-
-// Copies a value of a known size. False: it has another one.
-template <class T>
-bool copy_value(std::span<const std::uint8_t> bytes, T& value) {
-  if (bytes.size() != sizeof value) return false;
-  std::memcpy(&value, bytes.data(), sizeof value);
-  return true;
-}
-
-int unless_absent(int code) { return code == MDB_NOTFOUND ? 0 : code; }
-
-// A cursor, closed with its owner.
-class Cursor {
- public:
-  Cursor(const Transaction& transaction, Table table)
-      : code_(mdb_cursor_open(transaction.handle, transaction.table(table), &cursor_)) {}
-  Cursor(const Cursor&) = delete;
-  Cursor& operator=(const Cursor&) = delete;
-  ~Cursor() {
-    if (code_ == 0) mdb_cursor_close(cursor_);
-  }
-  int move(MDB_cursor_op where, MDB_val& key, MDB_val& value) const {
-    return code_ != 0 ? code_ : mdb_cursor_get(cursor_, &key, &value, where);
-  }
-  int erase() const { return mdb_cursor_del(cursor_, 0); }
-
- private:
-  MDB_cursor* cursor_ = nullptr;
-  int code_;
-};
 
 }  // namespace
 
 int ArtifactTables::put_value(Table table, std::span<const std::uint8_t> key,
                               std::span<const std::uint8_t> value) const {
-  MDB_val lmdb_key = to_lmdb(key);
-  MDB_val lmdb_value = to_lmdb(value);
-  return mdb_put(transaction_.handle, transaction_.table(table), &lmdb_key, &lmdb_value, 0);
+  return put_in_table(transaction_.handle, transaction_.table(table), key, value);
 }
 
 int ArtifactTables::get_value(Table table, std::span<const std::uint8_t> key,
                               std::span<const std::uint8_t>& value) const {
-  MDB_val lmdb_key = to_lmdb(key);
-  MDB_val lmdb_value{};
-  const int code = mdb_get(transaction_.handle, transaction_.table(table), &lmdb_key, &lmdb_value);
-  if (code == 0) value = from_lmdb(lmdb_value);
-  return code;
+  return get_from_table(transaction_.handle, transaction_.table(table), key, value);
 }
 
 int ArtifactTables::erase_value(Table table, std::span<const std::uint8_t> key) const {
-  MDB_val lmdb_key = to_lmdb(key);
-  return unless_absent(mdb_del(transaction_.handle, transaction_.table(table), &lmdb_key, nullptr));
+  return erase_from_table(transaction_.handle, transaction_.table(table), key);
 }
 
 int ArtifactTables::for_each_container(
     const std::function<int(std::span<const std::uint8_t>, std::span<const std::uint8_t>)>& each) const {
-  const Cursor cursor(transaction_, Table::kArtifacts);
+  const Cursor cursor(transaction_.handle, transaction_.table(Table::kArtifacts));
   MDB_val key{};
   MDB_val value{};
   int code = 0;
@@ -127,7 +74,7 @@ int ArtifactTables::set_total_bytes(std::uint64_t bytes) const {
 }
 
 int ArtifactTables::next_order(std::uint64_t& order) const {
-  const Cursor cursor(transaction_, Table::kOrder);
+  const Cursor cursor(transaction_.handle, transaction_.table(Table::kOrder));
   MDB_val key{};
   MDB_val value{};
   order = 0;
@@ -191,7 +138,7 @@ int ArtifactTables::evict(std::uint64_t budget, std::uint64_t room, std::uint64_
     MDB_val value{};
     CodeKey key;
     {
-      const Cursor cursor(transaction_, Table::kOrder);
+      const Cursor cursor(transaction_.handle, transaction_.table(Table::kOrder));
       if (const int code = cursor.move(MDB_FIRST, order, value); code != 0) return unless_absent(code);
       const bool is_key = copy_value(from_lmdb(value), key.bytes);
       if (const int code = cursor.erase(); code != 0) return code;

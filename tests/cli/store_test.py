@@ -1,4 +1,4 @@
-"""caisson store ls, verify and gc."""
+"""caisson store: artifacts and capabilities."""
 
 import json
 import os
@@ -112,11 +112,112 @@ class Store(CommandLineTest):
         self.assert_own_error(self.task("ls", "--budget=1"), "unknown option --budget")
 
     def test_help_has_examples(self):
-        for words in ([], ["ls"], ["verify"], ["gc"]):
+        for words in ([], ["ls"], ["verify"], ["gc"], ["put"], ["get"], ["release"]):
             done = self.caisson("store", *words, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertRegex(done.stdout, r"(?m)^Usage: caisson store")
             self.assertRegex(done.stdout, r"(?m)^Example: caisson store")
+
+
+class Capabilities(Store):
+    """In a store that has artifacts as well, so that everything above holds too."""
+
+    def setUp(self):
+        super().setUp()
+        self.file = self.folder / "file"
+        self.bytes = bytes(4096) + bytes(index * 7 % 251 for index in range(5000))
+        self.file.write_bytes(self.bytes)
+        self.fresh = self.folder / "fresh"
+
+    def put(self, *words, store=None):
+        done = self.caisson("store", "put", "--store", store or self.fresh, *words)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"\A[0-9a-f]{64}\n\Z")
+        return done.stdout.strip()
+
+    def get(self, *words):
+        done = subprocess.run([CAISSON, "store", "get", "--store", self.fresh, *words], capture_output=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return done.stdout
+
+    def test_a_file_comes_back(self):
+        name = self.put(self.file)
+        whole = self.bytes + bytes(3 * 4096 - len(self.bytes))
+        self.assertEqual(self.get("--raw", name), whole)
+        encoded = self.get(name)
+        self.assertEqual(encoded[:5], bytes([1, 3, 0, 0, 0]))
+        self.assertEqual(encoded[-8192:], whole[4096:])
+        self.assertEqual(self.get("-o", self.folder / "out", name), b"")
+        self.assertEqual((self.folder / "out").read_bytes(), encoded)
+        self.assertEqual(self.put("--encoded", self.folder / "out"), name)
+        self.assertEqual(self.put(self.file, store=self.folder / "other"), name)
+
+    def test_a_node_needs_its_targets(self):
+        name = self.put(self.file)
+        node = self.folder / "node"
+        for target, works in ((name, True), ("ab" * 32, False)):
+            node.write_bytes(bytes([3, 4, 0, 0, 0, 9, 1]) + bytes.fromhex(target))
+            done = self.caisson("store", "put", "--encoded", node, "--store", self.fresh, "--json")
+            if works:
+                self.assertEqual(json.loads(done.stdout)["kind"], "cnode")
+                self.assert_own_error(self.caisson("store", "get", "--store", self.fresh, "--raw", json.loads(done.stdout)["hash"]), "no data")
+            else:
+                self.assert_own_error(done, "refers to a data that is not in the store")
+
+    def test_ls_gc_and_verify_without_artifacts(self):
+        name = self.put(self.file)
+        self.put(self.file)
+        done = self.caisson("store", "ls", "--store", self.fresh)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["hash", "kind", "bytes", "references"])
+        self.assertEqual(lines[1].split(), [name, "data", str(2 * 4096 + 37), "2"])
+        self.assertIn("1 capabilities, 0 of them referred to by nothing, 0 damaged", lines[2])
+        for dropped, released in ((0, 1), (0, 1), (1, 0)):
+            report = json.loads(self.caisson("store", "gc", "--store", self.fresh, "--json").stdout)
+            self.assertEqual((report["capabilities_dropped"], report["rejected"]), (dropped, 0))
+            if released:
+                self.assertEqual(self.caisson("store", "release", name, "--store", self.fresh).returncode, 0)
+        self.assert_own_error(self.caisson("store", "release", name, "--store", self.fresh), "is not in the store")
+        self.assert_own_error(self.caisson("store", "get", name, "--store", self.fresh), "is not in the store")
+
+    def test_ls_gc_and_verify_with_artifacts(self):
+        name = self.put(self.file, store=self.store)
+        report = self.report("ls")
+        self.assertEqual(len(report["artifacts"]), GOOD + 2)
+        self.assertEqual([(one["hash"], one["kind"], one["references"]) for one in report["capabilities"]], [(name, "data", 1)])
+        self.assertEqual(len(self.task("ls").stdout.splitlines()), 7 + 3)
+        self.assertIn("dropped 0 capabilities", self.task("gc").stdout)
+        report = self.report("verify")
+        self.assertEqual((report["capabilities"][0]["state"], report["capabilities"][0]["reason"]), ("good", ""))
+        self.assertEqual(self.task("verify").returncode, 0)
+
+    def test_damage_shows_in_the_status(self):
+        name = self.put(self.file)
+        database = self.fresh / "capabilities/data.mdb"
+        damaged = bytearray(database.read_bytes())
+        place = damaged.index(self.bytes[4096:4196])
+        damaged[place + 50] ^= 1
+        database.write_bytes(damaged)
+        done = self.caisson("store", "verify", "--store", self.fresh)
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertIn(f"{name}  damaged  one of its pages has another hash", done.stdout)
+        self.assert_own_error(self.caisson("store", "get", name, "--store", self.fresh), "another hash")
+        self.assertEqual(self.put(self.file), name)
+        self.assert_own_error(self.caisson("store", "get", name, "--store", self.fresh), "another hash")
+
+    def test_errors_of_capabilities(self):
+        name = "ab" * 32
+        self.assert_own_error(self.caisson("store", "get", name, "--store", self.fresh), "holds no store of capabilities")
+        self.assert_own_error(self.caisson("store", "get", "abc", "--store", self.fresh), "64 hexadecimal digits")
+        self.assert_own_error(self.caisson("store", "get", "--store", self.fresh), "name one hash")
+        self.assert_own_error(self.caisson("store", "put", "--store", self.fresh), "name one file")
+        self.assert_own_error(self.caisson("store", "put", self.folder / "absent", "--store", self.fresh), "cannot open")
+        self.assert_own_error(self.caisson("store", "put", self.folder, "--store", self.fresh), "cannot read")
+        self.assert_own_error(self.caisson("store", "put", self.file, "--encoded", "--store", self.fresh), "selector")
+        self.assertFalse(self.fresh.exists())
+        self.put(self.file)
+        self.assert_own_error(self.caisson("store", "get", name, "--store", self.fresh), "is not in the store")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ constexpr Verb kVerbs[] = {
     {"compile", "optimise programs ahead of their runs, into the store", caisson::cli::compile_verb},
     {"image", "show what a program file holds: segments, functions, blocks and their gas", caisson::cli::image_verb},
     {"bench", "measure kernels, process start and idle memory against native code and peers", caisson::cli::bench_verb},
-    {"store", "list, check and clean a directory of compiled code", caisson::cli::store_verb},
+    {"store", "look after a directory of compiled code and capabilities", caisson::cli::store_verb},
     {"doctor", "what this machine offers: isolation levels, tiers, limits, and why not", caisson::cli::doctor_verb},
 };
 

@@ -1,4 +1,4 @@
-// caisson store: looks after a directory of compiled code.
+// caisson store: looks after a directory of compiled code and of capabilities.
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -14,6 +14,7 @@
 #include "caisson/artifact_administration.h"
 #include "command_line.h"
 #include "exit_status.h"
+#include "store_capabilities.h"
 #include "verb.h"
 
 namespace caisson::cli {
@@ -27,6 +28,13 @@ struct StoreOptions {
   std::string directory;  // empty: the default
   std::uint64_t byte_budget = ArtifactStoreOptions().byte_budget;
   bool as_json = false;
+};
+
+// What lies in a store. It may have artifacts, capabilities, or both.
+struct Contents {
+  bool has_artifacts = true;
+  std::vector<StoredArtifact> artifacts;
+  CapabilityList capabilities;
 };
 
 struct Task {
@@ -113,9 +121,10 @@ void print_json(const nlohmann::ordered_json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
-void print_json(const std::string& directory, const std::vector<StoredArtifact>& artifacts) {
+void print_json(const std::string& directory, const Contents& contents, bool is_full) {
   nlohmann::ordered_json json = {{"store", directory}, {"artifacts", nlohmann::ordered_json::array()}};
-  for (const StoredArtifact& artifact : artifacts) json["artifacts"].push_back(to_json(artifact));
+  for (const StoredArtifact& artifact : contents.artifacts) json["artifacts"].push_back(to_json(artifact));
+  json["capabilities"] = to_json(contents.capabilities, is_full);
   print_json(json);
 }
 
@@ -147,41 +156,77 @@ void print_sum(const std::string& directory, const std::vector<StoredArtifact>& 
              count_of(artifacts, ArtifactState::kForeign), count_of(artifacts, ArtifactState::kRejected), bytes);
 }
 
-Result<std::vector<StoredArtifact>> list(const std::string& directory, bool is_full, std::string_view doing) {
+Result<Contents> list(const std::string& directory, bool is_full, std::string_view doing) {
+  Contents contents;
+  Result<CapabilityList> capabilities = list_capabilities(directory, is_full);
+  if (!capabilities) return std::unexpected(capabilities.error());
+  contents.capabilities = *std::move(capabilities);
   Progress progress(doing);
-  return list_artifacts(
+  Result<std::vector<StoredArtifact>> artifacts = list_artifacts(
       directory, {.is_full = is_full,
                   .progress = [&progress](std::uint64_t done, std::uint64_t count) { progress.show(done, count); }});
+  if (artifacts) {
+    contents.artifacts = *std::move(artifacts);
+  } else if (artifacts.error().code == ErrorCode::kNotFound && contents.capabilities.is_there) {
+    contents.has_artifacts = false;
+  } else {
+    return std::unexpected(artifacts.error());
+  }
+  return contents;
 }
 
 int run_ls(const VerbText& text, const std::string& directory, const StoreOptions& options) {
-  const auto artifacts = list(directory, false, "reading");
-  if (!artifacts) return report_error(text.name, artifacts.error().to_string());
+  const Result<Contents> contents = list(directory, false, "reading");
+  if (!contents) return report_error(text.name, contents.error().to_string());
   if (options.as_json) {
-    print_json(directory, *artifacts);
-  } else {
-    print_rows(*artifacts);
-    print_sum(directory, *artifacts);
+    print_json(directory, *contents, false);
+    return 0;
+  }
+  if (contents->has_artifacts) {
+    print_rows(contents->artifacts);
+    print_sum(directory, contents->artifacts);
+  }
+  if (contents->capabilities.is_there) {
+    print_capability_rows(contents->capabilities);
+    print_capability_sum(directory, contents->capabilities);
   }
   return 0;
 }
 
 int run_verify(const VerbText& text, const std::string& directory, const StoreOptions& options) {
-  const auto artifacts = list(directory, true, "verifying");
-  if (!artifacts) return report_error(text.name, artifacts.error().to_string());
+  const Result<Contents> contents = list(directory, true, "verifying");
+  if (!contents) return report_error(text.name, contents.error().to_string());
+  const std::vector<StoredArtifact>& artifacts = contents->artifacts;
   if (options.as_json) {
-    print_json(directory, *artifacts);
+    print_json(directory, *contents, true);
   } else {
-    for (const StoredArtifact& artifact : *artifacts) {
+    for (const StoredArtifact& artifact : artifacts) {
       if (artifact.state != ArtifactState::kGood)
         fmt::print("{}  {}  {}\n", hex(artifact.key.bytes), to_string(artifact.state), artifact.reason);
     }
-    print_sum(directory, *artifacts);
+    if (contents->has_artifacts) print_sum(directory, artifacts);
+    if (contents->capabilities.is_there) {
+      print_damaged_capabilities(contents->capabilities);
+      print_capability_sum(directory, contents->capabilities);
+    }
   }
-  return count_of(*artifacts, ArtifactState::kRejected) == 0 ? 0 : kBadArtifactsStatus;
+  const bool is_good = count_of(artifacts, ArtifactState::kRejected) == 0 && contents->capabilities.damaged == 0;
+  return is_good ? 0 : kBadArtifactsStatus;
+}
+
+// Nothing where there is no store of them.
+Result<std::optional<std::uint64_t>> collect_capabilities(const std::string& directory) {
+  const auto store = find_capabilities(directory);
+  if (!store) return std::unexpected(store.error());
+  if (!*store) return std::nullopt;
+  const Result<std::uint64_t> dropped = (*store)->gc();
+  if (!dropped) return std::unexpected(dropped.error());
+  return *dropped;
 }
 
 int run_gc(const VerbText& text, const std::string& directory, const StoreOptions& options) {
+  const Result<std::optional<std::uint64_t>> dropped = collect_capabilities(directory);
+  if (!dropped) return report_error(text.name, dropped.error().to_string());
   Result<ArtifactGarbage> garbage;
   {
     Progress progress("verifying");
@@ -189,30 +234,42 @@ int run_gc(const VerbText& text, const std::string& directory, const StoreOption
         directory, {.progress = [&progress](std::uint64_t done, std::uint64_t count) { progress.show(done, count); }},
         {.byte_budget = options.byte_budget});
   }
-  if (!garbage) return report_error(text.name, garbage.error().to_string());
+  const bool has_artifacts = garbage || garbage.error().code != ErrorCode::kNotFound || !*dropped;
+  if (!garbage && has_artifacts) return report_error(text.name, garbage.error().to_string());
+  if (!has_artifacts) garbage.emplace();
   if (options.as_json) {
     print_json({{"store", directory},
                 {"rejected", garbage->rejected},
                 {"foreign", garbage->foreign},
                 {"evicted", garbage->evicted},
                 {"bytes_freed", garbage->bytes_freed},
-                {"bytes_kept", garbage->bytes_kept}});
-  } else {
+                {"bytes_kept", garbage->bytes_kept},
+                {"capabilities_dropped", dropped->value_or(0)}});
+    return 0;
+  }
+  if (has_artifacts) {
     fmt::print("{}: removed {} rejected, {} foreign, {} beyond the budget; {} bytes freed, {} kept\n", directory,
                garbage->rejected, garbage->foreign, garbage->evicted, garbage->bytes_freed, garbage->bytes_kept);
+  }
+  if (*dropped) {
+    fmt::print("{}: dropped {} capabilities that nothing refers to\n", capability_directory(directory), **dropped);
   }
   return 0;
 }
 
 constexpr Task kTasks[] = {
     {{.name = "store ls",
-      .summary = "Lists the artifacts of a store: key, state, tier, guest kind, bytes stored and unpacked, age, label.",
+      .summary = "Lists the artifacts of a store: key, state, tier, guest kind, bytes stored and unpacked, age, label; "
+                 "and its "
+                 "capabilities: hash, kind, bytes, references.",
       .usage = "[OPTIONS]",
       .example = "caisson store ls --store /var/cache/plugins --json"},
      false,
      run_ls},
     {{.name = "store verify",
-      .summary = "Checks every artifact of a store as loading it would. Exit status 1 if one is rejected.",
+      .summary = "Checks every artifact of a store as loading it would, and every capability's hash and references. "
+                 "Exit status 1 if one "
+                 "is rejected or damaged.",
       .usage = "[OPTIONS]",
       .example = "caisson store verify"},
      false,
@@ -220,7 +277,7 @@ constexpr Task kTasks[] = {
     {{.name = "store gc",
       .summary =
           "Removes the artifacts that this engine rejects or cannot read, and the least recently used beyond the "
-          "budget.",
+          "budget; and the capabilities that nothing refers to.",
       .usage = "[OPTIONS]",
       .example = "caisson store gc --budget 100000000"},
      true,
@@ -230,10 +287,7 @@ constexpr Task kTasks[] = {
 int run_task(const Task& task, const Arguments& arguments) {
   CommandLine command_line(task.text, CommandLine::Operands::kMixed);
   StoreOptions options;
-  command_line.app()
-      .add_option("--store", options.directory,
-                  "the directory; else $CAISSON_STORE, $XDG_CACHE_HOME/caisson, ~/.cache/caisson")
-      ->type_name("DIR");
+  add_store_option(command_line, options.directory);
   command_line.app().add_flag("--json", options.as_json, "print one JSON object");
   if (task.takes_budget) {
     command_line.app()
@@ -244,29 +298,33 @@ int run_task(const Task& task, const Arguments& arguments) {
   if (const std::optional<int> status = command_line.parse(arguments)) return *status;
   if (!command_line.operands().empty())
     return command_line.report_misuse(fmt::format("nothing stands behind {}", task.text.name));
-  if (options.directory.empty()) {
-    Result<std::string> directory = default_artifact_directory();
-    if (!directory) return report_error(task.text.name, directory.error().to_string());
-    options.directory = *std::move(directory);
-  }
+  if (const auto resolved = resolve_store_directory(options.directory); !resolved)
+    return report_error(task.text.name, resolved.error().to_string());
   return task.run(task.text, options.directory, options);
 }
 
 }  // namespace
 
 int store_verb(const Arguments& arguments) {
+  constexpr std::string_view kUsage = "caisson store ls|put|get|release|gc|verify";
+  constexpr std::size_t kPrefix = std::string_view("store ").size();
   const std::string_view name = arguments.empty() ? std::string_view() : arguments.front();
+  const Arguments rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
   for (const Task& task : kTasks) {
-    if (task.text.name.substr(std::string_view("store ").size()) == name)
-      return run_task(task, Arguments(arguments.begin() + 1, arguments.end()));
+    if (task.text.name.substr(kPrefix) == name) return run_task(task, rest);
+  }
+  for (const CapabilityTask& task : capability_tasks()) {
+    if (task.text.name.substr(kPrefix) == name) return task.run(task.text, rest);
   }
   if (name == "--help" || name == "-h") {
-    fmt::print("Looks after a directory of compiled code.\nUsage: caisson store ls|verify|gc [OPTIONS]\n\n");
+    fmt::print("Looks after a directory of compiled code and of capabilities.\nUsage: {} [OPTIONS]\n\n", kUsage);
     for (const Task& task : kTasks) fmt::print("  {}\n      {}\n", task.text.name, task.text.summary);
+    for (const CapabilityTask& task : capability_tasks())
+      fmt::print("  {}\n      {}\n", task.text.name, task.text.summary);
     fmt::print("\nExample: {}\n", kTasks[0].text.example);
     return 0;
   }
-  return report_error("store", "what to do is missing: caisson store ls|verify|gc");
+  return report_error("store", fmt::format("what to do is missing: {}", kUsage));
 }
 
 }  // namespace caisson::cli
