@@ -156,7 +156,7 @@ class Capabilities(Store):
         name = self.put(self.file)
         node = self.folder / "node"
         for target, works in ((name, True), ("ab" * 32, False)):
-            node.write_bytes(bytes([3, 4, 0, 0, 0, 9, 1]) + bytes.fromhex(target))
+            node.write_bytes(bytes([3, 4, 0, 0, 0, 9, 1]) + bytes.fromhex(target) + bytes(1))
             done = self.caisson("store", "put", "--encoded", node, "--store", self.fresh, "--json")
             if works:
                 self.assertEqual(json.loads(done.stdout)["kind"], "cnode")

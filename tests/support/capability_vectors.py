@@ -141,9 +141,9 @@ def main():
     one, two = filled(1), filled(2)
     sample_data = data([one, bytes(PAGE), two, one, bytes(PAGE)])
     sample_image = image(name(sample_data))
-    sample_cnode = cnode([(0, 1, name(sample_data), 0), (7, 4, bytes([9]) * 32, 1), (255, 2, name(sample_image), 0)])
+    sample_cnode = cnode([(0, 1, name(sample_data), 0), (255, 2, name(sample_image), 0)])
     samples = {"no pages": data([]), "data": sample_data, "image": sample_image, "cnode": sample_cnode,
-               "empty cnode": cnode([]), "instance": instance(name(sample_image), name(sample_data), name(sample_cnode))}
+               "empty cnode": cnode([]), "owning cnode": cnode([(7, 4, bytes([9]) * 32, 1)]), "instance": instance(name(sample_image), name(sample_data), name(sample_cnode))}
     for title, capability in samples.items():
         encoded = bytes([capability[0]]) + capability[2]
         print(f'    {{"{title}", "{name(capability).hex()}",\n     {len(encoded)}, "{sha(encoded).hex()}"}},')

@@ -49,11 +49,15 @@ inline Image sample_image() {
 }
 
 inline CNode sample_cnode() {
+  return {
+      {{0, {CapabilityKind::kData, hash_of(sample_data())}}, {255, {CapabilityKind::kImage, hash_of(sample_image())}}}};
+}
+
+// One that owns an instance, which is in no sample.
+inline CNode sample_owning_cnode() {
   Hash owned;
   owned.bytes.fill(9);
-  return {{{0, {CapabilityKind::kData, hash_of(sample_data())}},
-           {7, {CapabilityKind::kInstance, owned}, true},
-           {255, {CapabilityKind::kImage, hash_of(sample_image())}}}};
+  return {{{7, {CapabilityKind::kInstance, owned}, true}}};
 }
 
 inline SealedInstance sample_instance() {

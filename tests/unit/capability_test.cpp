@@ -26,16 +26,19 @@ constexpr Expected kExpected[] = {
      "3224aa23f6b4be19a5dd666524a1b28a6d1ad6038df1f6e1494a38cc24f42b59"},
     {"image", "22a6ceb748cd2906f14bbc3b61d7a26f07a97e6ceb3213205b2eed476baa5324", 230,
      "4bcc4dfddba34e4595221e558d69273c9c5c9ddde71360db1c100ec973a32da6"},
-    {"cnode", "f509ff178e34891919787b1b92a0836adc795393c4807bb9213f039b1c9f53ee", 110,
-     "b70f7a23c3ebbe5e663d80e009bfdf37da05b73bb1d4934e39af9079913b3cb0"},
+    {"cnode", "0da7d44184c463877fb73ae034640691c4386e5edfc30e7dbfd9359a29371fc2", 75,
+     "4e27288434e903051ee6c7582f8d8ca80e3bffd7b4a18c51db51d958a51437c5"},
     {"empty cnode", "49103eb648ae9932222ef7a70baab78f71c4febb98dfedf86bf8151ad7ca0aef", 5,
      "9cef010630f315992280dec416a00d3fd3637f249a253aa287f24332ccf9e78a"},
-    {"instance", "9a756338c15c71d00851402ae83c45bcf9ff82399310091ddd22caf39b881387", 971,
-     "07ab8f1cd8547e31d1f4bedcf82d830fd544129c4d437ec3b286a48fcd230043"},
+    {"owning cnode", "fa3d583bc89ea9c76663ebc3d0471598d9a1f4bf5dca5d7869636a654b1e1dde", 40,
+     "0b7a181e13809894db59ec765b300cdd5dc6efdfbb52e3914bcaced1cc723024"},
+    {"instance", "ef853a3fa80e4e2b81aba0066bffc934fdbc1215c0307a230c6f18b68d39f3c8", 971,
+     "193a4347f5759ebe1511c58859e93bc44acfd179d9e93d6c8fa2b9db0da1f5eb"},
 };
 
 std::vector<Capability> samples() {
-  return {Data(), test::sample_data(), test::sample_image(), test::sample_cnode(), CNode(), test::sample_instance()};
+  return {Data(),  test::sample_data(),         test::sample_image(),   test::sample_cnode(),
+          CNode(), test::sample_owning_cnode(), test::sample_instance()};
 }
 
 TEST(Capability, HashesAndEncodingsAreFixed) {
@@ -205,14 +208,17 @@ TEST(Capability, RulesOfImages) {
 
 TEST(Capability, RulesOfCNodes) {
   CNode node = test::sample_cnode();
-  node.slots[2].number = 0;
-  expect_broken(node, "cnode.slots[2].number");
+  node.slots[1].number = 0;
+  expect_broken(node, "cnode.slots[1].number");
   node = test::sample_cnode();
   node.slots[0].reference.kind = static_cast<CapabilityKind>(5);
   expect_broken(node, "cnode.slots[0].kind");
   node = test::sample_cnode();
   node.slots[0].reference.hash = {};
   expect_broken(node, "cnode.slots[0].hash");
+  node = test::sample_cnode();
+  node.slots[0].owned = true;
+  expect_broken(node, "cnode.slots[0].owned");
 }
 
 struct BrokenInstance {
