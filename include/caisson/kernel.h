@@ -153,4 +153,21 @@ class KernelInstance {
   std::unique_ptr<kernel::KernelGuest> guest_;
 };
 
+// Programs of an Engine — under the Linux personality, or functions of a module — between two runs: after start(), invoke() or resume() has returned, at
+// any block boundary where gas ended or interrupt() stopped it.
+//
+//   instance.resume(1'000'000);                                         // kOutOfGas, half-way
+//   caisson::Hash sealed = caisson::seal_program(instance, *store).value();
+//   // … in another process, with a personality of its own:
+//   caisson::Instance again = caisson::open_program(engine, *store, sealed, options).value();
+//   again.resume();                                                     // to the same result and gas
+//
+// One reference of the caller's. The instance lives on. Errors: kBusy, kUnsupported (`where` names what holds it: an open file, shared memory), kOutOfMemory,
+// and the store's.
+Result<Hash> seal_program(Instance& instance, CapabilityStore& store);
+// `options` says the tier, call_gas and the personality, which must be new; the rest is as it was. Errors: kNotFound, kInvalidArgument (an instance of the kernel; a
+// personality is missing or there is none to go on), kInvalidImage (damaged), kUnresolvedImport, kSignatureMismatch, kOutOfMemory, and the store's.
+Result<Instance> open_program(const Engine& engine, CapabilityStore& store, const Hash& sealed,
+                              InstanceOptions options = {});
+
 }  // namespace caisson

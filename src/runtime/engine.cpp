@@ -40,6 +40,24 @@ std::string import_problem(const ImportedFunction& import, const detail::HostFun
                      to_text(function->signature));
 }
 
+Result<Module> module_of(std::string name, ProgramBytes bytes) {
+  Result<std::shared_ptr<const ModuleState>> module = make_module(std::move(name), std::move(bytes));
+  if (!module) return std::unexpected(module.error());
+  return Module(*std::move(module));
+}
+
+// Memory of the host that runs out is an Error like any other.
+template <class Function>
+auto without_exceptions(Function&& function) -> decltype(function()) {
+  try {
+    return function();
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kOutOfMemory, "the host has no memory left");
+  }
+}
+
+}  // namespace
+
 Result<std::vector<BoundHostFunction>> resolve_imports(EngineState& state, const ModuleState& module) {
   std::vector<BoundHostFunction> bound;
   std::string problems;
@@ -63,23 +81,6 @@ Result<std::vector<BoundHostFunction>> resolve_imports(EngineState& state, const
   return bound;
 }
 
-Result<Module> module_of(std::string name, ProgramBytes bytes) {
-  Result<std::shared_ptr<const ModuleState>> module = make_module(std::move(name), std::move(bytes));
-  if (!module) return std::unexpected(module.error());
-  return Module(*std::move(module));
-}
-
-// Memory of the host that runs out is an Error like any other.
-template <class Function>
-auto without_exceptions(Function&& function) -> decltype(function()) {
-  try {
-    return function();
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kOutOfMemory, "the host has no memory left");
-  }
-}
-
-}  // namespace
 }  // namespace runtime
 
 using runtime::module_of;

@@ -9,9 +9,11 @@
 #include <memory>
 #include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "caisson/engine.h"
 #include "memory/window_pool.h"
+#include "runtime/guest_snapshot.h"
 #include "runtime/jit_service.h"
 
 namespace caisson::runtime {
@@ -34,5 +36,8 @@ struct EngineState {
   std::shared_mutex mutex;
   std::map<std::string, std::shared_ptr<const detail::HostFunction>, std::less<>> host_functions;  // guarded by mutex
 };
+
+// What the module imports. Errors: kUnresolvedImport or kSignatureMismatch, one message that lists every problem.
+Result<std::vector<BoundHostFunction>> resolve_imports(EngineState& state, const ModuleState& module);
 
 }  // namespace caisson::runtime

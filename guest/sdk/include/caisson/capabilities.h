@@ -26,14 +26,16 @@ typedef unsigned long caisson_slot;
 /* A path of `depth` (2…6) numbers: depth in the top byte, the first number in the lowest one. */
 #define CAISSON_PATH2(a, b) ((2ul << 56) | (caisson_slot)(a) | ((caisson_slot)(b) << 8))
 #define CAISSON_PATH3(a, b, c) ((3ul << 56) | (caisson_slot)(a) | ((caisson_slot)(b) << 8) | ((caisson_slot)(c) << 16))
+/* clang-format off */
 #define CAISSON_PATH4(a, b, c, d)                                                                \
   ((4ul << 56) | (caisson_slot)(a) | ((caisson_slot)(b) << 8) | ((caisson_slot)(c) << 16) |      \
    ((caisson_slot)(d) << 24))
+/* clang-format on */
 
 #define CAISSON_NO_SLOT (~0ul)
-#define CAISSON_SELF (~0ul)        /* of caisson_image_lineage() */
-#define CAISSON_OWN_IMAGE 254ul    /* a slot that is left empty: caisson_derive_spawn() then takes the own image */
-#define CAISSON_GIVEN_SLOT 255ul   /* where a callee finds what it was given */
+#define CAISSON_SELF (~0ul) /* of caisson_image_lineage() */
+#define CAISSON_OWN_IMAGE 254ul /* a slot that is left empty: caisson_derive_spawn() then takes the own image */
+#define CAISSON_GIVEN_SLOT 255ul /* where a callee finds what it was given */
 #define CAISSON_ALL_GAS (~0ul)
 
 enum caisson_error {
@@ -68,8 +70,8 @@ struct caisson_result {
 };
 
 /* Registers of an operation: up to four operands. The kernel writes a0 and a1 only. */
-static inline struct caisson_result caisson_operation(unsigned long number, unsigned long a, unsigned long b, unsigned long c,
-                                                      unsigned long d) {
+static inline struct caisson_result caisson_operation(unsigned long number, unsigned long a, unsigned long b,
+                                                      unsigned long c, unsigned long d) {
   register unsigned long a0 __asm__("a0") = a;
   register unsigned long a1 __asm__("a1") = b;
   register unsigned long a2 __asm__("a2") = c;
@@ -85,17 +87,25 @@ static inline void caisson_reply(unsigned long value) {
   caisson_operation(0, value, 0, 0, 0);
   __builtin_unreachable();
 }
-static inline unsigned long caisson_copy(caisson_slot from, caisson_slot to) { return caisson_operation(1, from, to, 0, 0).error; }
-static inline unsigned long caisson_move(caisson_slot from, caisson_slot to) { return caisson_operation(2, from, to, 0, 0).error; }
+static inline unsigned long caisson_copy(caisson_slot from, caisson_slot to) {
+  return caisson_operation(1, from, to, 0, 0).error;
+}
+static inline unsigned long caisson_move(caisson_slot from, caisson_slot to) {
+  return caisson_operation(2, from, to, 0, 0).error;
+}
 static inline unsigned long caisson_drop(caisson_slot slot) { return caisson_operation(3, slot, 0, 0, 0).error; }
-static inline unsigned long caisson_cnode_swap(caisson_slot a, caisson_slot b) { return caisson_operation(4, a, b, 0, 0).error; }
+static inline unsigned long caisson_cnode_swap(caisson_slot a, caisson_slot b) {
+  return caisson_operation(4, a, b, 0, 0).error;
+}
 static inline unsigned long caisson_cnode_mint(caisson_slot to) { return caisson_operation(5, to, 0, 0, 0).error; }
 
 /* Waits for CALL_RESUME of the nearest caller that catches `key`; its value is the result. */
 static inline struct caisson_result caisson_host_yield(unsigned long value, unsigned long key) {
   return caisson_operation(16, value, key, 0, 0);
 }
-static inline unsigned long caisson_set_image(caisson_slot image) { return caisson_operation(17, image, 0, 0, 0).error; }
+static inline unsigned long caisson_set_image(caisson_slot image) {
+  return caisson_operation(17, image, 0, 0, 0).error;
+}
 static inline unsigned long caisson_derive_spawn(caisson_slot image, caisson_slot to) {
   return caisson_operation(18, image, to, 0, 0).error;
 }
@@ -109,7 +119,7 @@ struct caisson_image_description {
 };
 struct caisson_image_mapping {
   unsigned int first_page, page_count; /* guest address / 4096 */
-  unsigned int permissions;            /* 1 read, 2 write, 4 execute */
+  unsigned int permissions; /* 1 read, 2 write, 4 execute */
   unsigned int data_page;
   caisson_slot data; /* slot of a data capability; CAISSON_NO_SLOT: zeros */
 };
@@ -128,7 +138,8 @@ static inline unsigned long caisson_image_lineage(caisson_slot instance, void* l
   return caisson_operation(20, instance, (unsigned long)lineage, 0, 0).error;
 }
 /* The value is the size of the data. */
-static inline struct caisson_result caisson_data_read(caisson_slot data, unsigned long offset, void* to, unsigned long bytes) {
+static inline struct caisson_result caisson_data_read(caisson_slot data, unsigned long offset, void* to,
+                                                      unsigned long bytes) {
   return caisson_operation(22, data, offset, (unsigned long)to, bytes);
 }
 static inline unsigned long caisson_data_mint(const void* from, unsigned long bytes, caisson_slot to) {
@@ -137,12 +148,14 @@ static inline unsigned long caisson_data_mint(const void* from, unsigned long by
 static inline unsigned long caisson_open_data(caisson_slot data, void* address, unsigned long permissions) {
   return caisson_operation(24, data, (unsigned long)address, permissions, 0).error;
 }
-static inline unsigned long caisson_open_instance(caisson_slot sealed) { return caisson_operation(24, sealed, 0, 0, 0).error; }
+static inline unsigned long caisson_open_instance(caisson_slot sealed) {
+  return caisson_operation(24, sealed, 0, 0, 0).error;
+}
 static inline unsigned long caisson_save(caisson_slot slot) { return caisson_operation(25, slot, 0, 0, 0).error; }
 
 /* The whole of HOST_CALL: `gas` CAISSON_ALL_GAS or a part, `given` a slot or CAISSON_NO_SLOT, `key` 0 or what to catch. */
-static inline struct caisson_result caisson_host_call_with(caisson_slot instance, unsigned long endpoint, unsigned long gas,
-                                                           caisson_slot given, unsigned long key,
+static inline struct caisson_result caisson_host_call_with(caisson_slot instance, unsigned long endpoint,
+                                                           unsigned long gas, caisson_slot given, unsigned long key,
                                                            const unsigned long arguments[6]) {
   register unsigned long a0 __asm__("a0") = instance;
   register unsigned long a1 __asm__("a1") = endpoint;
@@ -164,8 +177,9 @@ static inline struct caisson_result caisson_host_call_with(caisson_slot instance
   return result;
 }
 /* The usual call: all gas, nothing given, nothing caught. */
-static inline struct caisson_result caisson_host_call(caisson_slot instance, unsigned long endpoint, unsigned long argument0,
-                                                      unsigned long argument1, unsigned long argument2, unsigned long argument3,
+static inline struct caisson_result caisson_host_call(caisson_slot instance, unsigned long endpoint,
+                                                      unsigned long argument0, unsigned long argument1,
+                                                      unsigned long argument2, unsigned long argument3,
                                                       unsigned long argument4, unsigned long argument5) {
   const unsigned long arguments[6] = {argument0, argument1, argument2, argument3, argument4, argument5};
   return caisson_host_call_with(instance, endpoint, CAISSON_ALL_GAS, CAISSON_NO_SLOT, 0, arguments);
@@ -173,6 +187,8 @@ static inline struct caisson_result caisson_host_call(caisson_slot instance, uns
 static inline struct caisson_result caisson_call_resume(caisson_slot yielded, unsigned long value) {
   return caisson_operation(27, yielded, value, 0, 0);
 }
-static inline unsigned long caisson_drop_resume(caisson_slot yielded) { return caisson_operation(28, yielded, 0, 0, 0).error; }
+static inline unsigned long caisson_drop_resume(caisson_slot yielded) {
+  return caisson_operation(28, yielded, 0, 0, 0).error;
+}
 
 #endif
