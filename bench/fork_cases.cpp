@@ -1,0 +1,155 @@
+#include "bench/fork_cases.h"
+
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include <algorithm>
+
+#include "bench/clock.h"
+#include "bench/kernel_bench.h"
+#include "bench/resident_bytes.h"
+
+namespace caisson::bench {
+namespace {
+
+constexpr std::uint64_t kFill = 0, kDirty = 1, kReadPage = 2;  // endpoints of guest/bench/programs/large.c
+constexpr std::uint64_t kPages = 16384, kDirtyPages = 10;
+constexpr std::size_t kLiveForks = 10'000;
+constexpr NamedTier kTiers[] = {{"baseline", Tier::kBaseline}, {"interp", Tier::kInterp}};
+
+// A kernel and an instance whose memory is full.
+struct Large {
+  KernelBench bench;
+  KernelInstance instance;
+};
+
+Result<std::vector<Large>> make_large(Report& report, const std::string& suite) {
+  const auto image = build_large_image();
+  if (!image) return std::unexpected(image.error());
+  auto benches = make_kernel_benches(*image, {}, report, suite, kTiers);
+  if (!benches) return std::unexpected(benches.error());
+  std::vector<Large> all;
+  for (KernelBench& bench : *benches) {
+    auto instance = bench.kernel->derive(bench.image);
+    if (!instance) return std::unexpected(instance.error());
+    if (const auto filled = call_expecting(*instance, kFill, {}, kPages); !filled)
+      return std::unexpected(filled.error());
+    all.push_back({std::move(bench), *std::move(instance)});
+  }
+  return all;
+}
+
+// Each: nanoseconds.
+Result<double> fork_alone(Large& large, std::uint64_t) {
+  const double begin = thread_nanoseconds();
+  auto fork = large.instance.fork();
+  const double end = thread_nanoseconds();
+  if (!fork) return std::unexpected(fork.error());
+  if (const auto last = call_expecting(*fork, kReadPage, {kPages - 1}, kPages); !last)
+    return std::unexpected(last.error());
+  return end - begin;
+}
+
+Result<double> fork_and_call(Large& large, std::uint64_t) {
+  const double begin = thread_nanoseconds();
+  auto fork = large.instance.fork();
+  if (!fork) return std::unexpected(fork.error());
+  const auto last = call_expecting(*fork, kReadPage, {kPages - 1}, kPages);
+  const double end = thread_nanoseconds();
+  if (!last) return std::unexpected(last.error());
+  return end - begin;
+}
+
+// What was sealed before stays in the store, so that only pages that changed are new to it.
+Result<double> seal(Large& large, std::uint64_t turn) {
+  const auto dirtied = call_expecting(large.instance, kDirty, {kDirtyPages, turn + 1}, turn + 1);
+  if (!dirtied) return std::unexpected(dirtied.error());
+  const double begin = thread_nanoseconds();
+  const auto sealed = large.instance.seal();
+  const double end = thread_nanoseconds();
+  if (!sealed) return std::unexpected(sealed.error());
+  const auto called = large.bench.kernel->invoke_cached(*sealed, kDirty, std::vector<std::uint64_t>{0, 0}, kCallGas);
+  if (!called) return std::unexpected(called.error());
+  if (!called->ok() || called->return_value != turn + 1)
+    return fail(ErrorCode::kInternal, "what was sealed is not what was written", large.bench.name);
+  return end - begin;
+}
+
+struct Case {
+  std::string_view name;
+  Result<double> (*time)(Large& large, std::uint64_t turn);
+  std::string_view note;
+};
+constexpr Case kCases[] = {
+    {"fork-64mib", fork_alone, "a fork of an instance whose 64 MiB are all written"},
+    {"fork-64mib-first-call", fork_and_call, "the same, and a call that reads its last page"},
+    {"seal-64mib-10-dirty", seal, "a seal of the instance into a store in memory, 10 pages written since the last one"},
+};
+constexpr std::string_view kLiveForksCase = "live-forks";
+
+Result<void> measure_live_forks(const std::string& suite, Report& report) {
+  auto all = make_large(report, suite);
+  if (!all) return std::unexpected(all.error());
+  for (Large& large : *all) {
+    // The first fork pays for what all others share.
+    const auto first = large.instance.fork();
+    if (!first) return std::unexpected(first.error());
+    std::vector<KernelInstance> forks;
+    forks.reserve(kLiveForks);
+    ::malloc_trim(0);
+    const auto before = resident_bytes();
+    if (!before) return std::unexpected(before.error());
+    const double begin = thread_nanoseconds();
+    for (std::size_t i = 0; i < kLiveForks; ++i) {
+      auto fork = large.instance.fork();
+      if (!fork) return std::unexpected(fork.error());
+      forks.push_back(*std::move(fork));
+    }
+    const double end = thread_nanoseconds();
+    const auto after = resident_bytes();
+    if (!after) return std::unexpected(after.error());
+    // One of them answers, and for itself only.
+    if (const auto written = call_expecting(forks.back(), kDirty, {1, 77}, 77); !written)
+      return std::unexpected(written.error());
+    if (const auto other = call_expecting(forks.front(), kReadPage, {kPages - 1}, kPages); !other)
+      return std::unexpected(other.error());
+    constexpr auto kCount = static_cast<double>(kLiveForks);
+    const std::string note = fmt::format("{} forks of one instance of 64 MiB that live at once", kLiveForks);
+    const std::string name(kLiveForksCase);
+    report.rows.push_back(make_row(suite, name, large.bench.name, "time_ns", "ns", {(end - begin) / kCount}, note));
+    report.rows.push_back(
+        make_row(suite, name, large.bench.name, "rss_bytes", "bytes", {(*after - *before) / kCount}, note));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> fork_cases() {
+  std::vector<std::string> names;
+  for (const Case& one : kCases) names.emplace_back(one.name);
+  names.emplace_back(kLiveForksCase);
+  return names;
+}
+
+Result<void> measure_fork(const std::string& suite, const std::string& case_name, std::size_t runs, Report& report) {
+  if (case_name == kLiveForksCase) return measure_live_forks(suite, report);
+  const Case& one = *std::ranges::find(kCases, case_name, &Case::name);
+  auto all = make_large(report, suite);
+  if (!all) return std::unexpected(all.error());
+  std::vector<std::vector<double>> samples(all->size());
+  for (std::size_t turn = 0; turn <= runs; ++turn) {
+    for (std::size_t index = 0; index < all->size(); ++index) {
+      const auto sample = one.time((*all)[index], turn);
+      if (!sample) return std::unexpected(sample.error());
+      if (turn != 0) samples[index].push_back(*sample);  // the first is the warm-up
+    }
+  }
+  for (std::size_t index = 0; index < all->size(); ++index) {
+    report.rows.push_back(
+        make_row(suite, case_name, (*all)[index].bench.name, "time_ns", "ns", samples[index], std::string(one.note)));
+  }
+  return {};
+}
+
+}  // namespace caisson::bench
