@@ -15,11 +15,11 @@ struct Case {
   std::uint64_t depth;
   std::size_t resident_instances;
 };
-constexpr std::size_t kAllResident = 2048;
-constexpr Case kCases[] = {{"recurse-10", 10, kAllResident},
-                           {"recurse-100", 100, kAllResident},
+constexpr std::size_t kAllResident = 2048, kFewResident = 64, kUsual = 256;
+constexpr Case kCases[] = {{"recurse-10", 10, kUsual},
+                           {"recurse-100", 100, kUsual},
                            {"recurse-1000", 1000, kAllResident},
-                           {"recurse-1000-parked", 1000, 64}};
+                           {"recurse-1000-parked", 1000, kFewResident}};
 // Instances of one sample, at least: shallow recursions are repeated.
 constexpr std::uint64_t kInstancesPerSample = 500;
 
@@ -69,9 +69,10 @@ Result<double> check(const Recursion& recursion, KernelInstance& instance) {
   return static_cast<double>(gas[1] - gas[0]) / 200;
 }
 
-// Nanoseconds of one level.
+// Nanoseconds of one level. The first call brings back to the caches what the other engines' turns drove out; it is not timed.
 Result<double> time(const Recursion& recursion, KernelInstance& instance, std::uint64_t depth) {
   const std::uint64_t repetitions = std::max<std::uint64_t>(kInstancesPerSample / depth, 1);
+  if (const auto warm = gas_of(recursion, instance, depth); !warm) return std::unexpected(warm.error());
   const double begin = thread_nanoseconds();
   for (std::uint64_t i = 0; i < repetitions; ++i) {
     const auto result = call_expecting(instance, recursion.endpoint, {depth}, recursion.expected(depth));
@@ -135,11 +136,11 @@ Result<void> measure_data(const std::string& case_name, std::size_t runs, Report
 }  // namespace
 
 Suite recurse_suite() {
-  return {"recurse", "instances that derive and call children of their own image", 25, cases, measure, nullptr};
+  return {"recurse", "instances that derive and call children of their own image", 15, cases, measure, nullptr};
 }
 
 Suite recurse_data_suite() {
-  return {"recurse-data", "the same, each reading shared data and writing a page", 25, cases, measure_data, nullptr};
+  return {"recurse-data", "the same, each reading shared data and writing a page", 15, cases, measure_data, nullptr};
 }
 
 }  // namespace caisson::bench
