@@ -8,7 +8,7 @@
 
 namespace caisson::bench {
 
-// "fork-64mib", "fork-64mib-first-call", "seal-64mib-10-dirty", "live-forks".
+// "fork-64mib", "fork-64mib-all-dirty", "fork-64mib-first-call", "seal-64mib-10-dirty", "live-forks", "live-forks-called".
 std::vector<std::string> fork_cases();
 
 Result<void> measure_fork(const std::string& suite, const std::string& case_name, std::size_t runs, Report& report);
