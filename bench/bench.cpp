@@ -38,8 +38,9 @@ std::size_t sample_count(const Suite& suite, const Options& options) {
 }  // namespace
 
 std::span<const Suite> suites() {
-  static const Suite kSuites[] = {compute_suite(), call_suite(), compile_suite(), start_suite(),
-                                  idle_suite(),    cold_suite(), programs_suite()};
+  static const Suite kSuites[] = {compute_suite(),      call_suite(),    compile_suite(),   start_suite(),
+                                  idle_suite(),         cold_suite(),    programs_suite(),  recurse_suite(),
+                                  recurse_data_suite(), ptcache_suite(), lifecycle_suite(), raw_suite()};
   return kSuites;
 }
 

@@ -1,10 +1,13 @@
-// Suite `call`: what it costs to go from the host into a guest and back, and from a guest to a host function and back.
+// Suite `call`: what it costs to go from the host into a guest and back, and from a guest to a host function and back;
+// forks and seals (fork_cases.cpp).
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <iterator>
 
+#include "bench/fork_cases.h"
 #include "bench/kernels.h"
 #include "bench/suites.h"
 #include "caisson/engine.h"
@@ -114,11 +117,14 @@ constexpr Case kCases[] = {
 std::vector<std::string> cases() {
   std::vector<std::string> names;
   for (const Case& one : kCases) names.emplace_back(one.name);
+  for (std::string& name : fork_cases()) names.push_back(std::move(name));
   return names;
 }
 
 Result<void> measure(const std::string& case_name, std::size_t runs, Report& report) {
-  const Case& one = *std::ranges::find(kCases, case_name, &Case::name);
+  const auto found = std::ranges::find(kCases, case_name, &Case::name);
+  if (found == std::end(kCases)) return measure_fork(kSuite, case_name, runs, report);
+  const Case& one = *found;
   std::vector<Guest> guests;
   std::vector<std::string_view> names;
   for (const TierName& tier : kTiers) {
@@ -150,7 +156,7 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
 }  // namespace
 
 Suite call_suite() {
-  return {kSuite, "calls into guests and out of them, and fresh instances", 25, cases, measure, nullptr};
+  return {kSuite, "calls into guests and out of them, fresh instances, forks and seals", 25, cases, measure, nullptr};
 }
 
 }  // namespace caisson::bench

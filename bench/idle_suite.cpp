@@ -3,10 +3,9 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 
 #include "bench/kernels.h"
+#include "bench/resident_bytes.h"
 #include "bench/suites.h"
 #include "bench/tiers.h"
 #include "caisson/engine.h"
@@ -34,17 +33,6 @@ std::vector<std::string> cases() {
   std::vector<std::string> names;
   for (const Case& one : kCases) names.emplace_back(one.name);
   return names;
-}
-
-// Resident bytes of this process, a page that is mapped in several places counted once: instances share their module's pages,
-// which Rss would count for each. (statm counts as Rss does, and late: the kernel batches it per processor.)
-Result<double> resident_bytes() {
-  std::ifstream rollup("/proc/self/smaps_rollup");
-  for (std::string line; std::getline(rollup, line);) {
-    std::uint64_t kibibytes = 0;
-    if (std::sscanf(line.c_str(), "Pss: %lu kB", &kibibytes) == 1) return static_cast<double>(kibibytes) * 1024;
-  }
-  return fail(ErrorCode::kIo, "tells no Pss", "/proc/self/smaps_rollup");
 }
 
 Result<Instance> make_idle(const Engine& engine, const Module& module, Tier tier, const Case& one) {

@@ -16,6 +16,9 @@
 PROGRAM(hello_guest)
 PROGRAM(resident_guest)
 PROGRAM(calls_guest)
+PROGRAM(instances_guest)
+PROGRAM(pattern_guest)
+PROGRAM(large_guest)
 PROGRAM(empty_native)
 PROGRAM(python_script)
 PROGRAM(lua_script)
@@ -45,6 +48,16 @@ std::span<const std::uint8_t> resident_guest() {
 }
 
 std::span<const std::uint8_t> calls_guest() { return {caisson_embedded_calls_guest, caisson_embedded_calls_guest_end}; }
+
+std::span<const std::uint8_t> instances_guest() {
+  return {caisson_embedded_instances_guest, caisson_embedded_instances_guest_end};
+}
+
+std::span<const std::uint8_t> pattern_guest() {
+  return {caisson_embedded_pattern_guest, caisson_embedded_pattern_guest_end};
+}
+
+std::span<const std::uint8_t> large_guest() { return {caisson_embedded_large_guest, caisson_embedded_large_guest_end}; }
 
 std::span<const std::uint8_t> empty_native() {
   return {caisson_embedded_empty_native, caisson_embedded_empty_native_end};

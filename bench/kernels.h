@@ -22,6 +22,10 @@ std::span<const Kernel> kernels();
 std::span<const std::uint8_t> hello_guest();  // static, with the C library: prints "hello"
 std::span<const std::uint8_t> resident_guest();  // static, with the C library: calls caisson_ready(); exports `answer`
 std::span<const std::uint8_t> calls_guest();  // functions of their own: `empty`, and `call_host`, which imports `add`
+// Functions that are endpoints of instances: bench/kernel_bench.h names them.
+std::span<const std::uint8_t> instances_guest();
+std::span<const std::uint8_t> pattern_guest();
+std::span<const std::uint8_t> large_guest();
 std::span<const std::uint8_t> empty_native();  // a host program that does nothing
 
 // Scripts of guest/bench/programs for the interpreters of suite `programs`.

@@ -52,6 +52,7 @@ std::string readable(double value, const std::string& unit) {
     if (unit == scale.unit && std::abs(value) >= scale.factor)
       return fmt::format("{:.2f} {}", value / scale.factor, scale.shown);
   }
+  if (unit == "count") return fmt::format("{:.2f}", value);
   return unit == "ratio" ? fmt::format("{:.2f}x", value) : fmt::format("{:.0f} {}", value, unit);
 }
 

@@ -12,6 +12,11 @@ Suite start_suite();
 Suite cold_suite();
 Suite programs_suite();
 Suite idle_suite();
+Suite recurse_suite();
+Suite recurse_data_suite();
+Suite ptcache_suite();
+Suite lifecycle_suite();
+Suite raw_suite();
 
 // Samples of several engines that took turns: samples[engine][turn]. Adds a time_ns row for each engine and, against the first
 // one, a ratio_to_native row for each other, made of the ratios within each turn.

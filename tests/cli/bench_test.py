@@ -10,7 +10,11 @@ class Bench(CommandLineTest):
         done = self.caisson("bench", "--list")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         suites = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
-        self.assertEqual(suites, ["compute", "call", "compile", "start", "idle", "cold", "programs"])
+        self.assertEqual(
+            suites,
+            ["compute", "call", "compile", "start", "idle", "cold", "programs"]
+            + ["recurse", "recurse-data", "ptcache", "lifecycle", "raw"],
+        )
         for case in ("  fib_recursive", "  sha256", "  hello"):
             self.assertIn(case, done.stdout.splitlines())
 
@@ -33,6 +37,26 @@ class Bench(CommandLineTest):
         self.assertEqual({"native", "interp", "auto", "baseline", "qemu-riscv64"}, engines | absent)
         above = {row["engine"] for row in report["rows"] if row["case"] == "hello-above-native"}
         self.assertEqual(engines - {"native"}, above)
+
+    def test_suites_of_the_capability_kernel(self):
+        file = self.folder / "kernel.json"
+        done = self.caisson(
+            "bench", "recurse,recurse-data,ptcache,lifecycle,raw", "--filter=s", "--quick", f"--json={file}"
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        report = json.loads(file.read_text())
+        self.assertEqual(report["suite"], ["recurse", "recurse-data", "ptcache", "lifecycle", "raw"])
+        absent = {row["engine"] for row in report["absent"]}
+        for suite in ("recurse", "recurse-data", "ptcache", "raw"):
+            rows = [row for row in report["rows"] if row["suite"] == suite and row["metric"] == "time_ns"]
+            engines = {row["engine"] for row in rows}
+            self.assertEqual({"interp", "baseline", "optimized", "auto"}, engines | absent, suite)
+            self.assertTrue(all(row["min"] > 0 for row in rows), suite)
+        # Calls of a resident child allocate nothing.
+        allocations = [row for row in report["rows"] if row["metric"] == "allocations"]
+        self.assertTrue(allocations)
+        for row in allocations:
+            self.assertEqual(row["max"], 0, row)
 
     def test_refusals(self):
         for arguments, text in [

@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
+#include "bench/allocation_count.h"
 #include "bench/child_process.h"
 #include "bench/compute_engines.h"
+#include "bench/kernel_bench.h"
 #include "bench/kernels.h"
 #include "bench/suites.h"
 #include "bench/tiers.h"
@@ -132,6 +135,83 @@ TEST(BenchRun, AnIdleInstanceHoldsMemory) {
     // At least a page of its stack; in one sample or another the host takes back memory of the process meanwhile.
     EXPECT_GT(row.summary.maximum, 4096) << row.case_name;
   }
+}
+
+// Cases of the capability kernel's suites, with three samples each: a wrong result, other gas or another outcome in some tier is an error.
+TEST(BenchRun, MeasuresTheCapabilityKernel) {
+  struct Selection {
+    const char* suite;
+    const char* filter;
+    std::size_t cases;
+  };
+  for (const Selection& selection : {Selection{"recurse", "recurse-100", 3},
+                                     {"recurse-data", "recurse-100", 3},
+                                     {"ptcache", "calls-10", 3},
+                                     {"lifecycle", "instances", 2},
+                                     {"raw", "", 24}}) {
+    const auto report = run({selection.suite}, {.filter = selection.filter, .runs = 3},
+                            [](std::string_view, std::size_t, std::size_t) {});
+    ASSERT_TRUE(report) << report.error().to_string();
+    std::map<std::string, std::vector<std::string>, std::less<>> engines;
+    for (const Row& row : report->rows) {
+      if (row.metric != "time_ns") continue;
+      engines[row.case_name].push_back(row.engine);
+      EXPECT_GT(row.summary.minimum, 0) << row.case_name << " on " << row.engine;
+    }
+    EXPECT_EQ(engines.size(), selection.cases) << selection.suite;
+    for (const auto& [name, tiers] : engines) {
+      if (name == "put-hit") continue;
+      EXPECT_EQ(std::ranges::count(tiers, "interp"), 1) << name;
+      EXPECT_GE(tiers.size(), 2u) << name;
+    }
+  }
+}
+
+TEST(BenchRun, ForksOfALargeInstanceShareItsMemory) {
+  const auto report =
+      run({"call"}, {.filter = "live-forks", .runs = 1}, [](std::string_view, std::size_t, std::size_t) {});
+  ASSERT_TRUE(report) << report.error().to_string();
+  std::size_t seen = 0;
+  for (const Row& row : report->rows) {
+    if (row.metric != "rss_bytes") continue;
+    ++seen;
+    EXPECT_LT(row.summary.maximum, 1 << 20) << row.case_name;  // of 64 MiB
+  }
+  EXPECT_GE(seen, 2u);
+}
+
+TEST(BenchKernel, GuestsGiveWhatTheSuitesExpect) {
+  const auto image = build_instances_image();
+  ASSERT_TRUE(image) << image.error().to_string();
+  const auto bench = make_kernel_bench(kKernelTiers[0], *image);
+  ASSERT_TRUE(bench) << bench.error().to_string();
+  auto instance = bench->kernel->derive(bench->image);
+  ASSERT_TRUE(instance) << instance.error().to_string();
+  const auto call_one_child = static_cast<std::uint64_t>(InstancesEndpoint::kCallOneChild);
+  EXPECT_TRUE(call_expecting(*instance, call_one_child, {10}, 45));
+  EXPECT_FALSE(call_expecting(*instance, call_one_child, {10}, 46));
+  EXPECT_FALSE(call_returning(*instance, static_cast<std::uint64_t>(InstancesEndpoint::kFail), {0}));
+}
+
+TEST(BenchKernel, AllocationsAreCounted) {
+  // Plain calls, which no compiler may leave out as it may new-expressions.
+  const std::uint64_t before = allocations_of_thread();
+  ::operator delete(::operator new(0));
+  ::operator delete[](::operator new[](100));
+  void* const aligned = ::operator new(10, std::align_val_t(256));
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(aligned) % 256, 0u);
+  ::operator delete(aligned, std::align_val_t(256));
+  ::operator delete(::operator new(10, std::nothrow), std::nothrow);
+  EXPECT_EQ(allocations_of_thread() - before, 4u);
+  // Those of another thread are its own.
+  std::uint64_t others = 0;
+  std::thread([&others] {
+    const std::uint64_t start = allocations_of_thread();
+    for (int i = 0; i < 100; ++i) ::operator delete(::operator new(10));
+    others = allocations_of_thread() - start;
+  }).join();
+  EXPECT_EQ(others, 100u);
+  EXPECT_LT(allocations_of_thread() - before, 100u);
 }
 
 TEST(BenchRun, TiersTheMachineLacksAreAbsent) {

@@ -58,7 +58,7 @@ std::vector<std::string> split_names(const std::vector<std::string>& words) {
 
 void print_list() {
   for (const bench::Suite& suite : bench::suites()) {
-    fmt::print("{:<10}{}\n", suite.name, suite.summary);
+    fmt::print("{:<14}{}\n", suite.name, suite.summary);
     for (const std::string& name : suite.cases()) fmt::print("  {}\n", name);
   }
 }
