@@ -79,10 +79,13 @@ Result<double> seal(Large& large, std::uint64_t turn) {
   const auto sealed = large.instance.seal();
   const double end = thread_nanoseconds();
   if (!sealed) return std::unexpected(sealed.error());
-  const auto called = large.bench.kernel->invoke_cached(*sealed, kDirty, std::vector<std::uint64_t>{0, 0}, kCallGas);
-  if (!called) return std::unexpected(called.error());
-  if (!called->ok() || called->return_value != turn + 1)
-    return fail(ErrorCode::kInternal, "what was sealed is not what was written", large.bench.name);
+  // Once: opening reads all 64 MiB, and leaves nothing of the next sealing in the processor's caches.
+  if (!large.last_seal) {
+    const auto called = large.bench.kernel->invoke_cached(*sealed, kDirty, std::vector<std::uint64_t>{0, 0}, kCallGas);
+    if (!called) return std::unexpected(called.error());
+    if (!called->ok() || called->return_value != turn + 1)
+      return fail(ErrorCode::kInternal, "what was sealed is not what was written", large.bench.name);
+  }
   if (const auto last = std::exchange(large.last_seal, *sealed)) {
     if (auto released = large.bench.store->release(*last); !released) return std::unexpected(released.error());
   }

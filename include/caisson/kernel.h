@@ -41,7 +41,9 @@ struct KernelOptions {
   std::uint32_t max_depth = 1024;
   // Instances of one KernelInstance (itself, and all that it owns) that keep a window while they do not run, at least 2; the others are parked as
   // pages.
-  std::size_t resident_instances = 256;
+  std::size_t resident_instances = 64;
+  // Of all KernelInstances together: past it one parks everything that it owns when its run ends.
+  std::size_t resident_total = 512;
   // Of one KernelInstance: instances that it may own, and bytes of parked pages. Past them operations answer NoMemory.
   std::size_t max_instances = 1'000'000;
   std::uint64_t parked_bytes = std::uint64_t{4} << 30;

@@ -30,9 +30,12 @@ KernelError op_reply(OperationContext& context) {
 KernelError op_host_call(OperationContext& context) {
   const std::uint64_t word = context.operand(0), number = context.operand(1), share = context.operand(2),
                       given_word = context.operand(3), key = context.operand(4);
-  const auto held = find_kind<std::unique_ptr<InstanceObject>>(context, word);
-  if (!held) return held.error();
-  InstanceObject& callee = ***held;
+  const auto found = find_capability(context.root(), word);
+  if (!found) return found.error();
+  CapabilitySlot& slot = **found;
+  auto* const held = std::get_if<std::unique_ptr<InstanceObject>>(&slot);
+  if (held == nullptr) return KernelError::kWrongKind;
+  InstanceObject& callee = **held;
   LoadedImage& image = callee.entered_image();
   const Endpoint* const endpoint = image.find_endpoint(number);
   if (endpoint == nullptr) return KernelError::kNoEndpoint;
@@ -53,15 +56,21 @@ KernelError op_host_call(OperationContext& context) {
               .given_word = given_word,
               .share_left = share,
               .catch_key = key};
-  frame.instance = std::move(**held);
-  **find_capability(context.root(), word) = MovedMark{};
+  frame.instance = std::move(*held);
+  slot = MovedMark{};
   if (given) {
     const SlotPlace place = *find_place(context.root(), given_word);
     frame.instance->root().put(kGivenSlot, std::exchange(*place.find(), MovedMark{}));
   }
   std::array<std::uint64_t, 6> arguments;
   for (std::size_t i = 0; i < arguments.size(); ++i) arguments[i] = context.hart().x[kFirstArguments[i]];
-  context.invocation().ask_call(std::move(frame), *endpoint, arguments);
+  Invocation& invocation = context.invocation();
+  if (!invocation.can_call_within(*frame.instance, *endpoint)) {
+    invocation.ask_call(std::move(frame), *endpoint, arguments);
+  } else if (const auto value = invocation.call_within(std::move(frame), *endpoint, arguments, slot)) {
+    context.set_value(*value);
+    return KernelError::kOk;
+  }
   context.end_run();
   return KernelError::kOk;
 }

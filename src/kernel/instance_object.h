@@ -54,6 +54,7 @@ class InstanceObject {
   std::unique_ptr<Cell> cell;
   std::optional<memory::MemoryState> memory;  // while it has no cell
   std::unique_ptr<SavedRegisters> registers;  // while it has no cell, where it stopped on its way
+  SealedMemoryCache sealed_memory;
   bool on_its_way = false;  // in a frame, or yielded: registers matter
   InstanceObject* older = nullptr;  // in the tree's list of residents
   InstanceObject* newer = nullptr;

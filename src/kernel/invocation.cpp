@@ -126,8 +126,12 @@ Result<InvocationResult> Invocation::run() {
     Cell& cell = *running().cell;
     cell.invocation = this;
     cell.guest().set_deadline(deadline_);
-    const InvocationResult result = cell.guest().run();
-    const Control control = std::exchange(control_, {});
+    InvocationResult result = cell.guest().run();
+    Control control = std::exchange(control_, {});
+    if (control.kind == Control::kWithin) {
+      result = result_within_;
+      control = control_within_;
+    }
     Result<void> went_on;
     switch (control.kind) {
       case Control::kCall:
@@ -143,6 +147,7 @@ Result<InvocationResult> Invocation::run() {
         if (frames_.size() == 1) return InvocationResult{ExitReason::kHostCall, 0, control.value, cell.hart().gas};
         went_on = return_to_caller(control.value, KernelError::kOk);
         break;
+      case Control::kWithin:
       case Control::kNone:
         if (std::optional<InvocationResult> end = find_end(result)) return *end;
         went_on = result.exit_reason == ExitReason::kHostCall && result.exit_arg == 0
@@ -217,6 +222,44 @@ Result<void> Invocation::call_child(const Endpoint& endpoint, const std::array<s
   set_registers(callee, endpoint, arguments, callee_.granted);
   frames_.push_back(std::move(callee_));
   return {};
+}
+
+std::optional<std::uint64_t> Invocation::call_within(Frame callee, const Endpoint& endpoint,
+                                                     const std::array<std::uint64_t, 6>& arguments,
+                                                     CapabilitySlot& slot) {
+  InstanceObject& instance = *callee.instance;
+  HartState& caller = running().cell->hart();
+  Cell& cell = *instance.cell;
+  const std::uint64_t granted = std::min(caller.gas, callee.share_left);
+  callee.granted = granted;
+  frames_.push_back(std::move(callee));
+  instance.on_its_way = true;
+  cell.invocation = this;
+  cell.guest().set_deadline(deadline_);
+  within_ = true;
+  const std::optional<InvocationResult> result =
+      cell.guest().call_here(endpoint.pc, *instance.image().first_registers_of(endpoint), arguments, granted);
+  within_ = false;
+  const bool replied = control_.kind == Control::kReply;
+  if (!replied && (result || control_.kind != Control::kNone)) {
+    if (control_.kind != Control::kNone) instance.image().note_left(endpoint);
+    tree_.touch(instance);
+    result_within_ = result.value_or(InvocationResult());
+    control_within_ = std::exchange(control_, Control{.kind = Control::kWithin});
+    return std::nullopt;
+  }
+  const std::uint64_t value = replied ? control_.value : cell.hart().x[riscv::kA0];
+  if (replied) control_.kind = Control::kNone;
+  caller.gas -= granted - cell.hart().gas;
+  Frame& top = frames_.back();
+  if (top.given) {
+    put_back(top, frames_[frames_.size() - 2].instance->root());
+  } else {
+    instance.on_its_way = false;
+    slot = std::move(top.instance);
+  }
+  frames_.pop_back();
+  return value;
 }
 
 Result<void> Invocation::yield_to(std::size_t catcher, std::uint64_t value) {

@@ -56,6 +56,14 @@ class Invocation {
     control_ = Control{.kind = Control::kCall, .endpoint = &endpoint, .arguments = arguments};
     callee_ = std::move(callee);
   }
+  // The call of a resident callee that is expected to return before it makes a call of its own, within the caller's run. Nothing: it did
+  // otherwise, and the loop goes on from there once the caller's run has ended. At most one such call is under way.
+  bool can_call_within(const InstanceObject& callee, const Endpoint& endpoint) const {
+    return !within_ && callee.cell != nullptr && !callee.has_next_image() &&
+           callee.image().is_called_within(endpoint) && callee.image().first_registers_of(endpoint) != nullptr;
+  }
+  std::optional<std::uint64_t> call_within(Frame callee, const Endpoint& endpoint,
+                                           const std::array<std::uint64_t, 6>& arguments, CapabilitySlot& slot);
   void ask_yield(std::size_t catcher, std::uint64_t value) {
     control_ = Control{.kind = Control::kYield, .value = value, .catcher = catcher};
   }
@@ -69,7 +77,7 @@ class Invocation {
 
  private:
   struct Control {
-    enum Kind : std::uint8_t { kNone, kReply, kCall, kYield, kResume } kind = kNone;
+    enum Kind : std::uint8_t { kNone, kReply, kCall, kYield, kResume, kWithin } kind = kNone;
     const Endpoint* endpoint = nullptr;
     std::array<std::uint64_t, 6> arguments{};
     std::uint64_t value = 0;
@@ -91,6 +99,10 @@ class Invocation {
   std::vector<Frame> frames_;
   Control control_;
   Frame callee_;  // of Control::kCall
+  bool within_ = false;  // call_within() is under way
+  // Of Control::kWithin: how the run of the callee, now the top frame, ended.
+  InvocationResult result_within_;
+  Control control_within_;
   std::unique_ptr<YieldedCall> yielded_;  // of Control::kResume
   SlotPath resumed_slot_;
   std::uint64_t resumed_slot_word_ = 0;

@@ -32,6 +32,7 @@ Result<InvocationResult> KernelGuest::finish(Result<InvocationResult> result) {
   const bool stopped =
       result && (result->exit_reason == ExitReason::kOutOfGas || result->exit_reason == ExitReason::kInterrupted);
   if (!stopped) root_ = invocation_.take_root();
+  tree_.rest();
   return result;
 }
 

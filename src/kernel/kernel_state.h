@@ -3,6 +3,7 @@
 // Thread safety: everything may be called from any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <list>
@@ -90,6 +91,7 @@ struct KernelState {
   const CellOptions cells;
   const std::shared_ptr<CapabilityStore> store;
   const KernelOptions options;
+  std::atomic<std::size_t> residents{0};  // of all trees
 
  private:
   static constexpr std::size_t kMostImages = 256;

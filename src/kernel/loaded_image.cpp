@@ -7,6 +7,7 @@
 
 #include "gas/gas_schedule.h"
 #include "kernel/cell.h"
+#include "kernel/lineage.h"
 #include "kernel/sealed_memory.h"
 
 namespace caisson::kernel {
@@ -48,7 +49,7 @@ Result<std::shared_ptr<LoadedImage>> LoadedImage::make(const Hash& hash, const I
 }
 
 LoadedImage::LoadedImage(const Hash& hash, const Image& image, std::shared_ptr<IdleCells> idle)
-    : hash_(hash), image_(image), idle_cells_(std::move(idle)) {}
+    : hash_(hash), first_lineage_(kernel::first_lineage(hash)), image_(image), idle_cells_(std::move(idle)) {}
 
 LoadedImage::~LoadedImage() { idle_cells_->count.fetch_sub(idle_.size(), std::memory_order_relaxed); }
 
@@ -103,16 +104,27 @@ Result<void> LoadedImage::prepare(std::vector<Data> contents) {
   auto module = std::make_shared<runtime::ModuleState>();
   module->name = "image " + hash_.to_string().substr(0, kShownHash);
   module_ = std::move(module);
-  for (const Endpoint& endpoint : image_.endpoints) {
-    std::array<std::uint64_t, 32> registers{};
-    for (const InitialRegister& initial : endpoint.registers) registers[initial.number] = initial.value;
-    registers[riscv::kRa] = riscv::kTrampolineAddress;
-    registers_.push_back(registers);
-  }
+  prepare_endpoints();
   for (Data& data : contents) {
     if (data.page_count() != 0) contents_.push_back(std::move(data));
   }
   return {};
+}
+
+void LoadedImage::prepare_endpoints() {
+  within_ = std::make_unique<std::atomic<std::uint32_t>[]>(image_.endpoints.size());
+  for (const Endpoint& endpoint : image_.endpoints) {
+    std::array<std::uint64_t, 32> registers{};
+    FirstRegisters first{.are_all = true};
+    for (const InitialRegister& initial : endpoint.registers) {
+      registers[initial.number] = initial.value;
+      first.are_all = first.are_all && initial.number < first.x.size();
+    }
+    registers[riscv::kRa] = riscv::kTrampolineAddress;
+    std::copy_n(registers.begin(), first.x.size(), first.x.begin());
+    registers_.push_back(registers);
+    first_registers_.push_back(first);
+  }
 }
 
 const Endpoint* LoadedImage::find_endpoint(std::uint64_t number) const {

@@ -40,6 +40,8 @@ class LoadedImage {
   ~LoadedImage();
 
   const Hash& hash() const { return hash_; }
+  // Of an instance that was never anything else (lineage.h).
+  const Hash& first_lineage() const { return first_lineage_; }
   const Image& image() const { return image_; }
   const std::shared_ptr<const runtime::ModuleState>& module() const { return module_; }
   // The data that the mappings refer to, each once, for who stores the image.
@@ -58,7 +60,20 @@ class LoadedImage {
   const Endpoint* find_endpoint(std::uint64_t number) const;
   // The registers of a call, x0…x31, without arguments; `endpoint` is one of image().endpoints.
   const std::array<std::uint64_t, 32>& registers_of(const Endpoint& endpoint) const {
-    return registers_[static_cast<std::size_t>(&endpoint - image_.endpoints.data())];
+    return registers_[index_of(endpoint)];
+  }
+
+  // How often calls of an endpoint that were made within the caller's run had to leave it, because they made calls of their own.
+  bool is_called_within(const Endpoint& endpoint) const {
+    return within_[index_of(endpoint)].load(std::memory_order_relaxed) < kMostFailures;
+  }
+  void note_left(const Endpoint& endpoint) const {
+    within_[index_of(endpoint)].fetch_add(1, std::memory_order_relaxed);
+  }
+  // x0…x5 of a call where no other registers are set; null where others are.
+  const std::array<std::uint64_t, 6>* first_registers_of(const Endpoint& endpoint) const {
+    const FirstRegisters& first = first_registers_[index_of(endpoint)];
+    return first.are_all ? &first.x : nullptr;
   }
 
   // The only stretch of pages that hold code and cannot be written; size 0 where there is none, or several.
@@ -75,14 +90,25 @@ class LoadedImage {
  private:
   LoadedImage(const Hash& hash, const Image& image, std::shared_ptr<IdleCells> idle);
   Result<void> prepare(std::vector<Data> contents);
+  void prepare_endpoints();
+  std::size_t index_of(const Endpoint& endpoint) const {
+    return static_cast<std::size_t>(&endpoint - image_.endpoints.data());
+  }
 
-  const Hash hash_;
+  const Hash hash_, first_lineage_;
   const Image image_;
   std::shared_ptr<const runtime::ModuleState> module_;
   memory::MemoryState fresh_;
   SealedMemory sealed_base_;
   std::vector<Data> contents_;
   std::vector<std::array<std::uint64_t, 32>> registers_;  // by index of endpoint
+  struct FirstRegisters {
+    std::array<std::uint64_t, 6> x{};
+    bool are_all = false;
+  };
+  std::vector<FirstRegisters> first_registers_;  // by index of endpoint
+  static constexpr std::uint32_t kMostFailures = 4;
+  std::unique_ptr<std::atomic<std::uint32_t>[]> within_;  // by index of endpoint
   std::uint64_t page_count_ = 0, code_page_count_ = 0;
   CodeRange code_range_;
 

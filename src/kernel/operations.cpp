@@ -1,5 +1,6 @@
 #include "kernel/operations.h"
 
+#include <new>
 #include <utility>
 
 namespace caisson::kernel {
@@ -20,12 +21,22 @@ constexpr OperationFunction kFunctions[] = {
 #undef CAISSON_KERNEL_OPERATION
 };
 
+// Nothing may be thrown through compiled code.
+template <std::size_t kRow>
+KernelError call_function(OperationContext& operation) {
+  try {
+    return kFunctions[kRow](operation);
+  } catch (const std::bad_alloc&) {
+    return KernelError::kNoMemory;
+  }
+}
+
 template <std::size_t kRow>
 EcallOutcome answer(runtime::GuestInstance& guest, riscv::HartState& hart, void* context) {
   constexpr const OperationRow& kThis = kRows[kRow];
   if (!hart.charge(kThis.floor)) return EcallOutcome::kOutOfGas;
   OperationContext operation(kThis, *static_cast<Cell*>(context));
-  const KernelError error = kFunctions[kRow](operation);
+  const KernelError error = call_function<kRow>(operation);
   if (operation.is_out_of_gas()) return EcallOutcome::kOutOfGas;
   if (operation.ends_run()) {
     guest.finish(ExitReason::kHostCall, runtime::kKernelBase + kThis.number, 0);

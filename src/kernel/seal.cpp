@@ -162,8 +162,8 @@ class Sealer {
     if (Result<void> stored = store_image(instance.image()); !stored) return std::unexpected(stored.error());
     Result<memory::MemoryState> state = memory_of(instance);
     if (!state) return std::unexpected(state.error());
-    const bool of_image = state->base == instance.image().fresh_memory().base;
-    const SealedMemory memory = seal_state(of_image ? instance.image().sealed_base() : seal_base(*state->base), *state);
+    const LoadedImage& image = instance.image();
+    const SealedMemory memory = instance.sealed_memory.seal(*state, *image.fresh_memory().base, image.sealed_base());
     const Result<Hash> data = put(Capability(memory.data));
     if (!data) return data;
     const Result<Hash> root = seal_node(instance.root());

@@ -63,6 +63,43 @@ SealedMemory seal_state(const SealedMemory& base, const memory::MemoryState& sta
   return sealed;
 }
 
+SealedMemory SealedMemoryCache::seal(const memory::MemoryState& state, const memory::MemoryBase& image,
+                                     const SealedMemory& image_base) {
+  if (base_ != state.base) {
+    last_ = state.base.get() == &image ? image_base : seal_base(*state.base);
+    (void)last_.data.hash();  // once; what follows only changes it
+    base_ = state.base;
+    changed_.clear();
+  }
+  const auto set = [this](std::uint32_t page, std::shared_ptr<const Data::Page> bytes) {
+    last_.data.set_page(data_page_of(last_.mappings, page), std::move(bytes));
+  };
+  // Both ascend. A page that did not change since is the same object.
+  auto before = changed_.begin();
+  const auto revert_below = [&](std::uint32_t page) {
+    for (; before != changed_.end() && before->page < page; ++before) {
+      const std::uint8_t* const bytes = base_->page(before->page);
+      if (bytes == nullptr) {
+        set(before->page, nullptr);
+        continue;
+      }
+      auto copy = std::make_shared<Data::Page>();
+      std::copy_n(bytes, copy->size(), copy->begin());
+      set(before->page, std::move(copy));
+    }
+  };
+  for (const memory::ChangedPage& changed : state.changed) {
+    revert_below(changed.page);
+    const bool is_known = before != changed_.end() && before->page == changed.page;
+    if (!is_known || before->contents != changed.contents)
+      set(changed.page, {changed.contents, &changed.contents->bytes});
+    if (is_known) ++before;
+  }
+  revert_below(memory::kWindowSize / memory::kPageSize);
+  changed_ = state.changed;
+  return last_;
+}
+
 Result<memory::MemoryState> open_memory(const std::vector<ImageMapping>& mappings, const Data& data,
                                         const std::shared_ptr<const memory::MemoryBase>& base,
                                         const SealedMemory& sealed_base) {

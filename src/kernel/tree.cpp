@@ -1,5 +1,6 @@
 #include "kernel/tree.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kernel/kernel_state.h"
@@ -7,11 +8,12 @@
 
 namespace caisson::kernel {
 
-Tree::Tree(std::shared_ptr<KernelState> kernel) : kernel_(std::move(kernel)) {}
+Tree::Tree(std::shared_ptr<KernelState> kernel)
+    : kernel_(std::move(kernel)), resident_limit_(kernel_->options.resident_instances) {}
 Tree::~Tree() = default;
 
 std::unique_ptr<InstanceObject> Tree::make_instance(std::shared_ptr<LoadedImage> image) {
-  const Hash lineage = first_lineage(image->hash());
+  const Hash lineage = image->first_lineage();
   return make_instance(std::move(image), lineage);
 }
 
@@ -25,16 +27,12 @@ Result<void> Tree::make_resident(InstanceObject& instance) {
     touch(instance);
     return {};
   }
-  // One that is about to run is parked last: it is the newest.
-  while (resident_count_ >= kernel_->options.resident_instances) {
+  // The newest is the one that calls or is returned to: it is never parked for this one.
+  while (resident_count_ >= resident_limit_) {
     if (Result<void> parked = park(*oldest_); !parked) return parked;
   }
-  Result<std::unique_ptr<Cell>> cell = take_cell(instance.image());
+  Result<std::unique_ptr<Cell>> cell = take_loaded_cell(instance);
   if (!cell) return std::unexpected(cell.error());
-  if (Result<void> loaded = (*cell)->load(instance); !loaded) {
-    kernel_->give_cell_back(instance.image(), *std::move(cell));
-    return loaded;
-  }
   if (instance.memory) parked_bytes_ -= parked_bytes_of(*instance.memory);
   instance.memory.reset();
   instance.registers.reset();
@@ -43,13 +41,21 @@ Result<void> Tree::make_resident(InstanceObject& instance) {
   return {};
 }
 
-// The process may hold fewer windows than the options allow: then those that are idle go first, then those of this tree.
-Result<std::unique_ptr<Cell>> Tree::take_cell(LoadedImage& image) {
+// The process may hold fewer windows than the options allow: then those that are idle go first, then those of this tree, which remembers how
+// many it could have.
+Result<std::unique_ptr<Cell>> Tree::take_loaded_cell(InstanceObject& instance) {
   for (;;) {
-    Result<std::unique_ptr<Cell>> cell = kernel_->take_cell(image);
-    if (cell || cell.error().code != ErrorCode::kOutOfMemory) return cell;
+    Result<std::unique_ptr<Cell>> cell = kernel_->take_cell(instance.image());
+    if (cell) {
+      const Result<void> loaded = (*cell)->load(instance);
+      if (loaded) return cell;
+      // Its window gives room for another only if it ends.
+      cell = std::unexpected(loaded.error());
+    }
+    if (cell.error().code != ErrorCode::kOutOfMemory) return cell;
     if (kernel_->drop_idle_cells() > 0) continue;
-    if (oldest_ == nullptr || oldest_ == newest_) return cell;
+    if (resident_count_ < kFewestResidents) return cell;
+    resident_limit_ = std::max(kFewestResidents, resident_count_);
     if (Result<void> parked = park(*oldest_); !parked) return std::unexpected(parked.error());
   }
 }
@@ -96,23 +102,41 @@ std::uint64_t Tree::parked_bytes_of(const memory::MemoryState& state) {
 }
 
 void Tree::move_to_front(InstanceObject& instance) {
-  unlink(instance);
-  link(instance);
+  take_out(instance);
+  put_in_front(instance);
 }
 
-void Tree::link(InstanceObject& instance) {
+void Tree::put_in_front(InstanceObject& instance) {
   instance.older = newest_;
   instance.newer = nullptr;
   (newest_ != nullptr ? newest_->newer : oldest_) = &instance;
   newest_ = &instance;
-  ++resident_count_;
 }
 
-void Tree::unlink(InstanceObject& instance) {
+void Tree::link(InstanceObject& instance) {
+  put_in_front(instance);
+  ++resident_count_;
+  kernel_->residents.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Tree::take_out(InstanceObject& instance) {
   (instance.older != nullptr ? instance.older->newer : oldest_) = instance.newer;
   (instance.newer != nullptr ? instance.newer->older : newest_) = instance.older;
   instance.older = instance.newer = nullptr;
+}
+
+void Tree::unlink(InstanceObject& instance) {
+  take_out(instance);
   --resident_count_;
+  kernel_->residents.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Tree::rest() {
+  if (kernel_->residents.load(std::memory_order_relaxed) <= kernel_->options.resident_total) return;
+  while (oldest_ != nullptr) {
+    // What cannot be parked keeps its window.
+    if (!park(*oldest_)) return;
+  }
 }
 
 InstanceObject::InstanceObject(std::shared_ptr<LoadedImage> image, const Hash& lineage, Tree& tree)

@@ -40,6 +40,9 @@ class Tree {
   // Takes its memory out of its cell, which becomes idle. Errors: kOutOfMemory; then it stays resident.
   Result<void> park(InstanceObject& instance);
 
+  // Between runs: parks everything where all trees together have many residents.
+  void rest();
+
   // What SET_IMAGE asked for: fresh memory of the other image.
   void become_next_image(InstanceObject& instance);
   // Memory of an instance that has none yet.
@@ -51,16 +54,20 @@ class Tree {
 
  private:
   friend class InstanceObject;
-  Result<std::unique_ptr<Cell>> take_cell(LoadedImage& image);
+  static constexpr std::size_t kFewestResidents = 2;
+  Result<std::unique_ptr<Cell>> take_loaded_cell(InstanceObject& instance);
   static std::uint64_t parked_bytes_of(const memory::MemoryState& state);
   void drop_memory(InstanceObject& instance) noexcept;
   void move_to_front(InstanceObject& instance);
+  void put_in_front(InstanceObject& instance);
+  void take_out(InstanceObject& instance);
   void link(InstanceObject& instance);
   void unlink(InstanceObject& instance);
 
   std::shared_ptr<KernelState> kernel_;
   std::size_t instance_count_ = 0;
   std::size_t resident_count_ = 0;
+  std::size_t resident_limit_;
   std::uint64_t parked_bytes_ = 0;
   InstanceObject* newest_ = nullptr;
   InstanceObject* oldest_ = nullptr;

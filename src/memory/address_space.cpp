@@ -137,7 +137,7 @@ std::uint64_t AddressSpace::host_mappings_needed(std::size_t regions, std::size_
 
 bool AddressSpace::charge(std::uint64_t host_mappings) {
   // In steps, to spare the others' cache line.
-  constexpr std::uint64_t kStep = 64;
+  constexpr std::uint64_t kStep = 16;
   if (host_mappings <= charged_mappings_) return true;
   const std::uint64_t charge = (host_mappings - charged_mappings_ + kStep - 1) / kStep * kStep;
   if (!pool_->charge_mappings(charge)) return false;

@@ -123,6 +123,10 @@ class GuestInstance {
   // For who maps the module: [base, base + size) are its executable pages, unchanged.
   void adopt_code(std::uint32_t base, std::uint32_t size) { execution_->adopt(module_->shared_code, base, size); }
 
+  // A call of the function at `pc` that begins with x0…x5 as given and a0… as the arguments say, everything else zero; make_callable() came
+  // before. Nothing: it returned, its value is a0. Else what ended the run. For a caller that runs no other call of this guest.
+  std::optional<InvocationResult> call_here(std::uint64_t pc, const std::array<std::uint64_t, 6>& first_registers,
+                                            std::span<const std::uint64_t> arguments, std::uint64_t gas);
   // For who puts memory and registers in place itself and calls run(): a run that returns to the trampoline has returned.
   void make_callable() {
     phase_ = Phase::kCallable;

@@ -143,6 +143,26 @@ bool GuestInstance::ends_by_return(Run&& run) {
   return true;
 }
 
+std::optional<InvocationResult> GuestInstance::call_here(std::uint64_t pc,
+                                                         const std::array<std::uint64_t, 6>& first_registers,
+                                                         std::span<const std::uint64_t> arguments, std::uint64_t gas) {
+  Execution& execution = *execution_;
+  begin_run();
+  call_registers_ = first_registers;
+  hart_.grant_gas(gas);
+  set_hart_up(pc, CallArguments(arguments));
+  if (!execution.call(hart_, kSliceGas)) [[unlikely]] {
+    floats_are_zero_ = false;
+    handle_tier_end();
+    return run_to_end();
+  }
+  if (execution.floats_changed()) [[unlikely]] {
+    execution.take_floats_changed();
+    floats_are_zero_ = false;
+  }
+  return std::nullopt;
+}
+
 [[gnu::noinline]] bool GuestInstance::call_behind_another_run(std::uint64_t address, const std::uint64_t* registers,
                                                               detail::CallShape shape) {
   const CallArguments arguments = as_arguments(registers, shape);
