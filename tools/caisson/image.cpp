@@ -16,6 +16,7 @@
 #include "guest_options.h"
 #include "guest_program.h"
 #include "image_blocks.h"
+#include "image_build.h"
 #include "image_hot.h"
 #include "runtime/guest_instance.h"
 #include "verb.h"
@@ -222,14 +223,17 @@ int inspect_verb(const Arguments& arguments) {
 }  // namespace
 
 int image_verb(const Arguments& arguments) {
-  if (!arguments.empty() && arguments.front() == "inspect") {
-    return inspect_verb(Arguments(arguments.begin() + 1, arguments.end()));
-  }
+  const Arguments rest(arguments.empty() ? arguments.end() : arguments.begin() + 1, arguments.end());
+  if (!arguments.empty() && arguments.front() == "inspect") return inspect_verb(rest);
+  if (!arguments.empty() && arguments.front() == "build") return image_build_verb(rest);
   if (!arguments.empty() && (arguments.front() == "--help" || arguments.front() == "-h")) {
-    fmt::print("Usage: caisson image inspect [OPTIONS] FILE\nExample: {}\n", kText.example);
+    fmt::print(
+        "Usage: caisson image inspect [OPTIONS] FILE\n       caisson image build [OPTIONS] FILE\nExample: {}\n"
+        "caisson image inspect --help and caisson image build --help tell the options.\n",
+        kText.example);
     return 0;
   }
-  return report_error("image", "what to do is missing: caisson image inspect FILE");
+  return report_error("image", "what to do is missing: caisson image inspect FILE, or caisson image build FILE");
 }
 
 }  // namespace caisson::cli

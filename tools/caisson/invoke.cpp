@@ -12,7 +12,9 @@
 #include "command_line.h"
 #include "exit_status.h"
 #include "guest_options.h"
+#include "invoke_capability.h"
 #include "run_stats.h"
+#include "store_capabilities.h"
 #include "verb.h"
 
 namespace caisson::cli {
@@ -22,7 +24,10 @@ constexpr VerbText kText = {
     .name = "invoke",
     .summary =
         "Calls an exported function of a program with up to six integers and prints the InvocationResult.\n"
-        "A program with an entry point first runs until it calls caisson_ready().",
+        "A program with an entry point first runs until it calls caisson_ready().\n"
+        "IMAGE may also be the hash of an image or a sealed instance in the store (caisson image build); FUNCTION is "
+        "one of its\n"
+        "endpoints then, by name or number.",
     .usage = "[OPTIONS] IMAGE FUNCTION [INTEGER…]",
     .example = "caisson invoke --gas=100000 plugin.elf add 3 4",
 };
@@ -55,6 +60,8 @@ Result<std::vector<std::uint64_t>> parse_arguments(const std::vector<std::string
   return arguments;
 }
 
+}  // namespace
+
 void print_result(const InvocationResult& result, std::uint64_t gas_used) {
   fmt::print("exit_reason    {} ({})\n", static_cast<std::uint32_t>(result.exit_reason), to_string(result.exit_reason));
   fmt::print("exit_arg       {:#x}\n", result.exit_arg);
@@ -62,6 +69,8 @@ void print_result(const InvocationResult& result, std::uint64_t gas_used) {
   fmt::print("gas_used       {}\n", gas_used);
   fmt::print("gas_remaining  {}\n", result.gas_remaining);
 }
+
+namespace {
 
 // The personality of a program that has an entry point: no files, and the host's standard descriptors.
 Result<std::shared_ptr<runtime::Personality>> make_personality(const Module& module) {
@@ -104,10 +113,21 @@ int invoke_verb(const Arguments& words) {
   GuestOptions options;
   options.instance.gas = kDefaultGas;
   add_guest_options(command_line.app(), options);
+  CapabilityCall call;
+  command_line.app().add_flag("--successor", call.seals,
+                              "of an image or instance in the store: seal what the call leaves, and print its hash");
+  add_store_option(command_line, call.store);
   if (const std::optional<int> status = command_line.parse(words)) return *status;
   const std::vector<std::string>& operands = command_line.operands();
   const Result<std::vector<std::uint64_t>> arguments = parse_arguments(operands);
   if (!arguments) return command_line.report_misuse(arguments.error().message);
+  if (const Result<Hash> hash = Hash::parse(operands[0])) {
+    call.capability = *hash;
+    call.endpoint = operands[1];
+    call.arguments = *arguments;
+    return invoke_capability(std::move(call), options);
+  }
+  if (call.seals) return command_line.report_misuse("--successor is for an image or instance in the store");
   return invoke(operands[0], operands[1], *arguments, options);
 }
 
