@@ -116,8 +116,11 @@ KernelError op_open(OperationContext& context) {
   for (const ImageMapping& mapping : instance.mappings) pages += mapping.page_count;
   if (!context.charge_pages(pages)) return KernelError::kOk;
   Result<std::unique_ptr<InstanceObject>> opened = open_instance(context.tree(), sealed->hash());
-  if (!opened)
-    return opened.error().code == ErrorCode::kOutOfMemory ? KernelError::kNoMemory : KernelError::kBadInstance;
+  if (!opened) {
+    const ErrorCode code = opened.error().code;
+    return code == ErrorCode::kOutOfMemory || code == ErrorCode::kLimit ? KernelError::kNoMemory
+                                                                        : KernelError::kBadInstance;
+  }
   *find_capability(context.root(), context.operand(0)).value() = *std::move(opened);
   return KernelError::kOk;
 }
