@@ -96,7 +96,9 @@ Result<InvocationResult> Invocation::call(std::unique_ptr<InstanceObject> root, 
   const Endpoint* const entry = instance.image().find_endpoint(endpoint);
   if (entry == nullptr)
     return fail(ErrorCode::kNotFound, "the image has no endpoint of this number", std::to_string(endpoint));
-  if (Result<void> resident = tree_.make_resident(instance); !resident) return std::unexpected(resident.error());
+  // Where a run has ended for want of room to park, the root is the only one that can give some back.
+  if (Result<void> resident = tree_.make_resident(instance, Tree::Room::kOneMore); !resident)
+    return std::unexpected(resident.error());
   instance.on_its_way = true;
   set_registers(instance, *entry, arguments, gas);
   return run();

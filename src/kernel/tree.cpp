@@ -22,14 +22,18 @@ std::unique_ptr<InstanceObject> Tree::make_instance(std::shared_ptr<LoadedImage>
   return std::make_unique<InstanceObject>(std::move(image), lineage, *this);
 }
 
-Result<void> Tree::make_resident(InstanceObject& instance) {
+Result<void> Tree::make_resident(InstanceObject& instance, Room room) {
   if (instance.cell != nullptr) {
     touch(instance);
     return {};
   }
   // The newest is the one that calls or is returned to: it is never parked for this one.
+  const std::size_t limit = resident_limit_ + (room == Room::kOneMore ? 1 : 0);
   while (resident_count_ >= resident_limit_) {
-    if (Result<void> parked = park(*oldest_); !parked) return parked;
+    Result<void> parked = park(*oldest_);
+    if (parked) continue;
+    if (resident_count_ >= limit) return parked;
+    break;
   }
   Result<std::unique_ptr<Cell>> cell = take_loaded_cell(instance);
   if (!cell) return std::unexpected(cell.error());

@@ -32,8 +32,10 @@ class Tree {
   std::unique_ptr<InstanceObject> make_instance(std::shared_ptr<LoadedImage> image);
   std::unique_ptr<InstanceObject> make_instance(std::shared_ptr<LoadedImage> image, const Hash& lineage);
 
+  // Whether an instance may have one cell more than the limit where nothing can be parked for it.
+  enum class Room : std::uint8_t { kWithinLimit, kOneMore };
   // Gives the instance a cell, parking others if need be, and makes it the most recently used. Errors: kOutOfMemory, kLimit (parked pages).
-  Result<void> make_resident(InstanceObject& instance);
+  Result<void> make_resident(InstanceObject& instance, Room room = Room::kWithinLimit);
   void touch(InstanceObject& instance) {
     if (newest_ != &instance) move_to_front(instance);
   }

@@ -98,10 +98,18 @@ CAISSON_EXPORT unsigned long open(unsigned long count) {
   }
   return count << 32;
 }
+// 11: touches memory, then calls itself down to depth 0 and touches it again; how many levels answered without an error.
+CAISSON_EXPORT unsigned long hog(unsigned long depth) {
+  unsigned long before = touch(depth);
+  if (depth == 0) return 0;
+  if (caisson_derive_spawn(CAISSON_OWN_IMAGE, 1)) return 0;
+  struct caisson_result child = caisson_host_call(1, 11, depth - 1, 0, 0, 0, 0, 0);
+  return touch(depth) == before && !child.error ? child.value + 1 : child.value;
+}
 )guest";
 
 constexpr std::initializer_list<const char*> kEndpoints = {"recurse", "nest",  "drop",    "spawn", "touch", "touch_all",
-                                                           "fill",    "empty", "endless", "save",  "open"};
+                                                           "fill",    "empty", "endless", "save",  "open",  "hog"};
 enum EndpointNumber : std::uint64_t {
   kRecurse,
   kNest,
@@ -113,7 +121,8 @@ enum EndpointNumber : std::uint64_t {
   kEmpty,
   kEndless,
   kSave,
-  kOpen
+  kOpen,
+  kHog
 };
 
 // Ends what the kernel fails to stop.
@@ -238,6 +247,26 @@ TEST_P(KernelLimits, ParkedBytesPastTheLimitAreAnErrorCode) {
     EXPECT_EQ(invoke(instance, kRecurse, 1), 1u);
   }
   EXPECT_EQ(world.store().stats().referenced, referenced);
+}
+
+// Callers are parked while callees run, and each has to come back whatever its callees leave.
+TEST_P(KernelLimits, CallsWithoutRoomToParkLeaveTheInstanceUsable) {
+  for (const std::uint64_t pages : {0, 1, 14, 16, 20, 31, 40, 64, 100}) {
+    KernelWorld world(GetParam(), {.resident_instances = 2, .parked_bytes = pages * 4096});
+    KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+    for (int round = 0; round < 3; ++round) {
+      const auto result = instance.invoke(kHog, std::array<std::uint64_t, 1>{6}, kGas);
+      if (result) {
+        EXPECT_EQ(result->exit_reason, ExitReason::kHostCall);
+        EXPECT_LE(result->return_value, 6u);
+      } else {
+        EXPECT_EQ(result.error().code, ErrorCode::kLimit) << result.error().to_string();
+      }
+      EXPECT_EQ(invoke(instance, kEmpty), 0u) << pages;
+      EXPECT_EQ(instance.instance_count(), 1u) << pages;
+      EXPECT_EQ(invoke(instance, kRecurse, 1), 1u) << pages;
+    }
+  }
 }
 
 TEST_P(KernelLimits, FullCNodesSaySlotTaken) {
