@@ -87,7 +87,8 @@ TEST(OperationsPage, TheGuestsHeaderHasTheSameNumbers) {
   }
   for (const OperationRow& row : operation_rows()) {
     const bool is_call = row.name == "HOST_CALL";
-    const std::string use = is_call ? fmt::format("0x1000 + {};", row.number) : fmt::format("caisson_operation({}, ", row.number);
+    const std::string use =
+        is_call ? fmt::format("0x1000 + {};", row.number) : fmt::format("caisson_operation({}, ", row.number);
     EXPECT_NE(header.find(use), std::string::npos) << row.name;
   }
 }
