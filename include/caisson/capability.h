@@ -132,7 +132,7 @@ struct InitialRegister {
 struct Endpoint {
   std::uint32_t number = 0;
   std::string name;  // at most 255 bytes
-  std::uint64_t pc = 0;
+  std::uint64_t pc = 0;  // even
   std::vector<InitialRegister> registers;  // sp, gp, tp …; those not named are zero, a0…a5 are the arguments
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };

@@ -64,6 +64,7 @@ Result<void> check_endpoints(const std::vector<Endpoint>& endpoints) {
     const auto where = [index](const char* field) { return fmt::format("image.endpoints[{}].{}", index, field); };
     if (index != 0 && endpoint.number <= endpoints[index - 1].number) return broken(where("number"), "does not ascend");
     if (endpoint.name.size() > kMostEndpointName) return broken(where("name"), "is longer than 255 bytes");
+    if (endpoint.pc % 2 != 0) return broken(where("pc"), "is odd: no instruction is there");
     std::uint8_t last = 0;
     for (const InitialRegister& initial : endpoint.registers) {
       if (initial.number <= last || initial.number > kMostInitialRegisters)
@@ -123,6 +124,7 @@ struct Checker {
     }
     if (instance.integer_registers[0] != 0)
       return broken("instance.integer_registers", "begin with an x0 that is not zero");
+    if (instance.pc % 2 != 0) return broken("instance.pc", "is odd: no instruction is there");
     if (instance.float_control > kFloatControlBits)
       return broken("instance.float_control", "has bits beyond fcsr's eight");
     const Reservation& reservation = instance.reservation;

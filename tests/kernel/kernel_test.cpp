@@ -501,6 +501,46 @@ TEST_P(KernelTest, ForksGoTheirOwnWays) {
   EXPECT_EQ(invoke(instance, kCount, {1}).return_value, 7u);
 }
 
+// Who makes an image chooses where its endpoints are: anywhere.
+TEST(KernelTiers, EndpointsMayBeAnywhere) {
+  constexpr std::uint64_t kCode = 0x100000;
+  constexpr std::uint64_t kPlaces[] = {
+      kCode,       kCode + 2,           kCode + 4, kCode + 0xFFE,     0, 0xFFFF0000, 0xFFFF0002,
+      0x100000000, 0x100000000 + kCode, ~0ull - 1, 0x8000000000000000};
+  Data::Page page{};
+  constexpr std::uint8_t kReturn[] = {0x82, 0x80};  // c.ret
+  for (std::size_t at = 0; at < page.size(); at += sizeof kReturn)
+    std::ranges::copy(kReturn, page.begin() + static_cast<std::ptrdiff_t>(at));
+  Data code = Data::zeros(1);
+  code.set_page(0, page);
+  Image image{
+      .mappings = {
+          {.first_page = kCode / 4096, .page_count = 1, .permissions = kMapRead | kMapExecute, .data = hash_of(code)}}};
+  for (const std::uint64_t pc : kPlaces)
+    image.endpoints.push_back(
+        {.number = static_cast<std::uint32_t>(image.endpoints.size()), .name = {}, .pc = pc, .registers = {}});
+  Image odd = image;
+  odd.endpoints.front().pc = kCode + 1;
+  EXPECT_EQ(check(odd).error().where, "image.endpoints[0].pc");
+  std::vector<std::string> first;
+  for (const Tier tier : test::kKernelTiers) {
+    KernelWorld world(tier);
+    const Hash data = world.store().put(code).value();
+    const Hash hash = put_image(world.store(), {image, {code}}).value();
+    (void)data;
+    std::vector<std::string> seen;
+    for (std::size_t i = 0; i < std::size(kPlaces); ++i) {
+      KernelInstance instance = world.kernel().derive(hash).value();
+      const auto result = instance.invoke(i, {}, 1'000'000);
+      ASSERT_TRUE(result) << result.error().to_string();
+      seen.push_back(std::to_string(i) + ": " + std::string(to_string(result->exit_reason)) + ' ' +
+                     std::to_string(result->exit_arg) + ' ' + std::to_string(result->gas_remaining));
+    }
+    if (first.empty()) first = seen;
+    EXPECT_EQ(seen, first) << test::tier_name(tier);
+  }
+}
+
 TEST(KernelTiers, GiveTheSameResultsGasAndHashes) {
   if (!test::has_guest_compiler()) GTEST_SKIP() << test::kNoGuestCompiler;
   struct Call {

@@ -234,6 +234,7 @@ const BrokenInstance kBrokenInstances[] = {
     {"instance.mappings[0].data_page",
      [](SealedInstance& instance) { instance.mappings[0].data_page = kMostDataPages - 1; }},
     {"instance.integer_registers", [](SealedInstance& instance) { instance.integer_registers[0] = 1; }},
+    {"instance.pc", [](SealedInstance& instance) { instance.pc += 1; }},
     {"instance.float_control", [](SealedInstance& instance) { instance.float_control = 0x100; }},
     {"instance.phase", [](SealedInstance& instance) { instance.phase = static_cast<InstancePhase>(4); }},
     {"instance.pending", [](SealedInstance& instance) { instance.phase = InstancePhase::kIdle; }},
