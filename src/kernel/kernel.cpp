@@ -6,6 +6,7 @@
 #include "kernel/kernel_guest.h"
 #include "kernel/seal.h"
 #include "kernel/slots.h"
+#include "kernel/store_reference.h"
 #include "runtime/engine_state.h"
 
 namespace caisson {
@@ -65,7 +66,7 @@ Result<Hash> Kernel::build_image(std::span<const std::uint8_t> elf, const ImageO
 Result<Hash> put_image(CapabilityStore& store, const BuiltImage& built) {
   std::vector<Hash> held;
   const auto give_back = [&] {
-    for (const Hash& hash : held) (void)store.release(hash);
+    for (const Hash& hash : held) kernel::give_back(store, hash);
   };
   for (const Data& data : built.data) {
     const Result<Hash> hash = store.put(Capability(data));

@@ -16,14 +16,13 @@ namespace caisson {
 namespace {
 
 using kernel::ProgramState;
-using kernel::StoreReference;
 
 // References of ours until something that refers to what was put is in the store.
 class Putter {
  public:
   explicit Putter(CapabilityStore& store) : store_(store) {}
   ~Putter() {
-    for (const Hash& hash : held_) (void)store_.release(hash);
+    for (const Hash& hash : held_) kernel::give_back(store_, hash);
   }
   Result<Hash> put(const Capability& capability) {
     Result<Hash> hash = store_.put(capability);

@@ -8,6 +8,11 @@
 
 namespace caisson::kernel {
 
+// Gives a reference back. Where that fails the store keeps what nobody wants any more, which is nothing to stop for.
+inline void give_back(CapabilityStore& store, const Hash& hash) {
+  if (const Result<void> released = store.release(hash); !released) return;
+}
+
 class StoreReference {
  public:
   // Takes over a reference that the store has counted.
@@ -15,7 +20,7 @@ class StoreReference {
   StoreReference(StoreReference&& other) noexcept : store_(std::exchange(other.store_, nullptr)), hash_(other.hash_) {}
   StoreReference& operator=(StoreReference&&) = delete;
   ~StoreReference() {
-    if (store_ != nullptr) (void)store_->release(hash_);
+    if (store_ != nullptr) give_back(*store_, hash_);
   }
 
   const Hash& hash() const { return hash_; }

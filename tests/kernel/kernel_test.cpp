@@ -525,9 +525,7 @@ TEST(KernelTiers, EndpointsMayBeAnywhere) {
   std::vector<std::string> first;
   for (const Tier tier : test::kKernelTiers) {
     KernelWorld world(tier);
-    const Hash data = world.store().put(code).value();
     const Hash hash = put_image(world.store(), {image, {code}}).value();
-    (void)data;
     std::vector<std::string> seen;
     for (std::size_t i = 0; i < std::size(kPlaces); ++i) {
       KernelInstance instance = world.kernel().derive(hash).value();

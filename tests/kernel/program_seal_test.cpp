@@ -207,7 +207,7 @@ TEST_F(ProgramSeal, WhatCannotBeOpenedSaysWhy) {
     const Result<Hash> put = store->put(bad);
     ASSERT_TRUE(put);
     Result<Instance> opened = open_program(engine, *store, *put, options_of(output, Tier::kInterp));
-    if (opened) (void)opened->resume(10'000);
+    if (opened) EXPECT_NE(opened->resume(10'000).value_or(InvocationResult()).exit_reason, ExitReason::kAborted);
   }
 }
 
