@@ -65,12 +65,17 @@ void end_capabilities(std::vector<CapabilitySlot> capabilities) noexcept {
     const auto take_from = [&](CNodeObject& node) {
       for (CapabilitySlot& inner : node.take_all()) capabilities.push_back(std::move(inner));
     };
-    if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&capability)) {
+    // An owner may have been moved from, where something that was opened was given up half-way.
+    if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&capability); node != nullptr && *node) {
       take_from(**node);
-    } else if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&capability)) {
+    } else if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&capability);
+               instance != nullptr && *instance) {
       take_from((*instance)->root());
-    } else if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(&capability)) {
-      for (Frame& frame : (*yielded)->frames) take_from(frame.instance->root());
+    } else if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(&capability);
+               yielded != nullptr && *yielded) {
+      for (Frame& frame : (*yielded)->frames) {
+        if (frame.instance != nullptr) take_from(frame.instance->root());
+      }
     }
   }
 }
