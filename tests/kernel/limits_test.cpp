@@ -11,6 +11,7 @@
 
 #include "kernel/kernel_error.h"
 #include "kernel_guests.h"
+#include "support/sanitizers.h"
 
 namespace caisson {
 namespace {
@@ -163,8 +164,9 @@ class KernelLimits : public testing::TestWithParam<Tier> {
   }
 };
 
-// Windows and code are given back with the kernel; what the allocator and the C library keep is no more than this.
-constexpr std::size_t kMappingsKept = 64;
+// Windows and code are given back with the kernel; what the allocator and the C library keep is no more than this; a sanitizer's
+// allocator keeps more.
+constexpr std::size_t kMappingsKept = test::kHasSanitizer ? 512 : 64;
 
 TEST_P(KernelLimits, CallsAndTreesAHundredThousandDeep) {
   constexpr std::uint64_t kDepth = 100'000;

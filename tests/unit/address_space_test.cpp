@@ -18,6 +18,7 @@
 
 #include "memory/fault_recovery.h"
 #include "memory/window_pool.h"
+#include "support/sanitizers.h"
 
 namespace caisson::memory {
 namespace {
@@ -564,9 +565,7 @@ TEST_F(AddressSpaceTest, AReusedWindowReadsAsZeroWithoutPermissions) {
 }
 
 TEST_F(AddressSpaceTest, AnIdleInstanceCostsLittle) {
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "sanitizers keep memory of their own for each page";
-#endif
+  if (test::kHasSanitizer) GTEST_SKIP() << "sanitizers keep memory of their own for each page";
   const auto kilobytes = [] {
     // Resident pages and page tables.
     std::ifstream status("/proc/self/status");
@@ -645,9 +644,8 @@ bool exhaust_kernel_mappings(std::size_t left) {
 }
 
 TEST_F(AddressSpaceTest, WithoutKernelMappingsChangesAreRefusedWhole) {
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "a sanitizer ends the process when the host has no memory mappings left for itself";
-#endif
+  if (test::kHasSanitizer)
+    GTEST_SKIP() << "a sanitizer ends the process when the host has no memory mappings left for itself";
   for (std::uint64_t i = 0; i < kArenaPages; ++i) {
     ASSERT_EQ(space_->map_anonymous(kBase + i * kPageSize, kPageSize, i / 8 % 2 == 0 ? kReadWrite : kRead), kOk);
     if (i / 8 % 2 == 0) ASSERT_TRUE(space_->write_value(kBase + i * kPageSize, i + 1));

@@ -18,6 +18,7 @@
 #include "store/lmdb_environment.h"
 #include "support/child_process.h"
 #include "support/sample_artifact.h"
+#include "support/sanitizers.h"
 #include "support/scratch_directory.h"
 
 namespace caisson {
@@ -309,9 +310,7 @@ TEST(StoreProcesses, AFileSystemThatIsFullAlreadyEndsNoProcess) {
 
 // A store under way when the address space is used up: an error, and the store goes on once there is room.
 TEST(StoreProcesses, TooLittleAddressSpaceIsAnError) {
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "the sanitizers need the address space themselves";
-#endif
+  if (test::kHasSanitizer) GTEST_SKIP() << "the sanitizers need the address space themselves";
   const ScratchDirectory scratch;
   const std::string path = scratch / "store";
   const int status = test::run_child([&path] {

@@ -353,33 +353,6 @@ TEST_P(CapabilityStores, ServeThreads) {
   EXPECT_EQ(store->stats().bytes, 0U);
 }
 
-TEST(MemoryCapabilityStore, AHitIsALookUpAndACount) {
-#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer) || \
-    __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "measures the release build";
-#endif
-  const Store store = CapabilityStore::in_memory();
-  std::vector<std::pair<Hash, Capability>> all;
-  for (std::uint64_t number = 0; number < 64; ++number) {
-    const Capability data = numbered_data(number);
-    all.emplace_back(store->put(data).value(), data);
-  }
-  constexpr int kRounds = 1000;
-  std::chrono::nanoseconds best = std::chrono::hours(1);
-  for (int repeat = 0; repeat < 20; ++repeat) {
-    const auto start = std::chrono::steady_clock::now();
-    for (int round = 0; round < kRounds; ++round) {
-      for (const auto& [hash, capability] : all) {
-        if (!store->put_with_hash(hash, capability)) FAIL();
-      }
-    }
-    best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - start);
-  }
-  const auto each = best.count() / (kRounds * static_cast<std::int64_t>(all.size()));
-  RecordProperty("nanoseconds", static_cast<int>(each));
-  EXPECT_LT(each, 150) << "60 ns on an idle machine";
-}
-
 // --- the directory
 
 std::size_t count_entries(const std::string& path, store::CapabilityTable table) {

@@ -8,18 +8,12 @@
 #include "compile/helper_process.h"
 #include "support/fake_guest_compiler.h"
 #include "support/jit_backend_checks.h"
+#include "support/sanitizers.h"
 
 namespace caisson::test {
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr bool kHasSanitizer =
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    true;
-#else
-    false;
-#endif
 
 class CompileHelperTest : public testing::Test {
  protected:
@@ -28,7 +22,7 @@ class CompileHelperTest : public testing::Test {
     config.tuning.worker_count = 1;
     config.tuning.drain_interval = milliseconds(5);
     // A sanitizer reserves terabytes.
-    config.tuning.helper_memory_limit = kHasSanitizer ? 0 : std::size_t{512} << 20;
+    config.tuning.helper_memory_limit = test::kHasSanitizer ? 0 : std::size_t{512} << 20;
     config.process = CompileProcess::kHelper;
     config.helper_path = CAISSON_TEST_HELPER;
     config.helper_plugin = CAISSON_TEST_PLUGIN;
@@ -77,7 +71,7 @@ TEST_F(CompileHelperTest, ACrashCostsOneJob) {
 }
 
 TEST_F(CompileHelperTest, ACrashIsToldByItsSignal) {
-  if (kHasSanitizer) GTEST_SKIP() << "a sanitizer turns signals into an exit status";
+  if (test::kHasSanitizer) GTEST_SKIP() << "a sanitizer turns signals into an exit status";
   const JitBackend backend = make();
   EXPECT_EQ(backend.compile_jit_sync(input_of(1, "crash")).error().message, "the compile helper died of signal 11");
   EXPECT_EQ(backend.compile_jit_sync(input_of(2, "exit")).error().message, "the compile helper ended with status 3");
@@ -94,7 +88,7 @@ TEST_F(CompileHelperTest, AHangCostsOneJob) {
 }
 
 TEST_F(CompileHelperTest, AMemoryHogCostsOneJob) {
-  if (kHasSanitizer) GTEST_SKIP() << "a sanitizer leaves no limit on address space";
+  if (test::kHasSanitizer) GTEST_SKIP() << "a sanitizer leaves no limit on address space";
   const JitBackend backend = make();
   EXPECT_EQ(backend.compile_jit_sync(input_of(1, "memory")).error().code, ErrorCode::kOutOfMemory);
   EXPECT_TRUE(backend.compile_jit_sync(input_of(2)));

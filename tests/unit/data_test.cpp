@@ -1,8 +1,6 @@
 // Data beside a plain vector of pages: random writes and copies, from several threads too; and what they cost.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <chrono>
 #include <random>
 #include <thread>
 
@@ -132,39 +130,6 @@ TEST(Data, ThreadsShareAValue) {
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(wrong, 0);
   }
-}
-
-// The figures are those of a machine that has SHA instructions, with room for a busy one; the trees alone would take 1 ms.
-TEST(Data, HashingAgainCostsWhatWasChanged) {
-#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer) || \
-    __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "measures the release build";
-#endif
-  constexpr std::uint32_t kPages = 16'384;
-  Data data = Data::zeros(kPages);
-  for (std::uint32_t index = 0; index < kPages; ++index) data.set_page(index, numbered_page(index + 1));
-  const Hash before = data.hash();
-  std::chrono::nanoseconds best = std::chrono::hours(1);
-  std::chrono::nanoseconds best_of_copy = std::chrono::hours(1);
-  for (std::uint64_t round = 0; round < 200; ++round) {
-    std::vector<std::shared_ptr<const Data::Page>> pages;
-    for (std::uint64_t page = 0; page < 10; ++page) pages.push_back(numbered_page(100'000 + 10 * round + page));
-    const auto set_and_hash = [&pages](Data& changed) {
-      const auto start = std::chrono::steady_clock::now();
-      for (std::uint32_t page = 0; page < 10; ++page) changed.set_page(1638 * page + 7, pages[page]);
-      EXPECT_FALSE(changed.hash().is_zero());
-      return std::chrono::nanoseconds(std::chrono::steady_clock::now() - start);
-    };
-    Data copy = data;
-    best_of_copy = std::min(best_of_copy, set_and_hash(copy));
-    copy = Data();
-    best = std::min(best, set_and_hash(data));
-  }
-  EXPECT_NE(data.hash(), before);
-  RecordProperty("nanoseconds", static_cast<int>(best.count()));
-  RecordProperty("nanoseconds_of_copy", static_cast<int>(best_of_copy.count()));
-  EXPECT_LT(best, std::chrono::microseconds(100));
-  EXPECT_LT(best_of_copy, std::chrono::microseconds(200));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 
 #include "memory/address_space.h"
 #include "memory/window_pool.h"
+#include "support/sanitizers.h"
 
 // A tier of three instructions, one load and two stores, each entered by a function of its own. It returns 0 where the access
 // worked. The landing stores some of the registers that the tier had set, and returns 1.
@@ -348,13 +349,7 @@ TEST_F(FaultRecovery, GuardedLoadsAndCompareExchanges) {
 // --- what must crash ---
 
 // Sanitizers report the fault and exit; otherwise the process dies of it.
-bool crashed(int status) {
-#if defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-  return status != 0;
-#else
-  return testing::KilledBySignal(SIGSEGV)(status);
-#endif
-}
+bool crashed(int status) { return test::kHasSanitizer ? status != 0 : testing::KilledBySignal(SIGSEGV)(status); }
 
 class FaultRecoveryDeathTest : public FaultRecovery {
  protected:

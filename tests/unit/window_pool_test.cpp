@@ -16,6 +16,7 @@
 #include "memory/address_space.h"
 #include "memory/fault_recovery.h"
 #include "support/in_child.h"
+#include "support/sanitizers.h"
 
 namespace caisson::memory {
 namespace {
@@ -181,9 +182,8 @@ TEST_F(WindowPoolTest, AnAddressSpaceLimitIsAnErrorThatNamesIt) {
 }
 
 TEST_F(WindowPoolTest, MoreWindowsThanAddressSpaceIsAnError) {
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "a sanitizer ends the process when the host has no memory mappings left for itself";
-#endif
+  if (test::kHasSanitizer)
+    GTEST_SKIP() << "a sanitizer ends the process when the host has no memory mappings left for itself";
   EXPECT_EQ(in_child([] {
               WindowPool pool;
               std::set<std::uint8_t*> bases;
