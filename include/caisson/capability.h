@@ -207,7 +207,7 @@ struct SealedInstance {
   std::array<std::uint64_t, 32> float_registers{};
   std::uint32_t float_control = 0;  // fcsr: bits 0…7
   std::uint64_t pc = 0;
-  std::uint64_t gas_remaining = 0, gas_used = 0;
+  std::uint64_t gas_remaining = 0, gas_used = 0;  // nothing remains in kYielded: who resumes the call gives it gas
   Reservation reservation;
   InstancePhase phase = InstancePhase::kIdle;
   PendingCall pending;  // all zero but in kCalling and kYielded

@@ -136,6 +136,8 @@ struct Checker {
     const bool may_wait = instance.phase == InstancePhase::kCalling || instance.phase == InstancePhase::kYielded;
     if (!may_wait && instance.pending != PendingCall())
       return broken("instance.pending", "is not zero, but no call is under way");
+    if (instance.phase == InstancePhase::kYielded && instance.gas_remaining != 0)
+      return broken("instance.gas_remaining", "is not zero, but the call waits for who resumes it");
     if (instance.runtime_state.size() > kMostStateBytes)
       return broken("instance.runtime_state", "is larger than 64 MiB");
     if (instance.personality_state.size() > kMostStateBytes)

@@ -271,6 +271,9 @@ Result<void> Invocation::yield_to(std::size_t catcher, std::uint64_t value) {
     pay_for_top();
     above.push_back(std::move(frames_.back()));
     frames_.pop_back();
+    // A call that waits holds no gas; who resumes it gives it some.
+    set_gas_left(*above.back().instance, 0);
+    above.back().granted = 0;
   }
   std::ranges::reverse(above);
   call->frames = std::move(above);

@@ -169,6 +169,7 @@ class Opener {
     for (;;) {
       const Waiting& caller = waiting_[index];
       const PendingCall& pending = caller.sealed().pending;
+      if (last_phase == InstancePhase::kYielded && caller.sealed().gas_remaining != 0) return broken_call(caller.hash);
       if (caller.sealed().phase != InstancePhase::kCalling) {
         if (caller.sealed().phase != last_phase) return broken_call(caller.hash);
         if (last_phase == InstancePhase::kYielded) {

@@ -39,15 +39,19 @@ inline Result<std::vector<std::uint8_t>> compile_functions(const std::string& te
 // A kernel with a store of its own, and images of compiled guests in it.
 class KernelWorld {
  public:
-  explicit KernelWorld(Tier tier, KernelOptions options = {}) : options_(options) {
+  explicit KernelWorld(Tier tier, KernelOptions options = {})
+      : KernelWorld(tier, options, CapabilityStore::in_memory()) {}
+  // Another engine and kernel over the same store.
+  KernelWorld(Tier tier, KernelOptions options, std::shared_ptr<CapabilityStore> store)
+      : options_(options), store_(std::move(store)) {
     options_.tier = tier;
     engine_ = std::make_unique<Engine>(Engine::create().value());
-    store_ = CapabilityStore::in_memory();
     kernel_ = std::make_unique<Kernel>(Kernel::create(*engine_, store_, options_).value());
   }
 
   Kernel& kernel() { return *kernel_; }
   CapabilityStore& store() { return *store_; }
+  const std::shared_ptr<CapabilityStore>& shared_store() const { return store_; }
 
   // The image of `elf` with these functions as endpoints 0, 1, …
   Hash image(const std::vector<std::uint8_t>& elf, std::initializer_list<const char*> functions,

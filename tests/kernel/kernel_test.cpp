@@ -214,11 +214,23 @@ CAISSON_EXPORT unsigned long spin_child(unsigned long n, unsigned long depth) {
   unsigned long own = spin(n / 4);
   return r.error ? r.error : r.value + own;
 }
+// 17: leaves a yielded call in a slot; 18: goes on with it.
+CAISSON_EXPORT unsigned long keeps_yielded(unsigned long endpoint) {
+  caisson_derive_spawn(CAISSON_OWN_IMAGE, 9);
+  unsigned long arguments[6] = {100, 0, 0, 0, 0, 0};
+  struct caisson_result r = caisson_host_call_with(9, endpoint, CAISSON_ALL_GAS, CAISSON_NO_SLOT, 7, arguments);
+  return r.value * 100 + r.error;
+}
+CAISSON_EXPORT unsigned long resumes_kept(unsigned long value) {
+  struct caisson_result r = caisson_call_resume(9, value);
+  return r.value * 100 + r.error;
+}
 )guest";
 
 constexpr std::initializer_list<const char*> kEndpoints = {
-    "count", "recurse", "call_child", "fail",        "call_failing", "yielding", "between", "catching",  "takes_given",
-    "gives", "errors",  "saves",      "makes_image", "opens_data",   "becomes",  "spin",    "spin_child"};
+    "count",    "recurse",     "call_child", "fail",          "call_failing", "yielding",    "between",
+    "catching", "takes_given", "gives",      "errors",        "saves",        "makes_image", "opens_data",
+    "becomes",  "spin",        "spin_child", "keeps_yielded", "resumes_kept"};
 enum EndpointNumber : std::uint64_t {
   kCount,
   kRecurse,
@@ -236,7 +248,9 @@ enum EndpointNumber : std::uint64_t {
   kOpensData,
   kBecomes,
   kSpin,
-  kSpinChild
+  kSpinChild,
+  kKeepsYielded,
+  kResumesKept
 };
 
 const std::vector<std::uint8_t>& guest_elf() {
@@ -247,12 +261,6 @@ const std::vector<std::uint8_t>& guest_elf() {
   }();
   return elf;
 }
-
-struct Outcome {
-  ExitReason reason;
-  std::uint64_t argument, value, gas;
-  friend bool operator==(const Outcome&, const Outcome&) = default;
-};
 
 class KernelTest : public testing::TestWithParam<Tier> {
  protected:
@@ -466,6 +474,30 @@ TEST_P(KernelTest, SealedInTheMiddleOfCallsItGoesOnElsewhere) {
     EXPECT_EQ(result->return_value, expected.return_value);
     EXPECT_EQ(stopped.gas_used(), whole.gas_used());
     EXPECT_EQ(stopped.seal().value().to_string(), expected_hash.to_string());
+  }
+}
+
+TEST_P(KernelTest, YieldedCallsAreSealedAndGoOnElsewhere) {
+  constexpr auto kYielded = static_cast<std::uint64_t>(KernelError::kYielded);
+  for (const std::uint64_t endpoint : {kYielding, kBetween}) {
+    KernelWorld world(GetParam());
+    KernelInstance here = world.kernel().derive(image(world)).value();
+    EXPECT_EQ(invoke(here, kKeepsYielded, {endpoint}).return_value, 10'100 + kYielded);
+    const Hash sealed = here.seal().value();
+    KernelWorld elsewhere(GetParam(), {}, world.shared_store());
+    Result<KernelInstance> opened = elsewhere.kernel().open(sealed);
+    ASSERT_TRUE(opened) << opened.error().to_string();
+    KernelInstance there = *std::move(opened);
+    EXPECT_EQ(there.seal().value(), sealed);
+    for (KernelInstance* const instance : {&here, &there}) {
+      EXPECT_EQ(invoke(*instance, kResumesKept, {200}).return_value, 20'100 + kYielded);
+      EXPECT_EQ(invoke(*instance, kResumesKept, {300}).return_value, 100 * (endpoint == kBetween ? 4001 : 3001));
+    }
+    EXPECT_EQ(there.gas_used(), here.gas_used());
+    EXPECT_EQ(there.seal().value(), here.seal().value());
+    // One that is dropped is an instance again, as it is where it was made.
+    KernelInstance again = elsewhere.kernel().open(sealed).value();
+    EXPECT_EQ(again.instance_count(), endpoint == kBetween ? 3u : 2u);
   }
 }
 
