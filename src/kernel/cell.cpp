@@ -1,6 +1,5 @@
 #include "kernel/cell.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "kernel/invocation.h"
@@ -53,18 +52,7 @@ Result<void> Cell::load(InstanceObject& instance) {
   if (Result<void> loaded = guest_->memory().load(state); !loaded) return loaded;
   riscv::HartState& hart = guest_->hart();
   hart.gas = 0;
-  if (instance.registers != nullptr) {
-    const SavedRegisters& from = *instance.registers;
-    std::ranges::copy(from.x, hart.x.begin());
-    hart.f = from.f;
-    hart.pc = from.pc;
-    hart.gas = from.gas;
-    hart.frm = from.frm;
-    hart.fflags = from.fflags;
-    hart.reservation_address = from.reservation_address;
-    hart.reservation_value = from.reservation_value;
-    hart.reservation_width = from.reservation_width;
-  }
+  if (instance.registers != nullptr) runtime::set_registers(hart, *instance.registers);
   hart.gas_granted = instance.gas_used() + hart.gas;
   occupant = &instance;
   return {};
@@ -77,22 +65,8 @@ Result<void> Cell::save(InstanceObject& instance) {
   const riscv::HartState& hart = guest_->hart();
   instance.set_gas_used(hart.gas_used());
   if (!instance.on_its_way) return {};
-  instance.registers = std::make_unique<SavedRegisters>();
-  save_registers(*instance.registers);
+  instance.registers = std::make_unique<runtime::HartRegisters>(runtime::registers_of(hart));
   return {};
-}
-
-void Cell::save_registers(SavedRegisters& to) const {
-  const riscv::HartState& hart = guest_->hart();
-  std::copy_n(hart.x.begin(), to.x.size(), to.x.begin());
-  to.f = hart.f;
-  to.pc = hart.pc;
-  to.gas = hart.gas;
-  to.frm = hart.frm;
-  to.fflags = hart.fflags;
-  to.reservation_address = hart.reservation_address;
-  to.reservation_value = hart.reservation_value;
-  to.reservation_width = hart.reservation_width;
 }
 
 }  // namespace caisson::kernel

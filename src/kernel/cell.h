@@ -21,7 +21,6 @@ namespace caisson::kernel {
 
 class InstanceObject;
 class Invocation;
-struct SavedRegisters;
 
 struct CellOptions {
   std::shared_ptr<memory::WindowPool> windows;
@@ -42,8 +41,6 @@ class Cell {
   Result<void> load(InstanceObject& instance);
   // Takes them out into `instance`. Errors: kOutOfMemory; then the instance is still here.
   Result<void> save(InstanceObject& instance);
-
-  void save_registers(SavedRegisters& to) const;
 
   InstanceObject* occupant = nullptr;
   // Whose calls the occupant's operations make, while it runs.

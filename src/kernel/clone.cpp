@@ -68,12 +68,8 @@ class Cloner {
     copy->set_gas_used(from.gas_used());
     copy->on_its_way = from.on_its_way;
     if (from.on_its_way) {
-      copy->registers = std::make_unique<SavedRegisters>();
-      if (from.cell != nullptr) {
-        from.cell->save_registers(*copy->registers);
-      } else {
-        *copy->registers = *from.registers;
-      }
+      copy->registers = std::make_unique<runtime::HartRegisters>(
+          from.cell != nullptr ? runtime::registers_of(from.cell->hart()) : *from.registers);
     }
     if (from.cell != nullptr) {
       Result<memory::MemoryState> state = from.cell->guest().memory().state();

@@ -215,7 +215,7 @@ Result<void> Invocation::call_child(const Endpoint& endpoint, const std::array<s
   if (Result<void> resident = tree_.make_resident(callee); !resident) {
     // The caller goes on without it.
     callee_.granted = 0;
-    callee.registers = std::make_unique<SavedRegisters>();
+    callee.registers = std::make_unique<runtime::HartRegisters>();
     frames_.push_back(std::move(callee_));
     return return_to_caller(0, KernelError::kNoMemory);
   }

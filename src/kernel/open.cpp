@@ -26,15 +26,16 @@ std::unexpected<Error> broken_call(const Hash& hash) {
 
 void take_registers(InstanceObject& instance, const SealedInstance& sealed) {
   const Reservation& reservation = sealed.reservation;
-  instance.registers = std::make_unique<SavedRegisters>(SavedRegisters{.x = sealed.integer_registers,
-                                                                       .f = sealed.float_registers,
-                                                                       .pc = sealed.pc,
-                                                                       .gas = sealed.gas_remaining,
-                                                                       .frm = sealed.float_control >> 5,
-                                                                       .fflags = sealed.float_control & 31,
-                                                                       .reservation_address = reservation.address,
-                                                                       .reservation_value = reservation.value,
-                                                                       .reservation_width = reservation.width});
+  instance.registers =
+      std::make_unique<runtime::HartRegisters>(runtime::HartRegisters{.x = sealed.integer_registers,
+                                                                      .f = sealed.float_registers,
+                                                                      .pc = sealed.pc,
+                                                                      .gas = sealed.gas_remaining,
+                                                                      .frm = sealed.float_control >> 5,
+                                                                      .fflags = sealed.float_control & 31,
+                                                                      .reservation_address = reservation.address,
+                                                                      .reservation_value = reservation.value,
+                                                                      .reservation_width = reservation.width});
   instance.on_its_way = true;
 }
 

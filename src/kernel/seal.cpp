@@ -198,12 +198,8 @@ class Sealer {
   }
 
   static void add_registers(const InstanceObject& instance, SealedInstance& value) {
-    SavedRegisters saved;
-    if (instance.cell != nullptr) {
-      instance.cell->save_registers(saved);
-    } else {
-      saved = *instance.registers;
-    }
+    const runtime::HartRegisters saved =
+        instance.cell != nullptr ? runtime::registers_of(instance.cell->hart()) : *instance.registers;
     value.integer_registers = saved.x;
     value.float_registers = saved.f;
     value.float_control = saved.frm << 5 | saved.fflags;
