@@ -6,7 +6,8 @@
 //   caisson::Result<caisson::Instance> instance = engine.instantiate(*module, {.memory_limit = 64 << 20});
 //
 // An Engine is a cheap handle: copies share the same state, which lives as long as a handle or an instance of it.
-// Thread safety: every function may be called from any thread at any time.
+// Thread safety: every function may be called from any thread at any time. After fork() a child may not run compiled code where its parent has: start
+// workers by exec, or fork before the first instance.
 #pragma once
 
 #include <cstddef>

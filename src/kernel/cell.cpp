@@ -4,6 +4,7 @@
 
 #include "kernel/invocation.h"
 #include "kernel/operations.h"
+#include "runtime/engine_state.h"
 
 namespace caisson::kernel {
 namespace {
@@ -26,18 +27,21 @@ class CellPersonality final : public runtime::Personality {
 }  // namespace
 
 Result<std::unique_ptr<Cell>> Cell::create(const LoadedImage& image, const CellOptions& options) {
+  const Result<HostFunctions>& functions = image.host_functions();
+  if (!functions) return std::unexpected(functions.error());
   auto personality = std::make_shared<CellPersonality>();
-  auto guest = runtime::GuestInstance::create(image.module(), options.windows,
+  auto guest = runtime::GuestInstance::create(image.module(), options.engine->windows,
                                               {.memory_limit = image.image().memory_limit,
                                                .tier = options.tier,
                                                .deterministic = true,  // its clock is its gas
                                                .personality = personality},
-                                              options.jit);
+                                              options.engine->jit);
   if (!guest) return std::unexpected(guest.error());
   std::unique_ptr<Cell> cell(new Cell(*std::move(guest)));
   personality->cell = cell.get();
   cell->guest_->make_callable();
   install_operations(*cell);
+  cell->guest_->bind_host_functions(*functions);
   if (Result<void> loaded = cell->guest_->memory().load(image.fresh_memory()); !loaded)
     return std::unexpected(loaded.error());
   const LoadedImage::CodeRange code = image.code_range();

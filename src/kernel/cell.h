@@ -13,8 +13,8 @@
 #include "kernel/loaded_image.h"
 #include "runtime/guest_instance.h"
 
-namespace caisson::memory {
-class WindowPool;
+namespace caisson::runtime {
+struct EngineState;
 }
 
 namespace caisson::kernel {
@@ -23,8 +23,7 @@ class InstanceObject;
 class Invocation;
 
 struct CellOptions {
-  std::shared_ptr<memory::WindowPool> windows;
-  std::shared_ptr<runtime::JitService> jit;
+  std::shared_ptr<runtime::EngineState> engine;
   Tier tier = Tier::kAuto;
 };
 

@@ -51,6 +51,7 @@ KernelError op_derive_spawn(OperationContext& context) {
   const auto to = find_place(context.root(), context.operand(1));
   if (!to) return to.error();
   if (to->is_taken()) return KernelError::kSlotTaken;
+  if (!image->host_functions()) return KernelError::kBadImage;
   if (!context.charge_pages(image->page_count(), image->code_page_count())) return KernelError::kOk;
   std::unique_ptr<InstanceObject> instance = context.tree().make_instance(std::move(image));
   if (instance == nullptr) return KernelError::kNoMemory;
@@ -63,6 +64,7 @@ KernelError op_set_image(OperationContext& context) {
   if (!slot) return slot.error();
   const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(*slot);
   if (image == nullptr) return KernelError::kWrongKind;
+  if (!(*image)->host_functions()) return KernelError::kBadImage;
   context.self().set_next_image(*image);
   return KernelError::kOk;
 }
@@ -79,6 +81,8 @@ KernelError op_make_image(OperationContext& context) {
   auto described = parse_image_description(bytes, context.root());
   if (!described) return described.error();
   if (!context.charge_pages(described->pages)) return KernelError::kOk;
+  // Code that a guest makes reaches the functions of the embedder that its maker reaches, no others.
+  described->image.imports = context.self().image().image().imports;
   auto image = context.tree().kernel().make_image(described->image, std::move(described->contents));
   if (!image) return image.error().code == ErrorCode::kOutOfMemory ? KernelError::kNoMemory : KernelError::kBadImage;
   to->put(*std::move(image));

@@ -134,6 +134,8 @@ Result<InvocationResult> Invocation::run() {
       result = result_within_;
       control = control_within_;
     }
+    if (result.exit_reason == ExitReason::kHostCall && result.exit_arg >= runtime::kFirstHostFunction)
+      host_error_ = running().cell->guest().host_error();
     Result<void> went_on;
     switch (control.kind) {
       case Control::kCall:
@@ -217,7 +219,9 @@ Result<void> Invocation::call_child(const Endpoint& endpoint, const std::array<s
     callee_.granted = 0;
     callee.registers = std::make_unique<runtime::HartRegisters>();
     frames_.push_back(std::move(callee_));
-    return return_to_caller(0, KernelError::kNoMemory);
+    const bool lacks_function =
+        resident.error().code == ErrorCode::kUnresolvedImport || resident.error().code == ErrorCode::kSignatureMismatch;
+    return return_to_caller(0, lacks_function ? KernelError::kBadImage : KernelError::kNoMemory);
   }
   callee_.granted = std::min(caller_gas, callee_.share_left);
   callee.on_its_way = true;

@@ -14,6 +14,8 @@ constexpr std::size_t kMostArguments = 6;
 
 Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments,
                                              std::uint64_t gas) {
+  const runtime::RunningMark mark(run_state_);
+  if (!mark) return fail(ErrorCode::kBusy, "the instance is running");
   if (arguments.size() > kMostArguments) return fail(ErrorCode::kInvalidArgument, "a call takes at most six arguments");
   if (root_ == nullptr) root_ = invocation_.take_root();
   if (root_->entered_image().find_endpoint(endpoint) == nullptr)
@@ -22,6 +24,8 @@ Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<c
 }
 
 Result<InvocationResult> KernelGuest::resume(std::uint64_t gas) {
+  const runtime::RunningMark mark(run_state_);
+  if (!mark) return fail(ErrorCode::kBusy, "the instance is running");
   if (root_ != nullptr)
     return fail(ErrorCode::kInvalidArgument, "only a call that ended out of gas or interrupted can be resumed");
   return finish(invocation_.resume(gas));

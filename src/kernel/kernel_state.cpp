@@ -35,7 +35,8 @@ Result<std::shared_ptr<LoadedImage>> KernelState::load_image(const Hash& hash) {
   }
   const auto image = get(hash, CapabilityKind::kImage);
   if (!image) return std::unexpected(image.error());
-  Result<std::shared_ptr<LoadedImage>> loaded = LoadedImage::load(hash, std::get<Image>(**image), *store, idle_);
+  Result<std::shared_ptr<LoadedImage>> loaded =
+      LoadedImage::load(hash, std::get<Image>(**image), *store, idle_, *cells.engine);
   if (!loaded) return loaded;
   std::shared_ptr<LoadedImage> dropped;
   const std::scoped_lock lock(mutex_);
@@ -50,7 +51,8 @@ Result<std::shared_ptr<LoadedImage>> KernelState::make_image(const Image& image,
     const std::scoped_lock lock(mutex_);
     if (std::shared_ptr<LoadedImage> known = images_.find(hash)) return known;
   }
-  Result<std::shared_ptr<LoadedImage>> loaded = LoadedImage::make(hash, image, std::move(contents), idle_);
+  Result<std::shared_ptr<LoadedImage>> loaded =
+      LoadedImage::make(hash, image, std::move(contents), idle_, *cells.engine);
   if (!loaded) return loaded;
   std::shared_ptr<LoadedImage> dropped;
   const std::scoped_lock lock(mutex_);

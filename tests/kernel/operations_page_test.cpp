@@ -46,7 +46,9 @@ std::string render_page() {
                         row.per_code_page, row.operands, row.result, row.effect);
   }
   page +=
-      "\nNumbers from 0x1040 on are host functions of the embedder, which instances of the kernel do not have yet.\n\n"
+      "\nNumbers from 0x1040 on are the host functions that the image imports (`CAISSON_IMPORT` of caisson/guest.h), "
+      "in the order of\n"
+      "the program; they cost what the embedder says.\n\n"
       "## Error codes\n\n| code | name | meaning |\n| --- | --- | --- |\n";
   for (unsigned code = 0; !name_of(static_cast<KernelError>(code)).empty(); ++code) {
     const auto error = static_cast<KernelError>(code);
