@@ -21,6 +21,8 @@ struct OwnBytes {
       bytes += sizeof(Endpoint) + endpoint.name.capacity() + endpoint.registers.capacity() * sizeof(InitialRegister) +
                2 * kAllocationBytes;
     }
+    for (const ImageImport& import : image.imports)
+      bytes += sizeof(ImageImport) + import.name.capacity() + import.signature.capacity() + 2 * kAllocationBytes;
     return bytes;
   }
   std::uint64_t operator()(const CNode& node) const { return node.slots.capacity() * sizeof(CNode::Slot); }
@@ -58,16 +60,13 @@ PageLedger::Shard& PageLedger::shard_of(const void* item) {
 bool PageLedger::count_up(const void* item) {
   Shard& shard = shard_of(item);
   const std::scoped_lock lock(shard.mutex);
-  return ++shard.counts[item] == 1;
+  return shard.counts.up(item);
 }
 
 bool PageLedger::count_down(const void* item) {
   Shard& shard = shard_of(item);
   const std::scoped_lock lock(shard.mutex);
-  const auto place = shard.counts.find(item);
-  if (--place->second != 0) return false;
-  shard.counts.erase(place);
-  return true;
+  return shard.counts.down(item);
 }
 
 template <bool (PageLedger::*count)(const void*)>

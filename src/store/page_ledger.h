@@ -8,9 +8,9 @@
 #include <array>
 #include <cstdint>
 #include <mutex>
-#include <unordered_map>
 
 #include "capability/data_nodes.h"
+#include "store/pointer_counts.h"
 
 namespace caisson::store {
 
@@ -25,7 +25,7 @@ class PageLedger {
   static constexpr std::size_t kShards = 16;
   struct Shard {
     std::mutex mutex;
-    std::unordered_map<const void*, std::uint64_t> counts;
+    PointerCounts counts;
   };
 
   Shard& shard_of(const void* item);
