@@ -55,6 +55,16 @@ struct EngineOptions {
 // The compiler of RISC-V code for RuntimeConfig::compilers. It needs libcaisson-optimized.so when it first compiles.
 std::shared_ptr<GuestCompiler> riscv_compiler();
 
+// A snapshot; see caisson/metrics.h for one that is served.
+struct EngineStats {
+  std::uint64_t windows_in_use = 0, windows_idle = 0;
+  // Since the engine began: asked of the host; got from idle ones; given back; lost, where the host could neither empty nor take them back.
+  std::uint64_t windows_reserved = 0, windows_reused = 0, windows_released = 0, windows_abandoned = 0;
+  std::uint64_t host_mappings = 0;  // kernel mappings of windows in use
+  std::uint64_t resident_forks = 0;
+  std::optional<RuntimeStatsSnapshot> jit;  // nothing until something got hot
+};
+
 class Engine {
  public:
   // Errors: kOutOfMemory.
@@ -80,6 +90,8 @@ class Engine {
   // function or with one of other types), kOutOfMemory, kLimit (options.gas does not pay for the program's pages),
   // kInvalidArgument (options), kUnsupported.
   Result<Instance> instantiate(const Module& module, InstanceOptions options = {}) const;
+
+  EngineStats stats() const;
 
   // For other parts of the library.
   const std::shared_ptr<runtime::EngineState>& state() const { return state_; }

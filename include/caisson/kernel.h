@@ -84,6 +84,15 @@ Result<BuiltImage> build_image(std::span<const std::uint8_t> elf, const ImageOpt
 // Puts both into a store; the caller holds a reference to the image. Errors: the store's.
 Result<Hash> put_image(CapabilityStore& store, const BuiltImage& built);
 
+// A snapshot.
+struct KernelStats {
+  // Runs of root instances, those by invoke_cached() too, by how they ended: returned or replied; out of gas and interrupted, which can be resumed; the guest's
+  // failure; an Error.
+  std::uint64_t runs_returned = 0, runs_out_of_gas = 0, runs_interrupted = 0, runs_failed = 0, runs_refused = 0;
+  std::uint64_t gas_used = 0;  // by them, with what they called
+  std::uint64_t resident_instances = 0, idle_cells = 0, loaded_images = 0;  // now
+};
+
 class KernelInstance;
 
 class Kernel {
@@ -115,6 +124,7 @@ class Kernel {
   Result<KernelInstance> open(const Hash& instance) const;
 
   const std::shared_ptr<CapabilityStore>& store() const;
+  KernelStats stats() const;
 
   explicit Kernel(std::shared_ptr<kernel::KernelState> state) : state_(std::move(state)) {}
 

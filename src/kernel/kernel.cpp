@@ -127,6 +127,7 @@ Result<KernelInstance> Kernel::open(const Hash& instance) const {
 }
 
 const std::shared_ptr<CapabilityStore>& Kernel::store() const { return state_->store; }
+KernelStats Kernel::stats() const { return state_->stats(); }
 
 KernelInstance::KernelInstance(std::unique_ptr<kernel::KernelGuest> guest) : guest_(std::move(guest)) {}
 KernelInstance::KernelInstance(KernelInstance&&) noexcept = default;

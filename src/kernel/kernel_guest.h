@@ -34,7 +34,7 @@ class KernelGuest {
   bool is_running() const { return run_state_.load(std::memory_order_relaxed) == runtime::RunState::kRunning; }
 
  private:
-  Result<InvocationResult> finish(Result<InvocationResult> result);
+  Result<InvocationResult> finish(Result<InvocationResult> result, std::uint64_t gas_before);
 
   Tree tree_;
   Invocation invocation_;

@@ -93,6 +93,32 @@ Result<std::unique_ptr<Cell>> KernelState::take_cell(LoadedImage& image) {
   return Cell::create(image, cells);
 }
 
+void KernelState::note_run(const Result<InvocationResult>& result, std::uint64_t gas) {
+  const auto end = [this, &result]() -> std::atomic<std::uint64_t>& {
+    if (!result) return runs_.refused;
+    if (result->exit_reason == ExitReason::kHostCall && result->exit_arg == 0) return runs_.returned;
+    if (result->exit_reason == ExitReason::kOutOfGas) return runs_.out_of_gas;
+    return result->exit_reason == ExitReason::kInterrupted ? runs_.interrupted : runs_.failed;
+  };
+  end().fetch_add(1, std::memory_order_relaxed);
+  runs_.gas.fetch_add(gas, std::memory_order_relaxed);
+}
+
+KernelStats KernelState::stats() {
+  const auto now = [](const auto& count) { return static_cast<std::uint64_t>(count.load(std::memory_order_relaxed)); };
+  KernelStats stats{.runs_returned = now(runs_.returned),
+                    .runs_out_of_gas = now(runs_.out_of_gas),
+                    .runs_interrupted = now(runs_.interrupted),
+                    .runs_failed = now(runs_.failed),
+                    .runs_refused = now(runs_.refused),
+                    .gas_used = now(runs_.gas),
+                    .resident_instances = now(residents),
+                    .idle_cells = now(idle_->count)};
+  const std::scoped_lock lock(mutex_);
+  stats.loaded_images = images_.size();
+  return stats;
+}
+
 std::size_t KernelState::drop_idle_cells() {
   std::vector<std::unique_ptr<Cell>> dropped;  // they end outside the lock
   const std::scoped_lock lock(mutex_);

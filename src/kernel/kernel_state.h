@@ -44,6 +44,7 @@ class RecentByHash {
   void for_each(Visit visit) {
     for (auto& [hash, value] : order_) visit(*value);
   }
+  std::size_t size() const { return entries_.size(); }
   // What is dropped for it is returned, to end outside the caller's lock.
   std::shared_ptr<Value> insert(const Hash& hash, std::shared_ptr<Value> value) {
     if (entries_.contains(hash)) return nullptr;
@@ -84,6 +85,10 @@ struct KernelState {
 
   // A cell for an instance of the image: an idle one, or a new one. Errors: Cell::create()'s.
   Result<std::unique_ptr<Cell>> take_cell(LoadedImage& image);
+  // What became of a run of a root.
+  void note_run(const Result<InvocationResult>& result, std::uint64_t gas);
+  KernelStats stats();
+
   // Gives windows back to the host; returns how many.
   std::size_t drop_idle_cells();
   void give_cell_back(LoadedImage& image, std::unique_ptr<Cell> cell);
@@ -97,7 +102,12 @@ struct KernelState {
   static constexpr std::size_t kMostImages = 256;
   static constexpr std::size_t kMostOpened = 1024;
 
+  struct Runs {
+    std::atomic<std::uint64_t> returned{0}, out_of_gas{0}, interrupted{0}, failed{0}, refused{0}, gas{0};
+  };
+
   const std::shared_ptr<IdleCells> idle_;
+  Runs runs_;
   std::mutex mutex_;
   RecentByHash<LoadedImage> images_{kMostImages};  // guarded by mutex_
   RecentByHash<const OpenedInstance> opened_{kMostOpened};  // guarded by mutex_
