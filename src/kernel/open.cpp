@@ -183,8 +183,9 @@ class Opener {
                     caller.hash.to_string());
       CNodeObject& root = caller.instance->root();
       const Waiting& callee = waiting_[caller.callee];
-      // The callee's gas is part of the caller's.
-      if (pending.gas_granted > caller.sealed().gas_remaining || callee.sealed().gas_remaining > pending.gas_granted)
+      // The callee's gas is part of the caller's, and of its share: what it used is told by subtracting one from the other.
+      if (pending.gas_granted > caller.sealed().gas_remaining || pending.gas_granted > pending.gas_share ||
+          callee.sealed().gas_remaining > pending.gas_granted)
         return broken_call(caller.hash);
       const auto slot = find_capability(root, pending.slot_path);
       auto* const held = slot ? std::get_if<std::unique_ptr<InstanceObject>>(*slot) : nullptr;

@@ -118,5 +118,22 @@ TEST(HostileStore, WhatItHoldsIsAnErrorOrARun) {
   }
 }
 
+// A frame that was granted more than its share, and used it: what is left of the share must not come out as nearly 2^64.
+TEST(HostileStore, NoShareIsLessThanWhatWasUsedOfIt) {
+  if (!test::has_guest_compiler()) GTEST_SKIP() << test::kNoGuestCompiler;
+  const auto elf = test::compile_functions(kGuest);
+  ASSERT_TRUE(elf) << elf.error().to_string();
+  test::KernelWorld world(Tier::kInterp);
+  KernelInstance whole = world.kernel().derive(world.image(*elf, {"nest"})).value();
+  ASSERT_EQ(whole.invoke(0, std::array<std::uint64_t, 1>{1}, 9'000)->exit_reason, ExitReason::kOutOfGas);
+  SealedInstance caller = std::get<SealedInstance>(**world.store().get(whole.seal().value()));
+  ASSERT_EQ(caller.phase, InstancePhase::kCalling);
+  ASSERT_GT(caller.pending.gas_granted, 1'000u);
+  const SealedInstance honest = caller;
+  caller.pending.gas_share = 5;
+  EXPECT_FALSE(world.kernel().open(world.store().put(caller).value()));
+  EXPECT_TRUE(world.kernel().open(world.store().put(honest).value()));
+}
+
 }  // namespace
 }  // namespace caisson
