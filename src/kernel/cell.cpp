@@ -64,6 +64,7 @@ Result<void> Cell::load(InstanceObject& instance) {
     hart.reservation_address = from.reservation_address;
     hart.reservation_value = from.reservation_value;
     hart.reservation_width = from.reservation_width;
+    guest_->note_registers_replaced();
   }
   hart.gas_granted = instance.gas_used() + hart.gas;
   occupant = &instance;

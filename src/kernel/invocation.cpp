@@ -158,6 +158,11 @@ Result<InvocationResult> Invocation::run() {
         break;
     }
     if (!went_on) return std::unexpected(went_on.error());
+    // A guest looks at both between slices, but the runs of calls that go to and fro may all be shorter than a slice.
+    const bool is_late =
+        deadline_ != std::chrono::steady_clock::time_point::max() && std::chrono::steady_clock::now() >= deadline_;
+    if (is_late || (stop_requested() && take_stop_request()))
+      return InvocationResult{ExitReason::kInterrupted, 0, 0, running().cell->hart().gas};
   }
 }
 
