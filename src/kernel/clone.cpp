@@ -78,9 +78,11 @@ class Cloner {
     if (from.cell != nullptr) {
       Result<memory::MemoryState> state = from.cell->guest().memory().state();
       if (!state) return std::unexpected(state.error());
-      into_.adopt_memory(*copy, *std::move(state));
+      if (Result<void> adopted = into_.adopt_memory(*copy, *std::move(state)); !adopted)
+        return std::unexpected(adopted.error());
     } else if (from.memory) {
-      into_.adopt_memory(*copy, *from.memory);
+      if (Result<void> adopted = into_.adopt_memory(*copy, *from.memory); !adopted)
+        return std::unexpected(adopted.error());
     }
     return copy;
   }

@@ -50,7 +50,8 @@ class Opener {
     std::unique_ptr<InstanceObject> instance = tree_.make_instance((*opened)->image, (*opened)->sealed.lineage);
     if (instance == nullptr) return fail(ErrorCode::kLimit, "more instances than KernelOptions::max_instances");
     const SealedInstance& sealed = (*opened)->sealed;
-    tree_.adopt_memory(*instance, (*opened)->memory);
+    if (Result<void> adopted = tree_.adopt_memory(*instance, (*opened)->memory); !adopted)
+      return std::unexpected(adopted.error());
     instance->set_gas_used(sealed.gas_used);
     if (!sealed.next_image.is_zero()) {
       Result<std::shared_ptr<LoadedImage>> next = tree_.kernel().load_image(sealed.next_image);

@@ -29,7 +29,7 @@ Result<void> seal_slot(Tree& tree, CapabilitySlot& slot);
 // How many pages that would seal, by what its instances have mapped. Errors: kWrongKind (nothing to seal), kUnsupported (a yielded call).
 std::expected<std::uint64_t, KernelError> pages_to_seal(CapabilitySlot& slot);
 
-// A live instance of what was sealed idle. Errors: kNotFound, kInvalidArgument (not idle), kInvalidImage, kLimit (instances), kOutOfMemory, and the
+// A live instance of what was sealed idle. Errors: kNotFound, kInvalidArgument (not idle), kInvalidImage, kLimit (instances, parked pages), kOutOfMemory, and the
 // store's.
 Result<std::unique_ptr<InstanceObject>> open_instance(Tree& tree, const Hash& sealed);
 // The same at any phase: the frames of the calls that were under way, of which the first is the root's. One frame where it was idle.

@@ -7,6 +7,16 @@
 #include "kernel/lineage.h"
 
 namespace caisson::kernel {
+namespace {
+
+// What a base of one instance's own takes beside its pages: a file descriptor and kernel mappings, of which a process has thousands.
+constexpr std::uint64_t kBytesOfOwnBase = std::uint64_t{1} << 20;
+
+std::unexpected<Error> no_room_to_park() {
+  return fail(ErrorCode::kLimit, "parked instances take as much memory as KernelOptions::parked_bytes allows");
+}
+
+}  // namespace
 
 Tree::Tree(std::shared_ptr<KernelState> kernel)
     : kernel_(std::move(kernel)), resident_limit_(kernel_->options.resident_instances) {}
@@ -37,7 +47,7 @@ Result<void> Tree::make_resident(InstanceObject& instance, Room room) {
   }
   Result<std::unique_ptr<Cell>> cell = take_loaded_cell(instance);
   if (!cell) return std::unexpected(cell.error());
-  if (instance.memory) parked_bytes_ -= parked_bytes_of(*instance.memory);
+  if (instance.memory) parked_bytes_ -= parked_bytes_of(instance, *instance.memory);
   instance.memory.reset();
   instance.registers.reset();
   instance.cell = *std::move(cell);
@@ -67,11 +77,11 @@ Result<std::unique_ptr<Cell>> Tree::take_loaded_cell(InstanceObject& instance) {
 Result<void> Tree::park(InstanceObject& instance) {
   if (instance.cell == nullptr) return {};
   if (Result<void> saved = instance.cell->save(instance); !saved) return saved;
-  const std::uint64_t bytes = parked_bytes_of(*instance.memory);
-  if (bytes > kernel_->options.parked_bytes || parked_bytes_ > kernel_->options.parked_bytes - bytes) {
+  const std::uint64_t bytes = parked_bytes_of(instance, *instance.memory);
+  if (!has_room_to_park(bytes)) {
     instance.memory.reset();
     instance.registers.reset();
-    return fail(ErrorCode::kLimit, "parked instances take as much memory as KernelOptions::parked_bytes allows");
+    return no_room_to_park();
   }
   parked_bytes_ += bytes;
   unlink(instance);
@@ -91,18 +101,30 @@ void Tree::drop_memory(InstanceObject& instance) noexcept {
     unlink(instance);
     kernel_->give_cell_back(instance.image(), std::move(instance.cell));
   }
-  if (instance.memory) parked_bytes_ -= parked_bytes_of(*instance.memory);
+  if (instance.memory) parked_bytes_ -= parked_bytes_of(instance, *instance.memory);
   instance.memory.reset();
   instance.registers.reset();
 }
 
-void Tree::adopt_memory(InstanceObject& instance, memory::MemoryState state) {
-  parked_bytes_ += parked_bytes_of(state);
+Result<void> Tree::adopt_memory(InstanceObject& instance, memory::MemoryState state) {
+  const std::uint64_t bytes = parked_bytes_of(instance, state);
+  if (!has_room_to_park(bytes)) return no_room_to_park();
+  parked_bytes_ += bytes;
   instance.memory = std::move(state);
+  return {};
 }
 
-std::uint64_t Tree::parked_bytes_of(const memory::MemoryState& state) {
-  return state.changed.size() * memory::kPageSize;
+bool Tree::has_room_to_park(std::uint64_t bytes) const {
+  const std::uint64_t most = kernel_->options.parked_bytes;
+  return bytes <= most && parked_bytes_ <= most - bytes;
+}
+
+// A base that is not the image's is the instance's own: it mapped something, or changed much.
+std::uint64_t Tree::parked_bytes_of(const InstanceObject& instance, const memory::MemoryState& state) {
+  std::uint64_t bytes = state.changed.size() * memory::kPageSize;
+  if (state.base != instance.image().fresh_memory().base)
+    bytes += state.base->nonzero_pages() * memory::kPageSize + kBytesOfOwnBase;
+  return bytes;
 }
 
 void Tree::move_to_front(InstanceObject& instance) {

@@ -47,8 +47,8 @@ class Tree {
 
   // What SET_IMAGE asked for: fresh memory of the other image.
   void become_next_image(InstanceObject& instance);
-  // Memory of an instance that has none yet.
-  void adopt_memory(InstanceObject& instance, memory::MemoryState state);
+  // Memory of an instance that has none yet. Error: kLimit (parked pages); then it has none still.
+  Result<void> adopt_memory(InstanceObject& instance, memory::MemoryState state);
 
   std::size_t instance_count() const { return instance_count_; }
   std::size_t resident_count() const { return resident_count_; }
@@ -58,7 +58,8 @@ class Tree {
   friend class InstanceObject;
   static constexpr std::size_t kFewestResidents = 2;
   Result<std::unique_ptr<Cell>> take_loaded_cell(InstanceObject& instance);
-  static std::uint64_t parked_bytes_of(const memory::MemoryState& state);
+  static std::uint64_t parked_bytes_of(const InstanceObject& instance, const memory::MemoryState& state);
+  bool has_room_to_park(std::uint64_t bytes) const;
   void drop_memory(InstanceObject& instance) noexcept;
   void move_to_front(InstanceObject& instance);
   void put_in_front(InstanceObject& instance);

@@ -28,9 +28,52 @@ CAISSON_EXPORT unsigned long to_and_fro(void) {
   caisson_derive_spawn(1, 2);
   for (;;) caisson_host_call(2, 0, 1, 0, 0, 0, 0, 0);
 }
+static unsigned char large[2048 * 4096];
+// 2: writes that many pages.
+CAISSON_EXPORT unsigned long fill(unsigned long pages, unsigned long value) {
+  for (unsigned long i = 0; i < pages; ++i) *(volatile unsigned char*)(large + i * 4096) = value;
+  return pages;
+}
+// 3: children in a CNode in slot 3, each of which fills so many pages; how many could << 32 | the first error.
+CAISSON_EXPORT unsigned long fill_children(unsigned long children, unsigned long pages) {
+  caisson_cnode_mint(3);
+  for (unsigned long i = 0; i < children; ++i) {
+    unsigned long error = caisson_derive_spawn(CAISSON_OWN_IMAGE, CAISSON_PATH2(3, i));
+    if (!error) error = caisson_host_call(CAISSON_PATH2(3, i), 2, pages, 1, 0, 0, 0, 0).error;
+    if (error) return i << 32 | error;
+  }
+  return children << 32;
+}
+// 4: maps a page.
+CAISSON_EXPORT unsigned long map(void) {
+  unsigned long error = caisson_data_mint("data", 4, 4);
+  return error ? error : caisson_open_data(4, (void*)0x40000000, 3);
+}
+// 5: children as in 3, which map a page each.
+CAISSON_EXPORT unsigned long map_children(unsigned long children) {
+  caisson_cnode_mint(3);
+  for (unsigned long i = 0; i < children; ++i) {
+    unsigned long error = caisson_derive_spawn(CAISSON_OWN_IMAGE, CAISSON_PATH2(3, i));
+    if (!error) error = caisson_host_call(CAISSON_PATH2(3, i), 4, 0, 0, 0, 0, 0, 0).error;
+    if (error) return i << 32 | error;
+  }
+  return children << 32;
+}
+CAISSON_EXPORT unsigned long drop(unsigned long slot) { return caisson_drop(slot); }
 )guest";
-enum Endpoint : std::uint64_t { kEmpty, kToAndFro };
-constexpr std::initializer_list<const char*> kEndpoints = {"empty", "to_and_fro"};
+enum Endpoint : std::uint64_t { kEmpty, kToAndFro, kFill, kFillChildren, kMap, kMapChildren, kDrop };
+constexpr std::initializer_list<const char*> kEndpoints = {"empty", "to_and_fro",   "fill", "fill_children",
+                                                           "map",   "map_children", "drop"};
+
+constexpr std::uint64_t kEnoughGas = 10'000'000'000;
+
+std::uint64_t invoke(KernelInstance& instance, std::uint64_t endpoint, std::vector<std::uint64_t> arguments = {}) {
+  const auto result = instance.invoke(endpoint, arguments, kEnoughGas);
+  EXPECT_TRUE(result) << result.error().to_string();
+  if (!result) return ~std::uint64_t{0};
+  EXPECT_EQ(result->exit_reason, ExitReason::kHostCall) << result->exit_arg;
+  return result->return_value;
+}
 
 const std::vector<std::uint8_t>& guest_elf() {
   static const std::vector<std::uint8_t> elf = test::compile_functions(kGuest).value();
@@ -75,6 +118,28 @@ TEST_P(HostileGuest, CallsToAndFroCanBeStopped) {
   EXPECT_EQ(interrupted->exit_reason, ExitReason::kInterrupted);
   EXPECT_GT(interrupted->gas_remaining, 0u);
   EXPECT_LT(interrupted->gas_remaining, late->gas_remaining);
+}
+
+// An instance that changed much, or mapped something, is parked as a base of its own. That takes memory like any other.
+TEST_P(HostileGuest, BasesOfTheirOwnCountAsParkedBytes) {
+  constexpr std::uint64_t kMebibyte = 1 << 20;
+  KernelWorld world(GetParam(), {.resident_instances = 2, .parked_bytes = 20 * kMebibyte});
+  KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+  for (int round = 0; round < 2; ++round) {
+    // 8 MiB each, of which 20 MiB hold two beside those that are resident.
+    const std::uint64_t filled = invoke(instance, kFillChildren, {12, 2048});
+    EXPECT_EQ(filled & 0xFFFF'FFFF, static_cast<std::uint64_t>(KernelError::kNoMemory));
+    EXPECT_GE(filled >> 32, 2u);
+    EXPECT_LE(filled >> 32, 4u);
+    EXPECT_EQ(invoke(instance, kDrop, {3}), 0u);
+    // A page and a file descriptor each.
+    const std::uint64_t mapped = invoke(instance, kMapChildren, {100});
+    EXPECT_EQ(mapped & 0xFFFF'FFFF, static_cast<std::uint64_t>(KernelError::kNoMemory));
+    EXPECT_GE(mapped >> 32, 10u);
+    EXPECT_LE(mapped >> 32, 22u);
+    EXPECT_EQ(invoke(instance, kDrop, {3}), 0u);
+    EXPECT_EQ(instance.instance_count(), 1u);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, HostileGuest, testing::Values(Tier::kInterp, Tier::kBaseline),
