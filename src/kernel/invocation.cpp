@@ -179,6 +179,8 @@ std::optional<InvocationResult> Invocation::find_end(const InvocationResult& res
     while (limited > 0 && !is_share(limited)) --limited;
     if (limited == 0) return result;
     while (frames_.size() - 1 > limited) end_top();
+    // The whole share is used up: an operation that fell short may have done part of its work, and gave back what it had paid for that.
+    charge(running(), gas_left(running()));
     return std::nullopt;
   }
   if (frames_.size() > 1) return std::nullopt;
