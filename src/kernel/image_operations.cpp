@@ -115,7 +115,9 @@ KernelError op_open(OperationContext& context) {
   std::uint64_t pages = 0;
   for (const ImageMapping& mapping : instance.mappings) pages += mapping.page_count;
   if (!context.charge_pages(pages)) return KernelError::kOk;
-  Result<std::unique_ptr<InstanceObject>> opened = open_instance(context.tree(), sealed->hash());
+  Result<std::unique_ptr<InstanceObject>> opened = open_instance(
+      context.tree(), sealed->hash(), [&context](std::uint64_t pages) { return context.charge_pages(pages); });
+  if (context.is_out_of_gas()) return KernelError::kOk;
   if (!opened) {
     const ErrorCode code = opened.error().code;
     return code == ErrorCode::kOutOfMemory || code == ErrorCode::kLimit ? KernelError::kNoMemory
@@ -128,9 +130,8 @@ KernelError op_open(OperationContext& context) {
 KernelError op_save(OperationContext& context) {
   const auto slot = find_capability(context.root(), context.operand(0));
   if (!slot) return slot.error();
-  const auto pages = pages_to_seal(**slot);
-  if (!pages) return pages.error();
-  if (!context.charge_pages(*pages)) return KernelError::kOk;
+  const auto paid = pay_for_sealing(**slot, [&context](std::uint64_t pages) { return context.charge_pages(pages); });
+  if (!paid) return paid.error();
   if (const Result<void> sealed = seal_slot(context.tree(), **slot); !sealed) {
     return sealed.error().code == ErrorCode::kUnsupported ? KernelError::kUnsupported : KernelError::kNoMemory;
   }

@@ -219,13 +219,6 @@ class Sealer {
   unsigned nesting_ = 0;
 };
 
-// What it has mapped, whether or not it was ever touched.
-std::uint64_t mapped_pages(InstanceObject& instance) {
-  if (instance.cell != nullptr) return instance.cell->guest().memory().committed_bytes() / memory::kPageSize;
-  return (instance.memory ? *instance.memory : instance.image().fresh_memory()).base->committed_bytes() /
-         memory::kPageSize;
-}
-
 }  // namespace
 
 Result<Hash> seal_instance(Tree& tree, InstanceObject& instance) {
@@ -270,31 +263,38 @@ Result<void> seal_slot(Tree& tree, CapabilitySlot& slot) {
   return {};
 }
 
-std::expected<std::uint64_t, KernelError> pages_to_seal(CapabilitySlot& slot) {
-  std::uint64_t pages = 0;
-  std::size_t instances = 0;
-  std::vector<CapabilitySlot*> open{&slot};
-  for (std::size_t i = 0; i < open.size(); ++i) {
+std::expected<void, KernelError> pay_for_sealing(CapabilitySlot& slot, const PayPages& pay) {
+  if (std::holds_alternative<std::unique_ptr<YieldedCall>>(slot)) return std::unexpected(KernelError::kUnsupported);
+  bool has_instance = false;
+  std::vector<CapabilitySlot*> open;
+  const auto add_slots = [&](CNodeObject& node) {
+    const std::vector<CNodeObject::Entry> entries = node.entries();
+    if (!pay(entries.size())) return false;
+    for (const CNodeObject::Entry& entry : entries) open.push_back(entry.slot);
+    return true;
+  };
+  const auto add_instance = [&](InstanceObject& instance) {
+    return pay(instance.mapped_pages()) && add_slots(instance.root());
+  };
+  bool is_paid = true;
+  open.push_back(&slot);
+  for (std::size_t i = 0; i < open.size() && is_paid; ++i) {
     CapabilitySlot& each = *open[i];
-    CNodeObject* node = nullptr;
-    if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(&each)) {
-      for (const Frame& frame : (*yielded)->frames) {
-        pages += mapped_pages(*frame.instance);
-        for (const CNodeObject::Entry& entry : frame.instance->root().entries()) open.push_back(entry.slot);
-      }
-      ++instances;
-    }
-    if (auto* const inner = std::get_if<std::unique_ptr<CNodeObject>>(&each)) node = inner->get();
+    if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&each)) is_paid = add_slots(**node);
     if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&each)) {
-      ++instances;
-      pages += mapped_pages(**instance);
-      node = &(*instance)->root();
+      has_instance = true;
+      is_paid = add_instance(**instance);
     }
-    if (node == nullptr) continue;
-    for (const CNodeObject::Entry& entry : node->entries()) open.push_back(entry.slot);
+    if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(&each)) {
+      for (const Frame& frame : (*yielded)->frames) is_paid = is_paid && add_instance(*frame.instance);
+    }
+    if (const auto* const data = std::get_if<Data>(&each)) is_paid = pay(data->page_count());
+    if (const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(&each))
+      is_paid = pay((*image)->page_count());
   }
-  if (instances == 0) return std::unexpected(KernelError::kWrongKind);
-  return pages;
+  if (!is_paid) return std::unexpected(KernelError::kOk);
+  if (!has_instance) return std::unexpected(KernelError::kWrongKind);
+  return {};
 }
 
 }  // namespace caisson::kernel

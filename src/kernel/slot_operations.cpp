@@ -8,11 +8,12 @@
 namespace caisson::kernel {
 namespace {
 
-// A CNode without anything that only one slot can own, copied with all that is in it.
+// A CNode without anything that only one slot can own, copied with all that is in it. Each node is paid before it is copied.
 class NodeCopy {
  public:
-  // Bounds the work that is done before it is paid.
   static constexpr std::size_t kMostSlots = 4096;
+
+  explicit NodeCopy(OperationContext& context) : context_(context) {}
 
   std::expected<std::unique_ptr<CNodeObject>, KernelError> copy(CNodeObject& from) {
     auto to = std::make_unique<CNodeObject>();
@@ -20,8 +21,11 @@ class NodeCopy {
     while (!open.empty()) {
       const auto [source, target] = open.back();
       open.pop_back();
-      for (const CNodeObject::Entry& entry : source->entries()) {
-        if (++slots_ > kMostSlots) return std::unexpected(KernelError::kNoMemory);
+      const std::vector<CNodeObject::Entry> entries = source->entries();
+      slots_ += entries.size();
+      if (slots_ > kMostSlots) return std::unexpected(KernelError::kNoMemory);
+      if (!context_.charge_pages(entries.size())) return std::unexpected(KernelError::kOk);
+      for (const CNodeObject::Entry& entry : entries) {
         if (auto* const inner = std::get_if<std::unique_ptr<CNodeObject>>(entry.slot)) {
           auto copied = std::make_unique<CNodeObject>();
           open.emplace_back(inner->get(), copied.get());
@@ -37,8 +41,6 @@ class NodeCopy {
   }
 
   // Empty where the capability is not a plain value.
-  std::size_t slots() const { return slots_; }
-
   static CapabilitySlot copy_value(const CapabilitySlot& slot) {
     if (const auto* const data = std::get_if<Data>(&slot)) return *data;
     if (const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(&slot)) return *image;
@@ -47,6 +49,7 @@ class NodeCopy {
   }
 
  private:
+  OperationContext& context_;
   std::size_t slots_ = 0;
 };
 
@@ -59,10 +62,8 @@ KernelError op_copy(OperationContext& context) {
   if (!to) return to.error();
   if (to->is_taken()) return KernelError::kSlotTaken;
   if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(*from)) {
-    NodeCopy copy;
-    auto copied = copy.copy(**node);
+    auto copied = NodeCopy(context).copy(**node);
     if (!copied) return copied.error();
-    if (!context.charge_pages(copy.slots())) return KernelError::kOk;
     to->put(*std::move(copied));
     return KernelError::kOk;
   }

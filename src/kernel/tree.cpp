@@ -175,6 +175,11 @@ InstanceObject::~InstanceObject() {
   --tree_.instance_count_;
 }
 
+std::uint64_t InstanceObject::mapped_pages() const {
+  if (cell != nullptr) return cell->guest().memory().committed_bytes() / memory::kPageSize;
+  return (memory ? *memory : image().fresh_memory()).base->committed_bytes() / memory::kPageSize;
+}
+
 std::uint64_t InstanceObject::gas_used() const { return cell != nullptr ? cell->hart().gas_used() : gas_used_; }
 
 }  // namespace caisson::kernel

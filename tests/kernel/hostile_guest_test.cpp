@@ -60,10 +60,82 @@ CAISSON_EXPORT unsigned long map_children(unsigned long children) {
   return children << 32;
 }
 CAISSON_EXPORT unsigned long drop(unsigned long slot) { return caisson_drop(slot); }
+// 7: fills CNodes in slots 10, 11, … with data; `live`: the last slot holds an instance.
+CAISSON_EXPORT unsigned long hoard(unsigned long nodes, unsigned long live) {
+  caisson_data_mint("data", 4, 9);
+  for (unsigned long i = 0; i < nodes; ++i) {
+    caisson_cnode_mint(10 + i);
+    for (unsigned long j = 0; j < 250; ++j) {
+      unsigned long error = caisson_copy(9, CAISSON_PATH2(10 + i, j));
+      if (error) return error;
+    }
+  }
+  return live ? caisson_derive_spawn(CAISSON_OWN_IMAGE, CAISSON_PATH2(9 + nodes, 255)) : 0;
+}
+// 8: a child in slot 5 that makes as many.
+CAISSON_EXPORT unsigned long hoard_in_child(unsigned long nodes) {
+  unsigned long error = caisson_derive_spawn(CAISSON_OWN_IMAGE, 5);
+  if (error) return error;
+  struct caisson_result child = caisson_host_call(5, 7, nodes, 0, 0, 0, 0, 0);
+  return child.error ? child.error : child.value;
+}
+CAISSON_EXPORT unsigned long save(unsigned long slot) { return caisson_save(slot); }
+CAISSON_EXPORT unsigned long open(unsigned long slot) { return caisson_open_instance(slot); }
+CAISSON_EXPORT unsigned long copy(unsigned long from, unsigned long to) { return caisson_copy(from, to); }
+CAISSON_EXPORT unsigned long call(unsigned long slot) { return caisson_host_call(slot, 0, 0, 0, 0, 0, 0, 0).error; }
+// 13: a child in slot 6 that maps so many pages.
+CAISSON_EXPORT unsigned long map_many(unsigned long pages) {
+  unsigned long error = caisson_data_mint(large, pages * 4096, 7);
+  return error ? error : caisson_open_data(7, (void*)0x40000000, 3);
+}
+CAISSON_EXPORT unsigned long map_in_child(unsigned long pages) {
+  unsigned long error = caisson_derive_spawn(CAISSON_OWN_IMAGE, 6);
+  if (error) return error;
+  struct caisson_result child = caisson_host_call(6, 13, pages, 0, 0, 0, 0, 0);
+  return child.error ? child.error : child.value;
+}
+// 15: a share of gas for a child whose COPY of what is in slot 10 it does not pay for; the error.
+CAISSON_EXPORT unsigned long copy_with_share(unsigned long gas) {
+  caisson_derive_spawn(CAISSON_OWN_IMAGE, 8);
+  unsigned long arguments[6] = {CAISSON_GIVEN_SLOT, 1, 0, 0, 0, 0};
+  unsigned long error = caisson_host_call_with(8, 11, gas, 10, 0, arguments).error;
+  caisson_drop(8);
+  return error;
+}
+// 16: waits in HOST_YIELD; 17: for a child in slot 20 that does.
+CAISSON_EXPORT unsigned long yield(void) { return caisson_host_yield(1, 7).value; }
+CAISSON_EXPORT unsigned long catch(void) {
+  caisson_derive_spawn(CAISSON_OWN_IMAGE, 20);
+  unsigned long none[6] = {0, 0, 0, 0, 0, 0};
+  return caisson_host_call_with(20, 16, CAISSON_ALL_GAS, CAISSON_NO_SLOT, 7, none).error;
+}
+CAISSON_EXPORT unsigned long resume(void) { return caisson_call_resume(20, 5).value; }
 )guest";
-enum Endpoint : std::uint64_t { kEmpty, kToAndFro, kFill, kFillChildren, kMap, kMapChildren, kDrop };
-constexpr std::initializer_list<const char*> kEndpoints = {"empty", "to_and_fro",   "fill", "fill_children",
-                                                           "map",   "map_children", "drop"};
+enum Endpoint : std::uint64_t {
+  kEmpty,
+  kToAndFro,
+  kFill,
+  kFillChildren,
+  kMap,
+  kMapChildren,
+  kDrop,
+  kHoard,
+  kHoardInChild,
+  kSave,
+  kOpen,
+  kCopy,
+  kCall,
+  kMapMany,
+  kMapInChild,
+  kCopyWithShare,
+  kYield,
+  kCatch,
+  kResume,
+};
+constexpr std::initializer_list<const char*> kEndpoints = {
+    "empty",        "to_and_fro",      "fill",  "fill_children", "map",   "map_children", "drop",
+    "hoard",        "hoard_in_child",  "save",  "open",          "copy",  "call",         "map_many",
+    "map_in_child", "copy_with_share", "yield", "catch",         "resume"};
 
 constexpr std::uint64_t kEnoughGas = 10'000'000'000;
 
@@ -73,6 +145,14 @@ std::uint64_t invoke(KernelInstance& instance, std::uint64_t endpoint, std::vect
   if (!result) return ~std::uint64_t{0};
   EXPECT_EQ(result->exit_reason, ExitReason::kHostCall) << result->exit_arg;
   return result->return_value;
+}
+
+// The gas of a call that must give `expected`.
+std::uint64_t gas_of(KernelInstance& instance, std::uint64_t endpoint, std::vector<std::uint64_t> arguments,
+                     KernelError expected = KernelError::kOk) {
+  const std::uint64_t before = instance.gas_used();
+  EXPECT_EQ(invoke(instance, endpoint, std::move(arguments)), static_cast<std::uint64_t>(expected)) << endpoint;
+  return instance.gas_used() - before;
 }
 
 const std::vector<std::uint8_t>& guest_elf() {
@@ -140,6 +220,75 @@ TEST_P(HostileGuest, BasesOfTheirOwnCountAsParkedBytes) {
     EXPECT_EQ(invoke(instance, kDrop, {3}), 0u);
     EXPECT_EQ(instance.instance_count(), 1u);
   }
+}
+
+TEST_P(HostileGuest, WhatIsSealedAndOpenedIsPaidSlotBySlot) {
+  std::uint64_t saved[2], opened[2];
+  for (const std::uint64_t nodes : {1, 11}) {
+    KernelWorld world(GetParam());
+    KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+    ASSERT_EQ(invoke(instance, kHoardInChild, {nodes}), 0u);
+    saved[nodes / 11] = gas_of(instance, kSave, {5});
+    opened[nodes / 11] = gas_of(instance, kOpen, {5});
+  }
+  EXPECT_GE(saved[1] - saved[0], 10 * 250 * 200u);
+  EXPECT_GE(opened[1] - opened[0], 10 * 250 * 16u);
+}
+
+TEST_P(HostileGuest, WhatCannotBeCopiedIsPaidAsFarAsItWas) {
+  KernelWorld world(GetParam());
+  KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+  ASSERT_EQ(invoke(instance, kHoard, {1, 1}), 0u);
+  EXPECT_GE(gas_of(instance, kCopy, {10, 200}, KernelError::kNotCopyable), 250 * 10u);
+}
+
+// An operation gives back what it charged where gas falls short. What it did until then is not free.
+TEST_P(HostileGuest, AShareThatFallsShortIsUsedUp) {
+  KernelWorld world(GetParam());
+  KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+  ASSERT_EQ(invoke(instance, kHoard, {1, 0}), 0u);
+  EXPECT_GE(gas_of(instance, kCopyWithShare, {2'000}, KernelError::kChildOutOfGas), 2'000u);
+  const std::uint64_t whole = gas_of(instance, kCopyWithShare, {100'000});
+  EXPECT_LT(whole, 50'000u);
+}
+
+TEST_P(HostileGuest, CallsArePaidByWhatTheCalleeHasMapped) {
+  std::uint64_t gas[2];
+  for (const std::uint64_t pages : {1, 1001}) {
+    KernelWorld world(GetParam());
+    KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+    ASSERT_EQ(invoke(instance, kMapInChild, {pages}), 0u);
+    gas[pages / 1001] = gas_of(instance, kCall, {6});
+  }
+  EXPECT_EQ(gas[1] - gas[0], 1000 * 2u);
+}
+
+TEST_P(HostileGuest, GasIsTheSameWhateverIsResident) {
+  std::vector<std::uint64_t> gas;
+  for (const std::size_t residents : {2, 3, 64}) {
+    KernelWorld world(GetParam(), {.resident_instances = residents});
+    KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+    EXPECT_EQ(invoke(instance, kMapInChild, {20}), 0u);
+    EXPECT_EQ(invoke(instance, kHoardInChild, {3}), 0u);
+    EXPECT_EQ(invoke(instance, kMapChildren, {5}), std::uint64_t{5} << 32);
+    EXPECT_EQ(invoke(instance, kCatch), static_cast<std::uint64_t>(KernelError::kYielded));
+    EXPECT_EQ(invoke(instance, kCall, {6}), 0u);
+    EXPECT_EQ(invoke(instance, kResume), 5u);
+    for (const std::uint64_t slot : {6, 5, 3}) EXPECT_EQ(invoke(instance, kSave, {slot}), 0u);
+    for (const std::uint64_t slot : {6, 5}) EXPECT_EQ(invoke(instance, kOpen, {slot}), 0u);
+    EXPECT_EQ(invoke(instance, kCall, {6}), 0u);
+    gas.push_back(instance.gas_used());
+  }
+  EXPECT_EQ(gas[0], gas[2]);
+  EXPECT_EQ(gas[1], gas[2]);
+}
+
+TEST_P(HostileGuest, AYieldedCallByItselfIsNotSealed) {
+  KernelWorld world(GetParam());
+  KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+  EXPECT_EQ(invoke(instance, kCatch), static_cast<std::uint64_t>(KernelError::kYielded));
+  EXPECT_EQ(invoke(instance, kSave, {20}), static_cast<std::uint64_t>(KernelError::kUnsupported));
+  EXPECT_EQ(invoke(instance, kResume), 5u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, HostileGuest, testing::Values(Tier::kInterp, Tier::kBaseline),
