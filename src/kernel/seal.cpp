@@ -236,7 +236,14 @@ Result<Hash> seal_frames(Tree& tree, std::vector<Frame>& frames) {
 Result<CNode::Reference> seal_capability(Tree& tree, CapabilitySlot& slot) {
   Sealer sealer(tree);
   Result<CNode::Reference> reference = sealer.seal_capability(slot);
-  if (reference) sealer.release_to_caller(reference->hash);
+  if (!reference) return reference;
+  // What was sealed before has no reference that was made for this.
+  if (std::holds_alternative<SealedReference>(slot)) {
+    if (Result<void> retained = tree.kernel().store->retain(reference->hash); !retained)
+      return std::unexpected(retained.error());
+    return reference;
+  }
+  sealer.release_to_caller(reference->hash);
   return reference;
 }
 
