@@ -59,6 +59,8 @@ KernelError op_host_call(OperationContext& context) {
               .given_word = given_word,
               .share_left = share,
               .catch_key = key};
+  // From here on nothing is allocated until the callee is in its frame.
+  if (given) callee.root().make_room();
   frame.instance = std::move(*held);
   slot = MovedMark{};
   if (given) {

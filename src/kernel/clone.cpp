@@ -34,7 +34,8 @@ class Cloner {
 
   Result<CapabilitySlot> clone_slot(CapabilitySlot& slot) {
     if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&slot)) {
-      auto copy = std::make_unique<CNodeObject>();
+      auto copy = into_.make_node();
+      if (copy == nullptr) return fail(ErrorCode::kLimit, "the tree holds as much as KernelOptions allow");
       open_.emplace_back(node->get(), copy.get());
       return copy;
     }

@@ -14,6 +14,12 @@ namespace {
 
 constexpr std::uint64_t kSelf = ~std::uint64_t{0};
 
+// An image that counts as held by the tree of the guest that made it.
+struct MadeImage {
+  std::shared_ptr<LoadedImage> image;
+  HeldShare share;
+};
+
 KernelError open_data(OperationContext& context, const Data& data) {
   const std::uint64_t address = context.operand(1), permissions = context.operand(2);
   if (permissions > 7 || address % memory::kPageSize != 0 || data.page_count() == 0) return KernelError::kBadArgument;
@@ -79,9 +85,15 @@ KernelError op_make_image(OperationContext& context) {
   auto described = parse_image_description(bytes, context.root());
   if (!described) return described.error();
   if (!context.charge_pages(described->pages)) return KernelError::kOk;
+  // Who is allowed so much memory makes nobody who is allowed more.
+  described->image.memory_limit = context.self().image().image().memory_limit;
   auto image = context.tree().kernel().make_image(described->image, std::move(described->contents));
   if (!image) return image.error().code == ErrorCode::kOutOfMemory ? KernelError::kNoMemory : KernelError::kBadImage;
-  to->put(*std::move(image));
+  const memory::MemoryBase& base = *(*image)->fresh_memory().base;
+  std::optional<HeldShare> share = context.tree().hold(Tree::kBytesOfBase + base.nonzero_pages() * memory::kPageSize);
+  if (!share) return KernelError::kNoMemory;
+  const auto made = std::make_shared<MadeImage>(*std::move(image), *std::move(share));
+  to->put(std::shared_ptr<LoadedImage>(made, made->image.get()));
   return KernelError::kOk;
 }
 

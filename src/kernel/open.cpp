@@ -153,7 +153,8 @@ class Opener {
     if (slot.reference.kind == CapabilityKind::kCNode) {
       Result<std::shared_ptr<const Capability>> inner = tree_.kernel().get(slot.reference.hash, CapabilityKind::kCNode);
       if (!inner) return std::unexpected(inner.error());
-      auto object = std::make_unique<CNodeObject>();
+      auto object = tree_.make_node();
+      if (object == nullptr) return fail(ErrorCode::kLimit, "the tree holds as much as KernelOptions allow");
       add_node(*object, *std::move(inner));
       return object;
     }

@@ -16,7 +16,8 @@ class NodeCopy {
   explicit NodeCopy(OperationContext& context) : context_(context) {}
 
   std::expected<std::unique_ptr<CNodeObject>, KernelError> copy(CNodeObject& from) {
-    auto to = std::make_unique<CNodeObject>();
+    auto to = context_.tree().make_node();
+    if (to == nullptr) return std::unexpected(KernelError::kNoMemory);
     std::vector<std::pair<CNodeObject*, CNodeObject*>> open{{&from, to.get()}};
     while (!open.empty()) {
       const auto [source, target] = open.back();
@@ -27,7 +28,8 @@ class NodeCopy {
       if (!context_.charge_pages(entries.size())) return std::unexpected(KernelError::kOk);
       for (const CNodeObject::Entry& entry : entries) {
         if (auto* const inner = std::get_if<std::unique_ptr<CNodeObject>>(entry.slot)) {
-          auto copied = std::make_unique<CNodeObject>();
+          auto copied = context_.tree().make_node();
+          if (copied == nullptr) return std::unexpected(KernelError::kNoMemory);
           open.emplace_back(inner->get(), copied.get());
           target->put(entry.number, std::move(copied));
           continue;
@@ -83,6 +85,7 @@ KernelError op_move(OperationContext& context) {
   // A CNode cannot go into itself.
   if (leads_through(*parse_slot_path(context.operand(1)), *parse_slot_path(context.operand(0))))
     return KernelError::kBadArgument;
+  to->node->make_room();
   to->put(from->take());
   return KernelError::kOk;
 }
@@ -92,6 +95,7 @@ KernelError op_drop(OperationContext& context) {
   if (!place) return place.error();
   if (const auto held = find_capability(context.root(), context.operand(0)); !held) return held.error();
   std::vector<CapabilitySlot> dropped;
+  dropped.reserve(1);
   dropped.push_back(place->take());
   end_capabilities(std::move(dropped));
   return KernelError::kOk;
@@ -110,7 +114,9 @@ KernelError op_cnode_swap(OperationContext& context) {
   for (const CapabilitySlot* const slot : {from_one, from_other}) {
     if (slot != nullptr && std::holds_alternative<MovedMark>(*slot)) return KernelError::kMoved;
   }
-  CapabilitySlot first = from_one == nullptr ? CapabilitySlot() : one->take();
+  one->node->make_room();
+  other->node->make_room();
+  CapabilitySlot first = one->is_taken() ? one->take() : CapabilitySlot();
   CapabilitySlot second = other->is_taken() ? other->take() : CapabilitySlot();
   if (!is_empty(second)) one->put(std::move(second));
   if (!is_empty(first)) other->put(std::move(first));
@@ -121,7 +127,9 @@ KernelError op_cnode_mint(OperationContext& context) {
   const auto to = find_place(context.root(), context.operand(0));
   if (!to) return to.error();
   if (to->is_taken()) return KernelError::kSlotTaken;
-  to->put(std::make_unique<CNodeObject>());
+  auto node = context.tree().make_node();
+  if (node == nullptr) return KernelError::kNoMemory;
+  to->put(std::move(node));
   return KernelError::kOk;
 }
 

@@ -9,8 +9,16 @@
 namespace caisson::kernel {
 namespace {
 
-// What a base of one instance's own takes beside its pages: a file descriptor and kernel mappings, of which a process has thousands.
-constexpr std::uint64_t kBytesOfOwnBase = std::uint64_t{1} << 20;
+// What guests of a tree may hold beside KernelOptions::parked_bytes, so that a tree that can park nothing can do something.
+constexpr std::uint64_t kFewestHeldBytes = std::uint64_t{16} << 20;
+
+// A CNode as it is when all its slots are in use.
+constexpr std::uint64_t kBytesOfNode = sizeof(CNodeObject) + CNode::kSlots * sizeof(CapabilitySlot);
+
+std::uint64_t most_held_bytes(const KernelOptions& options) {
+  const std::uint64_t parked = options.parked_bytes;
+  return parked > ~kFewestHeldBytes ? parked : parked + kFewestHeldBytes;
+}
 
 std::unexpected<Error> no_room_to_park() {
   return fail(ErrorCode::kLimit, "parked instances take as much memory as KernelOptions::parked_bytes allows");
@@ -19,8 +27,15 @@ std::unexpected<Error> no_room_to_park() {
 }  // namespace
 
 Tree::Tree(std::shared_ptr<KernelState> kernel)
-    : kernel_(std::move(kernel)), resident_limit_(kernel_->options.resident_instances) {}
+    : kernel_(std::move(kernel)),
+      resident_limit_(kernel_->options.resident_instances),
+      held_(std::make_shared<HeldBytes>(most_held_bytes(kernel_->options))) {}
 Tree::~Tree() = default;
+
+std::unique_ptr<CNodeObject> Tree::make_node() {
+  std::optional<HeldShare> share = hold(kBytesOfNode);
+  return share ? std::make_unique<CNodeObject>(*std::move(share)) : nullptr;
+}
 
 std::unique_ptr<InstanceObject> Tree::make_instance(std::shared_ptr<LoadedImage> image) {
   const Hash lineage = image->first_lineage();
@@ -123,7 +138,7 @@ bool Tree::has_room_to_park(std::uint64_t bytes) const {
 std::uint64_t Tree::parked_bytes_of(const InstanceObject& instance, const memory::MemoryState& state) {
   std::uint64_t bytes = state.changed.size() * memory::kPageSize;
   if (state.base != instance.image().fresh_memory().base)
-    bytes += state.base->nonzero_pages() * memory::kPageSize + kBytesOfOwnBase;
+    bytes += state.base->nonzero_pages() * memory::kPageSize + kBytesOfBase;
   return bytes;
 }
 

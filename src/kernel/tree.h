@@ -9,9 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "caisson/result.h"
 #include "kernel/cell.h"
+#include "kernel/held_bytes.h"
 #include "kernel/instance_object.h"
 
 namespace caisson::kernel {
@@ -31,6 +33,13 @@ class Tree {
   // A new instance of `image`; null where the tree has as many as it may have.
   std::unique_ptr<InstanceObject> make_instance(std::shared_ptr<LoadedImage> image);
   std::unique_ptr<InstanceObject> make_instance(std::shared_ptr<LoadedImage> image, const Hash& lineage);
+
+  // A new CNode; null where the tree holds as much as it may.
+  std::unique_ptr<CNodeObject> make_node();
+  // What guests make their host keep; nothing where there is no room.
+  std::optional<HeldShare> hold(std::uint64_t bytes) { return HeldShare::take(held_, bytes); }
+  // What a base takes beside its pages: a file descriptor and kernel mappings, of which a process has thousands.
+  static constexpr std::uint64_t kBytesOfBase = std::uint64_t{1} << 20;
 
   // Whether an instance may have one cell more than the limit where nothing can be parked for it.
   enum class Room : std::uint8_t { kWithinLimit, kOneMore };
@@ -72,6 +81,7 @@ class Tree {
   std::size_t resident_count_ = 0;
   std::size_t resident_limit_;
   std::uint64_t parked_bytes_ = 0;
+  const std::shared_ptr<HeldBytes> held_;
   InstanceObject* newest_ = nullptr;
   InstanceObject* oldest_ = nullptr;
 };

@@ -109,6 +109,39 @@ CAISSON_EXPORT unsigned long catch(void) {
   unsigned long none[6] = {0, 0, 0, 0, 0, 0};
   return caisson_host_call_with(20, 16, CAISSON_ALL_GAS, CAISSON_NO_SLOT, 7, none).error;
 }
+// 19: so many data capabilities of 8 MiB in slots 30, 31, …; how many << 32 | the first error.
+CAISSON_EXPORT unsigned long mint_many(unsigned long count) {
+  for (unsigned long i = 0; i < count; ++i) {
+    *(volatile unsigned long*)large = i;
+    unsigned long error = caisson_data_mint(large, sizeof large, 30 + i);
+    if (error) return i << 32 | error;
+  }
+  return count << 32;
+}
+// 20: the same of images that differ by where they begin.
+CAISSON_EXPORT unsigned long make_many(unsigned long count) {
+  struct { struct caisson_image_description head; struct caisson_image_mapping mapping; struct caisson_image_endpoint endpoint; } image = {
+    {1, 1, 1, 0}, {256, 1, 5, 0, CAISSON_NO_SLOT}, {0, 0, 0}};
+  for (unsigned long i = 0; i < count; ++i) {
+    image.endpoint.pc = 2 * i;
+    unsigned long error = caisson_make_image(&image, sizeof image, 30 + i);
+    if (error) return i << 32 | error;
+  }
+  return count << 32;
+}
+// 21: the same of CNodes, in CNodes.
+CAISSON_EXPORT unsigned long nodes_many(unsigned long count) {
+  for (unsigned long i = 0; i < count; ++i) {
+    unsigned long error = i % 256 == 0 ? caisson_cnode_mint(30 + i / 256) : 0;
+    if (!error) error = caisson_cnode_mint(CAISSON_PATH2(30 + i / 256, i % 256));
+    if (error) return i << 32 | error;
+  }
+  return count << 32;
+}
+CAISSON_EXPORT unsigned long drop_many(unsigned long count) {
+  for (unsigned long i = 0; i < count; ++i) caisson_drop(30 + i);
+  return 0;
+}
 CAISSON_EXPORT unsigned long resume(void) { return caisson_call_resume(20, 5).value; }
 )guest";
 enum Endpoint : std::uint64_t {
@@ -131,11 +164,16 @@ enum Endpoint : std::uint64_t {
   kYield,
   kCatch,
   kResume,
+  kMintMany,
+  kMakeMany,
+  kNodesMany,
+  kDropMany,
 };
 constexpr std::initializer_list<const char*> kEndpoints = {
-    "empty",        "to_and_fro",      "fill",  "fill_children", "map",   "map_children", "drop",
-    "hoard",        "hoard_in_child",  "save",  "open",          "copy",  "call",         "map_many",
-    "map_in_child", "copy_with_share", "yield", "catch",         "resume"};
+    "empty",        "to_and_fro",      "fill",  "fill_children", "map",    "map_children", "drop",
+    "hoard",        "hoard_in_child",  "save",  "open",          "copy",   "call",         "map_many",
+    "map_in_child", "copy_with_share", "yield", "catch",         "resume", "mint_many",    "make_many",
+    "nodes_many",   "drop_many"};
 
 constexpr std::uint64_t kEnoughGas = 10'000'000'000;
 
@@ -289,6 +327,56 @@ TEST_P(HostileGuest, AYieldedCallByItselfIsNotSealed) {
   EXPECT_EQ(invoke(instance, kCatch), static_cast<std::uint64_t>(KernelError::kYielded));
   EXPECT_EQ(invoke(instance, kSave, {20}), static_cast<std::uint64_t>(KernelError::kUnsupported));
   EXPECT_EQ(invoke(instance, kResume), 5u);
+}
+
+// What a guest keeps beside instances is bounded as well, and there is room again when it lets go.
+TEST_P(HostileGuest, WhatIsHeldIsBounded) {
+  constexpr std::uint64_t kMebibyte = 1 << 20;
+  KernelWorld world(GetParam(), {.parked_bytes = 16 * kMebibyte});
+  KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+  EXPECT_EQ(invoke(instance, kFill, {2048, 1}), 2048u);
+  const auto expect_bounded = [&](std::uint64_t endpoint, std::uint64_t count, std::uint64_t least,
+                                  std::uint64_t most) {
+    for (int round = 0; round < 3; ++round) {
+      const std::uint64_t made = invoke(instance, endpoint, {count});
+      EXPECT_EQ(made & 0xFFFF'FFFF, static_cast<std::uint64_t>(KernelError::kNoMemory)) << endpoint;
+      EXPECT_GE(made >> 32, least) << endpoint;
+      EXPECT_LE(made >> 32, most) << endpoint;
+      EXPECT_EQ(invoke(instance, kDropMany, {200}), 0u);
+    }
+  };
+  // 32 MiB in all.
+  expect_bounded(kMintMany, 20, 3, 4);
+  expect_bounded(kMakeMany, 200, 20, 32);
+  expect_bounded(kNodesMany, 50'000, 1'000, 5'000);
+}
+
+// An image that a guest makes lets nobody have more memory than the guest itself.
+TEST_P(HostileGuest, NoImageHasMoreMemoryThanWhoMakesIt) {
+  KernelWorld world(GetParam());
+  const Hash hash = world.image(guest_elf(), kEndpoints);
+  Image image = std::get<Image>(**world.store().get(hash));
+  image.memory_limit = std::uint64_t{12} << 20;
+  KernelInstance instance = world.kernel().derive(world.store().put(image).value()).value();
+  EXPECT_EQ(invoke(instance, kMakeMany, {1}), std::uint64_t{1} << 32);
+  const auto made = instance.capability(30);
+  ASSERT_TRUE(made && *made) << made.error().to_string();
+  EXPECT_EQ(std::get<Image>(**world.store().get((*made)->hash)).memory_limit, image.memory_limit);
+}
+
+// Every reference that capability() gives can be given back, and takes none from the guest.
+TEST_P(HostileGuest, ReferencesToWhatASlotHoldsAreTheCallers) {
+  KernelWorld world(GetParam());
+  KernelInstance instance = world.kernel().derive(world.image(guest_elf(), kEndpoints)).value();
+  ASSERT_EQ(invoke(instance, kHoardInChild, {1}), 0u);
+  ASSERT_EQ(invoke(instance, kSave, {5}), 0u);
+  for (int round = 0; round < 3; ++round) {
+    const auto reference = instance.capability(5);
+    ASSERT_TRUE(reference && *reference);
+    EXPECT_TRUE(world.store().release((*reference)->hash));
+  }
+  world.store().gc().value();
+  EXPECT_EQ(invoke(instance, kOpen, {5}), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, HostileGuest, testing::Values(Tier::kInterp, Tier::kBaseline),
