@@ -272,31 +272,35 @@ Result<void> seal_slot(Tree& tree, CapabilitySlot& slot) {
 
 std::expected<void, KernelError> pay_for_sealing(CapabilitySlot& slot, const PayPages& pay) {
   if (std::holds_alternative<std::unique_ptr<YieldedCall>>(slot)) return std::unexpected(KernelError::kUnsupported);
-  bool has_instance = false;
-  std::vector<CapabilitySlot*> open;
-  const auto add_slots = [&](CNodeObject& node) {
+  struct Open {
+    CapabilitySlot* slot;
+    bool is_sealed;  // with the instance that owns it; what CNodes hold beside instances stays as it is
+  };
+  bool has_instance = false, is_paid = true;
+  std::vector<Open> open{{&slot, false}};
+  const auto add_slots = [&](CNodeObject& node, bool is_sealed) {
     const std::vector<CNodeObject::Entry> entries = node.entries();
-    if (!pay(entries.size())) return false;
-    for (const CNodeObject::Entry& entry : entries) open.push_back(entry.slot);
-    return true;
+    is_paid = is_paid && pay(entries.size());
+    if (!is_paid) return;
+    for (const CNodeObject::Entry& entry : entries) open.push_back({entry.slot, is_sealed});
   };
   const auto add_instance = [&](InstanceObject& instance) {
-    return pay(instance.mapped_pages()) && add_slots(instance.root());
+    is_paid = is_paid && pay(instance.mapped_pages());
+    add_slots(instance.root(), true);
   };
-  bool is_paid = true;
-  open.push_back(&slot);
   for (std::size_t i = 0; i < open.size() && is_paid; ++i) {
-    CapabilitySlot& each = *open[i];
-    if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&each)) is_paid = add_slots(**node);
-    if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&each)) {
+    const auto [each, is_sealed] = open[i];
+    if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(each)) add_slots(**node, is_sealed);
+    if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(each)) {
       has_instance = true;
-      is_paid = add_instance(**instance);
+      add_instance(**instance);
     }
-    if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(&each)) {
-      for (const Frame& frame : (*yielded)->frames) is_paid = is_paid && add_instance(*frame.instance);
+    if (!is_sealed) continue;
+    if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(each)) {
+      for (const Frame& frame : (*yielded)->frames) add_instance(*frame.instance);
     }
-    if (const auto* const data = std::get_if<Data>(&each)) is_paid = pay(data->page_count());
-    if (const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(&each))
+    if (const auto* const data = std::get_if<Data>(each)) is_paid = pay(data->page_count());
+    if (const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(each))
       is_paid = pay((*image)->page_count());
   }
   if (!is_paid) return std::unexpected(KernelError::kOk);
