@@ -48,7 +48,8 @@ struct KernelOptions {
   std::size_t resident_instances = 64;
   // Of all KernelInstances together: past it one parks everything that it owns when its run ends.
   std::size_t resident_total = 512;
-  // Of one KernelInstance: instances that it may own, and bytes of parked pages. Past them operations answer NoMemory.
+  // Of one KernelInstance: instances that it may own, and bytes of parked pages; data, images and CNodes that its guests make may take as much again, and
+  // 16 MiB. Past them operations answer NoMemory, and fork() and open() are kLimit.
   std::size_t max_instances = 1'000'000;
   std::uint64_t parked_bytes = std::uint64_t{4} << 30;
   // Windows without an instance that wait for the next one of their image.
@@ -152,7 +153,7 @@ class KernelInstance {
   // Into the store, with everything that it owns; one reference of the caller's. The instance lives on. Errors: the store's, kOutOfMemory.
   Result<Hash> seal();
   // A second one in the same state, with all that it owns and the calls that are under way; memory that neither changes is shared.
-  // Errors: kOutOfMemory, kUnsupported (memory that is shared with others).
+  // Errors: kOutOfMemory, kLimit, kBusy, kUnsupported (memory that is shared with others).
   Result<KernelInstance> fork();
 
   Hash image() const;

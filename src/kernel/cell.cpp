@@ -56,7 +56,10 @@ Result<void> Cell::load(InstanceObject& instance) {
   if (Result<void> loaded = guest_->memory().load(state); !loaded) return loaded;
   riscv::HartState& hart = guest_->hart();
   hart.gas = 0;
-  if (instance.registers != nullptr) runtime::set_registers(hart, *instance.registers);
+  if (instance.registers != nullptr) {
+    runtime::set_registers(hart, *instance.registers);
+    guest_->note_registers_replaced();
+  }
   hart.gas_granted = instance.gas_used() + hart.gas;
   occupant = &instance;
   return {};

@@ -34,7 +34,8 @@ class Cloner {
 
   Result<CapabilitySlot> clone_slot(CapabilitySlot& slot) {
     if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&slot)) {
-      auto copy = std::make_unique<CNodeObject>();
+      auto copy = into_.make_node();
+      if (copy == nullptr) return fail(ErrorCode::kLimit, "the tree holds as much as KernelOptions allow");
       open_.emplace_back(node->get(), copy.get());
       return copy;
     }
@@ -74,9 +75,11 @@ class Cloner {
     if (from.cell != nullptr) {
       Result<memory::MemoryState> state = from.cell->guest().memory().state();
       if (!state) return std::unexpected(state.error());
-      into_.adopt_memory(*copy, *std::move(state));
+      if (Result<void> adopted = into_.adopt_memory(*copy, *std::move(state)); !adopted)
+        return std::unexpected(adopted.error());
     } else if (from.memory) {
-      into_.adopt_memory(*copy, *from.memory);
+      if (Result<void> adopted = into_.adopt_memory(*copy, *from.memory); !adopted)
+        return std::unexpected(adopted.error());
     }
     return copy;
   }

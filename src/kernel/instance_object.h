@@ -33,6 +33,9 @@ class InstanceObject {
   // While it has no cell.
   void set_gas_used(std::uint64_t gas) { gas_used_ = gas; }
 
+  // What it has mapped, whether or not it was ever touched, and wherever it is.
+  std::uint64_t mapped_pages() const;
+
   // SET_IMAGE: what the next call starts as.
   void set_next_image(std::shared_ptr<LoadedImage> image) { next_image_ = std::move(image); }
   const std::shared_ptr<LoadedImage>& shared_next_image() const { return next_image_; }

@@ -160,6 +160,11 @@ Result<InvocationResult> Invocation::run() {
         break;
     }
     if (!went_on) return std::unexpected(went_on.error());
+    // A guest looks at both between slices, but the runs of calls that go to and fro may all be shorter than a slice.
+    const bool is_late =
+        deadline_ != std::chrono::steady_clock::time_point::max() && std::chrono::steady_clock::now() >= deadline_;
+    if (is_late || (stop_requested() && take_stop_request()))
+      return InvocationResult{ExitReason::kInterrupted, 0, 0, running().cell->hart().gas};
   }
 }
 
@@ -176,6 +181,8 @@ std::optional<InvocationResult> Invocation::find_end(const InvocationResult& res
     while (limited > 0 && !is_share(limited)) --limited;
     if (limited == 0) return result;
     while (frames_.size() - 1 > limited) end_top();
+    // The whole share is used up: an operation that fell short may have done part of its work, and gave back what it had paid for that.
+    charge(running(), gas_left(running()));
     return std::nullopt;
   }
   if (frames_.size() > 1) return std::nullopt;

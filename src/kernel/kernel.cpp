@@ -171,16 +171,22 @@ std::uint64_t KernelInstance::gas_used() const { return guest_->root().gas_used(
 
 bool KernelInstance::read_memory(std::uint64_t address, std::span<std::uint8_t> to) {
   if (guest_->is_running()) return false;
-  kernel::InstanceObject& root = guest_->root();
-  if (!guest_->tree().make_resident(root)) return false;
-  return root.cell->guest().memory().read(address, to.data(), to.size()) == to.size();
+  const auto read = without_exceptions([&]() -> Result<bool> {
+    kernel::InstanceObject& root = guest_->root();
+    if (!guest_->tree().make_resident(root)) return false;
+    return root.cell->guest().memory().read(address, to.data(), to.size()) == to.size();
+  });
+  return read && *read;
 }
 
 bool KernelInstance::write_memory(std::uint64_t address, std::span<const std::uint8_t> from) {
   if (guest_->is_running()) return false;
-  kernel::InstanceObject& root = guest_->root();
-  if (!guest_->tree().make_resident(root)) return false;
-  return root.cell->guest().memory().write(address, from.data(), from.size()) == from.size();
+  const auto written = without_exceptions([&]() -> Result<bool> {
+    kernel::InstanceObject& root = guest_->root();
+    if (!guest_->tree().make_resident(root)) return false;
+    return root.cell->guest().memory().write(address, from.data(), from.size()) == from.size();
+  });
+  return written && *written;
 }
 
 Result<void> KernelInstance::put_capability(std::uint8_t slot, const Hash& capability) {
