@@ -47,7 +47,7 @@ class ReportPage(unittest.TestCase):
         cls.folder = pathlib.Path(owner.name)
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         cls.now, cls.before, cls.page = (cls.folder / name for name in ("now.json", "before.json", "report.html"))
-        bench("recurse,ptcache,idle,compute", "--filter=c", "--runs=7", f"--json={cls.now}")
+        bench("recurse,ptcache,raw", "--filter=c", "--runs=7", f"--json={cls.now}")
         # An earlier run that was quicker in one row and slower in another, and that tries to be markup.
         report = json.loads(cls.now.read_text())
         for row in report["rows"]:
@@ -91,7 +91,7 @@ class ReportPage(unittest.TestCase):
         suites = self.browser.evaluate("[...document.querySelectorAll('section')].map(each => each.id)")
         self.assertEqual(suites[0], "changes")
         self.assertEqual(suites[-2:], ["references", "machine"])
-        self.assertLessEqual({"suite-recurse", "suite-ptcache", "suite-compute", "suite-idle"}, set(suites))
+        self.assertLessEqual({"suite-recurse", "suite-ptcache", "suite-raw"}, set(suites))
         rows = json.loads(self.now.read_text())["rows"]
         # A mark for each row in the charts of the suites, and the median of each in a table.
         self.assertEqual(self.count("section[id^=suite-] > .pair circle"), len(rows))
