@@ -3,7 +3,10 @@
 
 const charts = (() => {
   const kNamespace = "http://www.w3.org/2000/svg";
-  const kRight = 18, kAxis = 26, kTextWidth = 6.6;
+  const kRight = 18, kAxis = 26;
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = "12px system-ui, sans-serif";
+  const widthOf = (text) => pen.measureText(text).width;
 
   function make(parent, name, attributes, text) {
     const node = document.createElementNS(kNamespace, name);
@@ -24,11 +27,11 @@ const charts = (() => {
     if (logarithmic || !zero || low < 0) low -= margin;
     high += margin;
     const place = (value) => from + ((turn(value) - low) / (high - low)) * (to - from);
-    return { place, ticks: logarithmic ? logTicks(low, high) : linearTicks(low, high, Math.abs(to - from)) };
+    return { place, ticks: logarithmic ? logTicks(low, high) : linearTicks(low, high, Math.abs(to - from) / (to < from ? 40 : 90)) };
   }
 
-  function linearTicks(low, high, pixels) {
-    const rough = (high - low) / Math.max(2, pixels / 90), power = 10 ** Math.floor(Math.log10(rough));
+  function linearTicks(low, high, count) {
+    const rough = (high - low) / Math.max(2, count), power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough);
     const ticks = [];
     for (let tick = Math.ceil(low / step); tick * step <= high; ++tick) ticks.push(tick * step);
@@ -51,7 +54,7 @@ const charts = (() => {
   function spaced(ticks, place, text) {
     let end = -Infinity;
     return ticks.filter((tick) => {
-      const half = (text(tick).length * kTextWidth) / 2;
+      const half = widthOf(text(tick)) / 2;
       if (place(tick) - half < end + 6) return false;
       end = place(tick) + half;
       return true;
@@ -78,14 +81,20 @@ const charts = (() => {
 
   // A name at the left, cut where it has no room.
   function name(svg, text, room, y) {
-    const most = Math.floor(room / kTextWidth);
-    const shown = text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text;
-    const node = make(svg, "text", { x: room - 4, y: y + 4, "text-anchor": "end", class: "name" }, shown);
+    let shown = text;
+    while (shown.length > 1 && widthOf(`${shown}…`) > room - 8 && widthOf(text) > room - 8) shown = shown.slice(0, -1);
+    if (shown !== text) shown += "…";
+    const node = make(svg, "text", { x: room - 8, y: y + 4, "text-anchor": "end", class: "name" }, shown);
     if (shown !== text) node.dataset.hint = text;
   }
 
   function roomForNames(names, width) {
-    return Math.min(width * 0.4, Math.max(...names.map((each) => each.length)) * kTextWidth + 12);
+    return Math.min(width * 0.4, Math.max(...names.map(widthOf)) + 12);
+  }
+
+  // Lines between lanes, so that an eye finds back to the name.
+  function separator(svg, y, width) {
+    if (y > 0) make(svg, "line", { x1: 0, x2: width, y1: y, y2: y, class: "grid" });
   }
 
   function dot(svg, x, y, radius, color, hint, opacity = 1) {
@@ -108,6 +117,7 @@ const charts = (() => {
     let top = 0;
     for (const lane of lanes) {
       const middle = top + height(lane) / 2;
+      separator(svg, top, width);
       name(svg, lane.name, left, middle);
       lane.marks.forEach((mark, index) => {
         const y = middle + (index - (lane.marks.length - 1) / 2) * step;
@@ -127,6 +137,7 @@ const charts = (() => {
     horizontalAxis(svg, axis, 0, lanes.length * height, text);
     lanes.forEach((lane, index) => {
       const middle = index * height + height / 2;
+      separator(svg, index * height, width);
       name(svg, lane.name, left, middle);
       lane.samples.forEach((sample, turn) => {
         // Spread by turn, so that samples that are alike are seen, and the same report always looks the same.
@@ -144,7 +155,7 @@ const charts = (() => {
     const height = 240, top = 8, bottom = height - 40, { svg, width } = canvas(element, height, label);
     const values = series.flatMap((each) => each.points.flatMap((point) => [point.low, point.high]));
     const vertical = scale(values, bottom, top, { zero: true });
-    const left = Math.max(...vertical.ticks.map((tick) => text(tick).length)) * kTextWidth + 12;
+    const left = Math.max(...vertical.ticks.map((tick) => widthOf(text(tick)))) + 12;
     const horizontal = scale(series.flatMap((each) => each.points.map((point) => point.x)), left, width - kRight);
     for (const tick of vertical.ticks) {
       const y = vertical.place(tick);

@@ -166,8 +166,11 @@
     const pair = element(parent, "div", undefined, { class: distinct(rows, "engine").length <= 3 ? "pair narrow" : "pair" });
     chart(pair, (place) => charts.dots(place, lanes, { label: `${rows[0].suite}: ${metric}`, zero: true, text: (value) => readable(value, rows[0].unit) }));
     resultTable(pair, rows);
-    addSweeps(parent, rows, colors);
-    addDistributions(parent, rows, colors);
+    // What is the same everywhere, such as no allocations, needs no further chart.
+    if (rows.some((row) => row.min !== rows[0].min || row.max !== rows[0].min)) {
+      addSweeps(parent, rows, colors);
+      addDistributions(parent, rows, colors);
+    }
     const notes = [...new Set(rows.filter((row) => row.note).map((row) => row.note))];
     if (notes.length > 0) {
       const box = element(parent, "details");
