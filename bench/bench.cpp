@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "bench/suites.h"
 
 namespace caisson::bench {
 namespace {
+
+constexpr int kYardsticksOfACase = 6;
 
 struct SelectedCase {
   const Suite* suite;
@@ -37,10 +40,12 @@ std::size_t sample_count(const Suite& suite, const Options& options) {
 
 Result<Report> measure(const std::vector<SelectedCase>& cases, const Options& options, const Progress& progress) {
   Report report;
+  std::vector<double> yardstick;
   for (std::size_t index = 0; index < cases.size(); ++index) {
     const auto& [suite, name] = cases[index];
     if (index == 0 || cases[index - 1].suite != suite) report.suites.emplace_back(suite->name);
     progress(name, index, cases.size());
+    std::ranges::generate_n(std::back_inserter(yardstick), kYardsticksOfACase, time_yardstick);
     const std::size_t before = report.rows.size();
     if (auto measured = suite->measure(name, sample_count(*suite, options), report); !measured) {
       return fail(measured.error().code, measured.error().message,
@@ -50,6 +55,7 @@ Result<Report> measure(const std::vector<SelectedCase>& cases, const Options& op
     const bool is_last = index + 1 == cases.size() || cases[index + 1].suite != suite;
     if (is_last && suite->summarize != nullptr) suite->summarize(report);
   }
+  report.yardstick = summarize_yardstick(std::move(yardstick));
   return report;
 }
 
@@ -101,7 +107,7 @@ Result<Comparison> run_comparison(const Report& before, const Report& report, do
   for (int turn = 0; turn < kConfirmations && comparison.has_regression(); ++turn) {
     const auto again = measure(cases_of_regressions(comparison, options), options, progress);
     if (!again) return std::unexpected(again.error());
-    confirm(comparison, *again);
+    confirm(comparison, before, *again);
   }
   return comparison;
 }

@@ -35,7 +35,23 @@ Verdict compare_relative(const Change& change, double tolerance, bool higher_is_
   return change.change > tolerance || change.change < fall ? Verdict::kUnclear : Verdict::kSame;
 }
 
-Change compare_rows(const Row& before, const Row& after, double tolerance) {
+// 1 where a report has no yardstick.
+Quotient speed_quotient(const Yardstick& before, const Yardstick& after) {
+  if (before.low <= 0 || after.low <= 0) return {};
+  return {after.median / before.median, after.low / before.high, after.high / before.low};
+}
+
+// Whether the machine's speed is in a number: ratios, sizes and counts are without it.
+bool has_speed(const Row& row) { return row.unit == "ns" || row.unit.ends_with("/s"); }
+
+// How much more the row would be by the machine's speed alone.
+Quotient explained_by(const Quotient& speed, const Row& row) {
+  if (!has_speed(row)) return {};
+  if (row.unit == "ns") return speed;
+  return {1 / speed.middle, 1 / speed.high, 1 / speed.low};
+}
+
+Change compare_rows(const Row& before, const Row& after, const Quotient& speed, double tolerance) {
   Change change{.before = before, .after = after, .note = {}};
   const Summary &earlier = before.summary, &later = after.summary;
   const bool rises = higher_is_better(after.metric);
@@ -47,9 +63,10 @@ Change compare_rows(const Row& before, const Row& after, double tolerance) {
     change.relative = false;
     change.verdict = compare_absolute(before, after, rises);
   } else {
-    change.change = later.median / earlier.median - 1;
-    change.low = later.low / earlier.high - 1;
-    change.high = later.high / earlier.low - 1;
+    const Quotient explained = explained_by(speed, after);
+    change.change = later.median / earlier.median / explained.middle - 1;
+    change.low = later.low / earlier.high / explained.high - 1;
+    change.high = later.high / earlier.low / explained.low - 1;
     change.verdict = compare_relative(change, tolerance, rises);
   }
   return change;
@@ -89,6 +106,7 @@ bool higher_is_better(const std::string& metric) { return metric.ends_with("_per
 Comparison compare(const Report& before, const Report& after, double tolerance) {
   Comparison comparison{.version_before = before.version,
                         .machine_before = before.machine,
+                        .speed = speed_quotient(before.yardstick, after.yardstick),
                         .same_machine = are_same_machine(before.machine, after.machine),
                         .tolerance = tolerance,
                         .changes = {},
@@ -101,7 +119,7 @@ Comparison compare(const Report& before, const Report& after, double tolerance) 
   for (const Row& row : before.rows) {
     const auto found = later_rows.find(key_of(row));
     if (found != later_rows.end()) {
-      comparison.changes.push_back(compare_rows(row, *found->second, tolerance));
+      comparison.changes.push_back(compare_rows(row, *found->second, comparison.speed, tolerance));
       later_rows.erase(found);
     } else if (measured.contains({row.suite, row.measured_by})) {
       comparison.only_before.push_back(name_of(row));
@@ -111,12 +129,13 @@ Comparison compare(const Report& before, const Report& after, double tolerance) 
   return comparison;
 }
 
-void confirm(Comparison& comparison, const Report& again) {
+void confirm(Comparison& comparison, const Report& before, const Report& again) {
+  const Quotient speed = speed_quotient(before.yardstick, again.yardstick);
   for (Change& change : comparison.changes) {
     if (change.verdict != Verdict::kWorse) continue;
     const auto row = std::ranges::find(again.rows, key_of(change.after), key_of);
     if (row == again.rows.end()) continue;
-    if (compare_rows(change.before, *row, comparison.tolerance).verdict == Verdict::kWorse) continue;
+    if (compare_rows(change.before, *row, speed, comparison.tolerance).verdict == Verdict::kWorse) continue;
     change.verdict = Verdict::kUnclear;
     change.note = fmt::format("measured again it was {}", readable(row->summary.median, row->unit));
   }
@@ -129,11 +148,16 @@ void print_comparison(const Comparison& comparison, std::FILE* to) {
     fmt::print(to, "  measured on another machine: {}, {} processors, {}\n", comparison.machine_before.processor,
                comparison.machine_before.processors, comparison.machine_before.system);
   }
+  const Quotient& speed = comparison.speed;
+  fmt::print(to,
+             "  fixed native work took {:.2f} [{:.2f} … {:.2f}] times as long as then; times are in relation to it\n",
+             speed.middle, speed.low, speed.high);
   std::map<Verdict, std::size_t> counts;
   for (const Change& change : comparison.changes) ++counts[change.verdict];
   for (const Verdict verdict : {Verdict::kWorse, Verdict::kBetter, Verdict::kUnclear}) {
     for (const Change& change : comparison.changes) {
-      if (change.verdict != verdict) continue;
+      // Of the unclear ones those that a further measurement withdrew; the page has all.
+      if (change.verdict != verdict || (verdict == Verdict::kUnclear && change.note.empty())) continue;
       fmt::print(to, "  {:<8}{}: {} → {}{}{}{}\n", to_string(verdict), name_of(change.after),
                  readable(change.before.summary.median, change.before.unit),
                  readable(change.after.summary.median, change.after.unit), change_text(change),

@@ -2,7 +2,8 @@
 //
 // A change is the ratio of the medians less one. Its interval goes from the quotient of the later interval's lower end and the earlier
 // one's upper end to the opposite quotient: wider than 95 % would need, so that of hundreds of rows hardly one is called changed by
-// chance. A row is worse only where the whole interval is past the tolerance.
+// chance. Times and rates are in relation to the machine's speed while each report was measured (yardstick.h), and their intervals hold
+// what its changes of speed could explain. A row is worse only where the whole interval is past the tolerance.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +25,11 @@ enum class Verdict {
 
 std::string_view to_string(Verdict verdict);
 
+// What became of a number, with its interval.
+struct Quotient {
+  double middle = 1, low = 1, high = 1;
+};
+
 struct Change {
   Row before, after;
   // Parts of the earlier median: 0.1 is a tenth more. Meaningless where `relative` is false: the earlier interval holds 0 or less.
@@ -36,6 +42,7 @@ struct Change {
 struct Comparison {
   std::string version_before;
   Machine machine_before;
+  Quotient speed;  // of the yardsticks: 1.2 is a machine that was a fifth slower later
   bool same_machine = true;  // the same processor, number of processors and system
   double tolerance = 0;
   std::vector<Change> changes;  // of rows that both reports have
@@ -52,7 +59,8 @@ bool higher_is_better(const std::string& metric);
 Comparison compare(const Report& before, const Report& after, double tolerance);
 
 // Withdraws from `comparison` the regressions that `again`, a further measurement of their cases, does not show: they become unclear.
-void confirm(Comparison& comparison, const Report& again);
+// The speed of the machine during `again` counts, not that of the report it repeats: `before` is what both are compared with.
+void confirm(Comparison& comparison, const Report& before, const Report& again);
 
 // The changes that are no noise, the worse ones first, then a line that counts all.
 void print_comparison(const Comparison& comparison, std::FILE* to);

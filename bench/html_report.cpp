@@ -49,16 +49,18 @@ json change_json(const Change& change) {
 json comparison_json(const Comparison& comparison) {
   json changes = json::array();
   for (const Change& change : comparison.changes) changes.push_back(change_json(change));
-  return {{"version_before", comparison.version_before},
-          {"machine_before",
-           {{"processor", comparison.machine_before.processor},
-            {"processors", comparison.machine_before.processors},
-            {"system", comparison.machine_before.system}}},
-          {"same_machine", comparison.same_machine},
-          {"tolerance", comparison.tolerance},
-          {"changes", changes},
-          {"only_before", comparison.only_before},
-          {"only_after", comparison.only_after}};
+  return {
+      {"version_before", comparison.version_before},
+      {"machine_before",
+       {{"processor", comparison.machine_before.processor},
+        {"processors", comparison.machine_before.processors},
+        {"system", comparison.machine_before.system}}},
+      {"speed", {{"middle", comparison.speed.middle}, {"low", comparison.speed.low}, {"high", comparison.speed.high}}},
+      {"same_machine", comparison.same_machine},
+      {"tolerance", comparison.tolerance},
+      {"changes", changes},
+      {"only_before", comparison.only_before},
+      {"only_after", comparison.only_after}};
 }
 
 // The suites of the report with what --list says of them; a file may name others.

@@ -8,6 +8,7 @@
 
 #include "bench/machine.h"
 #include "bench/statistics.h"
+#include "bench/yardstick.h"
 
 namespace caisson::bench {
 
@@ -28,6 +29,7 @@ struct AbsentEngine {
 struct Report {
   std::string version = this_version();
   Machine machine = this_machine();
+  Yardstick yardstick = {};  // taken before each case
   std::vector<std::string> suites;
   std::vector<Row> rows;
   std::vector<AbsentEngine> absent;

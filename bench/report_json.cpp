@@ -61,6 +61,11 @@ json row_json(const Row& row) {
   return object;
 }
 
+json yardstick_json(const Yardstick& yardstick) {
+  return {
+      {"median", yardstick.median}, {"low", yardstick.low}, {"high", yardstick.high}, {"samples", yardstick.samples}};
+}
+
 // Reads the fields of one object. The first that is missing or wrong makes the error; the ones after it are not looked at.
 class FieldReader {
  public:
@@ -146,6 +151,19 @@ Result<Machine> parse_machine(const json& object) {
   return machine;
 }
 
+Result<Yardstick> parse_yardstick(const json& object) {
+  Yardstick yardstick;
+  FieldReader reader(object, "yardstick");
+  reader.number("median", yardstick.median);
+  reader.number("low", yardstick.low);
+  reader.number("high", yardstick.high);
+  reader.count("samples", yardstick.samples, kMostRuns);
+  const bool in_order = yardstick.low <= yardstick.median && yardstick.median <= yardstick.high;
+  if (yardstick.low < 0 || !in_order) reader.refuse("\"median\" is not between \"low\" and \"high\", or below 0");
+  if (reader.error()) return std::unexpected(*reader.error());
+  return yardstick;
+}
+
 Result<Row> parse_row(const json& object, std::size_t index) {
   Row row;
   FieldReader reader(object, fmt::format("rows[{}]", index));
@@ -206,6 +224,7 @@ std::string to_json(const Report& report) {
   return json{{"schema", kReportSchema},
               {"version", report.version},
               {"machine", machine_json(report.machine)},
+              {"yardstick", yardstick_json(report.yardstick)},
               {"suite", report.suites},
               {"rows", rows},
               {"absent", absent}}
@@ -221,6 +240,7 @@ Result<Report> parse_report(std::string_view text) {
   FieldReader reader(object, "");
   reader.text("version", report.version);
   const json* const machine = reader.field("machine");
+  const json* const yardstick = reader.field("yardstick");
   const json* const suites = reader.array("suite", kMostRows);
   const json* const rows = reader.array("rows", kMostRows);
   const json* const absent = reader.array("absent", kMostRows);
@@ -228,6 +248,9 @@ Result<Report> parse_report(std::string_view text) {
   auto where = parse_machine(*machine);
   if (!where) return std::unexpected(where.error());
   report.machine = *std::move(where);
+  const auto speed = parse_yardstick(*yardstick);
+  if (!speed) return std::unexpected(speed.error());
+  report.yardstick = *speed;
   for (const json& suite : *suites) {
     if (!suite.is_string()) return fail(ErrorCode::kInvalidArgument, "a suite's name is no text", "suite");
     report.suites.push_back(suite.get<std::string>());

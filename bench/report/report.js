@@ -208,6 +208,8 @@
   function addComparison() {
     const node = section("Changes", "changes"), all = comparison.changes, changes = all.filter((change) => change.verdict !== "same");
     element(node, "p", `Against version ${comparison.version_before}: ${["worse", "better", "unclear", "same"].map((verdict) => `${all.filter((change) => change.verdict === verdict).length} ${verdict}`).join(", ")}. A change counts where its whole interval is past ${(100 * comparison.tolerance).toFixed(0)} %, the grey band.`);
+    const speed = comparison.speed, times = [speed.middle, speed.low, speed.high].map((each) => each.toFixed(2));
+    element(node, "p", `Fixed native work took ${times[0]} (${times[1]} … ${times[2]}) times as long as then: times are in relation to it, and their intervals hold what it explains.`, { class: "soft" });
     if (!comparison.same_machine) element(node, "p", `That was on another machine: ${comparison.machine_before.processor}, ${comparison.machine_before.processors} processors, ${comparison.machine_before.system}.`);
     const drawn = (changes.some((change) => change.relative) ? changes : all).filter((change) => change.relative).sort((one, other) => Math.abs(other.change) - Math.abs(one.change)).slice(0, kMostChangesDrawn);
     if (drawn.length > 0) {

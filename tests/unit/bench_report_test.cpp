@@ -193,11 +193,52 @@ TEST(BenchCompare, WhatAFurtherMeasurementDoesNotShowIsWithdrawn) {
   const Report before = report_of({row_of("one", {100, 101, 102}), row_of("two", {100, 101, 102})});
   const Report after = report_of({row_of("one", {200, 201, 202}), row_of("two", {200, 201, 202})});
   Comparison comparison = compare(before, after, 0.1);
-  confirm(comparison, report_of({row_of("one", {102, 103, 104}), row_of("two", {190, 191, 192})}));
+  confirm(comparison, before, report_of({row_of("one", {102, 103, 104}), row_of("two", {190, 191, 192})}));
   EXPECT_EQ(comparison.changes[0].verdict, Verdict::kUnclear);
   EXPECT_NE(comparison.changes[0].note.find("103"), std::string::npos) << comparison.changes[0].note;
   EXPECT_EQ(comparison.changes[1].verdict, Verdict::kWorse);
   EXPECT_TRUE(comparison.has_regression());
+}
+
+TEST(BenchCompare, WhatTheMachinesSpeedExplainsIsNoChange) {
+  Report before =
+      report_of({row_of("time", {100, 101, 102}), row_of("rate", {50, 51, 52}, "bytes_per_second", "bytes/s"),
+                 row_of("size", {10, 10, 10}, "rss_bytes", "bytes")});
+  Report after =
+      report_of({row_of("time", {150, 151, 152}), row_of("rate", {33, 34, 35}, "bytes_per_second", "bytes/s"),
+                 row_of("size", {15, 15, 15}, "rss_bytes", "bytes")});
+  before.yardstick = {.median = 1000, .low = 990, .high = 1010, .samples = 100};
+  const auto verdicts = [&] {
+    std::vector<Verdict> found;
+    for (const Change& change : compare(before, after, 0.1).changes) found.push_back(change.verdict);
+    return found;
+  };
+  after.yardstick = before.yardstick;
+  EXPECT_EQ(verdicts(), (std::vector{Verdict::kWorse, Verdict::kWorse, Verdict::kWorse}));
+  after.yardstick = {.median = 1500, .low = 1490, .high = 1510, .samples = 100};  // half as long again, like the time
+  EXPECT_EQ(verdicts(), (std::vector{Verdict::kSame, Verdict::kSame, Verdict::kWorse}));
+  EXPECT_NEAR(compare(before, after, 0.1).changes[0].change, 151.0 / 101 / 1.5 - 1, 1e-9);
+  after.yardstick = {.median = 1000, .low = 990, .high = 1700, .samples = 100};  // sometimes as slow as that
+  EXPECT_EQ(verdicts(), (std::vector{Verdict::kUnclear, Verdict::kUnclear, Verdict::kWorse}));
+  // What became quicker while the machine became slower is better, whatever the times themselves say.
+  after.yardstick = {.median = 4000, .low = 3990, .high = 4010, .samples = 100};
+  EXPECT_EQ(verdicts()[0], Verdict::kBetter);
+}
+
+TEST(BenchYardstick, IsMeasuredBesideEachRun) {
+  EXPECT_EQ(summarize_yardstick({}).samples, 0u);
+  std::vector<double> samples(101);
+  for (std::size_t index = 0; index < samples.size(); ++index) samples[index] = static_cast<double>(100 - index);
+  const Yardstick yardstick = summarize_yardstick(samples);
+  EXPECT_EQ(yardstick.median, 50);
+  EXPECT_EQ(yardstick.low, 10);
+  EXPECT_EQ(yardstick.high, 90);
+  const auto report =
+      run({"ptcache"}, {.filter = "calls-10", .runs = 1}, [](std::string_view, std::size_t, std::size_t) {});
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_GE(report->yardstick.samples, 3u);
+  EXPECT_GT(report->yardstick.low, 100'000);  // more than a clock's grain
+  EXPECT_LT(report->yardstick.low, 1'000'000'000);  // and no case of its own
 }
 
 TEST(BenchCompare, APlantedRegressionOfARealCaseIsMeasuredAgainAndStays) {
@@ -300,14 +341,15 @@ TEST(BenchFile, EveryFieldIsChecked) {
       }
     }
   };
-  for (const char* const place : {"", "/machine", "/rows/0", "/rows/1", "/absent/0"})
+  for (const char* const place : {"", "/machine", "/yardstick", "/rows/0", "/rows/1", "/absent/0"})
     try_fields(json::json_pointer(place));
-  // A text may be another text, "min" and "low" may be less, "max" and "high" more, in either row; nothing else of these is right.
+  // A text may be another text, "min" and "low" may be less, "max" and "high" more, in either row, and "high" in the
+  // yardstick; nothing else of these is right.
   std::size_t texts = 0;
   for (const char* const place : {"/machine", "/rows/0", "/rows/1", "/absent/0"}) {
     for (const auto& field : whole.at(json::json_pointer(place)).items()) texts += field.value().is_string() ? 1 : 0;
   }
-  EXPECT_EQ(tried - refused, texts + 1 + 8);  // and the version
+  EXPECT_EQ(tried - refused, texts + 1 + 8 + 1);  // and the version
 }
 
 TEST(BenchFile, WhatCannotBeReadIsSaid) {
