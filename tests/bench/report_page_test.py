@@ -50,8 +50,10 @@ class ReportPage(unittest.TestCase):
         bench("recurse,ptcache,raw", "--filter=c", "--runs=7", f"--json={cls.now}")
         # An earlier run that was quicker in one row and slower in another, and that tries to be markup.
         report = json.loads(cls.now.read_text())
+        report["yardstick"] = {"median": 1e6, "low": 1e6, "high": 1e6, "samples": 1}  # as if the machine were a quiet one
+        cls.now.write_text(json.dumps(report))
         for row in report["rows"]:
-            factor = {("ptcache", "baseline"): 0.3, ("ptcache", "interp"): 3}.get((row["suite"], row["engine"]), 1)
+            factor = {("ptcache", "baseline"): 0.05, ("ptcache", "interp"): 20}.get((row["suite"], row["engine"]), 1)
             for key in ("median", "min", "max", "low", "high"):
                 row[key] *= factor
         report["version"] = HOSTILE
