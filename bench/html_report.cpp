@@ -16,6 +16,8 @@ EMBEDDED(report_template)
 EMBEDDED(report_style)
 EMBEDDED(report_charts)
 EMBEDDED(report_script)
+EMBEDDED(report_plots_css)
+EMBEDDED(report_plots_js)
 EMBEDDED(references)
 #undef EMBEDDED
 
@@ -110,8 +112,10 @@ std::string to_html(const Report& report, const Comparison* comparison) {
                      {"comparison", comparison == nullptr ? json() : comparison_json(*comparison)},
                      {"references", json::parse(EMBEDDED(references))}};
   const std::string text = inert(data);
-  return fill(EMBEDDED(report_template), {{"{{style}}", EMBEDDED(report_style)},
+  return fill(EMBEDDED(report_template), {{"{{plots_style}}", EMBEDDED(report_plots_css)},
+                                          {"{{style}}", EMBEDDED(report_style)},
                                           {"{{data}}", text},
+                                          {"{{plots}}", EMBEDDED(report_plots_js)},
                                           {"{{charts}}", EMBEDDED(report_charts)},
                                           {"{{script}}", EMBEDDED(report_script)}});
 #undef EMBEDDED

@@ -150,6 +150,29 @@ const charts = (() => {
     });
   }
 
+  // The samples of the same lanes in the order they were taken, to zoom into and to read off; only where the build has the plotting library.
+  function order(element, lanes, { label, text }) {
+    element.replaceChildren();
+    if (typeof uPlot === "undefined") return;
+    const style = getComputedStyle(document.documentElement), resolve = (color) => style.getPropertyValue(color.slice(4, -1)).trim();
+    const [ink, line] = [resolve("var(--ink-soft)"), resolve("var(--line)")];
+    const length = Math.max(...lanes.map((lane) => lane.samples.length));
+    const values = lanes.flatMap((lane) => lane.samples), least = Math.min(...values);
+    const logarithmic = least > 0 && Math.max(...values) / least > 10;
+    const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
+    const options = {
+      width: element.clientWidth, height: 200,
+      scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
+      axes: [{ ...axis, label: "sample", labelSize: 18, labelFont: axis.font, size: 30 }, { ...axis, size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : text(tick))) }],
+      series: [{ label: "sample" }, ...lanes.map((lane) => ({
+        label: lane.name, stroke: resolve(lane.color), width: 1.5, points: { show: true, size: 5 }, value: (_, value) => (value === null ? "–" : text(value)),
+      }))],
+    };
+    const column = (index) => Array.from({ length }, (_, turn) => lanes[index].samples[turn] ?? null);
+    new uPlot(options, [Array.from({ length }, (_, turn) => turn + 1), ...lanes.map((_, index) => column(index))], element);
+    element.setAttribute("aria-label", label);
+  }
+
   // series: [{ name, color, points: [{ x, value, low, high, hint }] }].
   function sweep(element, series, { label, text, what }) {
     const height = 240, top = 8, bottom = height - 40, { svg, width } = canvas(element, height, label);
@@ -194,5 +217,5 @@ const charts = (() => {
     });
   }
 
-  return { dots, distribution, sweep, changes };
+  return { dots, distribution, order, sweep, changes };
 })();

@@ -54,7 +54,7 @@
     return colors;
   }
 
-  // Draws now and whenever the element's width changes.
+  // Draws now and whenever the element's width or the page's colours change.
   function chart(parent, draw) {
     const place = element(parent, "div", undefined, { class: "chart" });
     let width = 0;
@@ -63,7 +63,7 @@
       width = place.clientWidth;
       draw(place);
     }).observe(place);
-    return place;
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => width > 0 && draw(place));
   }
 
   function legend(parent, names, colors) {
@@ -145,7 +145,9 @@
         const lanes = rows.filter((row) => row.case === name && row.samples.length > 0).map((row) => ({
           name: row.engine, color: colors.get(row.engine), median: row.median, low: row.low, high: row.high, samples: row.samples, hint: hintOf(row),
         }));
-        chart(box, (place) => charts.distribution(place, lanes, { label: `samples of ${name}`, text: (value) => readable(value, rows[0].unit) }));
+        const text = (value) => readable(value, rows[0].unit);
+        chart(box, (place) => charts.distribution(place, lanes, { label: `samples of ${name}`, text }));
+        chart(box, (place) => charts.order(place, lanes, { label: `samples of ${name} in their order`, text }));
       }
     });
   }

@@ -99,6 +99,10 @@ class ReportPage(unittest.TestCase):
         self.assertEqual(self.count("section[id^=suite-] > .pair circle"), len(rows))
         samples = sum(len(row["samples"]) for row in rows if row["metric"] != "allocations")
         self.assertEqual(self.count("details svg circle"), samples)
+        # The plotting library, where `make report-plots` put it into the build, adds a chart to each distribution.
+        plots = self.browser.evaluate("typeof uPlot") == "function"
+        charts = len({(row["suite"], row["case"], row["metric"]) for row in rows if row["metric"] != "allocations"})
+        self.assertEqual(self.count(".uplot canvas"), charts if plots else 0)
         self.assertGreaterEqual(self.count("#suite-recurse polyline"), 4)
         self.assertGreaterEqual(self.count("#suite-ptcache polyline"), 4)
         changes = self.browser.evaluate("document.querySelector('#changes').innerText")

@@ -387,7 +387,8 @@ TEST(BenchPage, HoldsTheReportAndNothingThatEndsIt) {
       json::parse(to_html(report, nullptr).substr(place, to_html(report, nullptr).find("</script>", place) - place))
           .at("comparison")
           .is_null());
-  for (const char* const mark : {"{{style}}", "{{data}}", "{{charts}}"}) EXPECT_EQ(page.find(mark), std::string::npos);
+  for (const char* const mark : {"{{plots_style}}", "{{style}}", "{{data}}", "{{plots}}", "{{charts}}"})
+    EXPECT_EQ(page.find(mark), std::string::npos);
   for (const char* const address : {"src=\"", "@import", "url("})
     EXPECT_EQ(page.find(address), std::string::npos) << address;
 }
