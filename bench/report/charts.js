@@ -31,7 +31,7 @@ const charts = (() => {
   }
 
   function linearTicks(low, high, count) {
-    const rough = (high - low) / Math.max(2, count), power = 10 ** Math.floor(Math.log10(rough));
+    const rough = (high - low) / Math.max(3, count), power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough);
     const ticks = [];
     for (let tick = Math.ceil(low / step); tick * step <= high; ++tick) ticks.push(tick * step);
@@ -163,7 +163,7 @@ const charts = (() => {
     const options = {
       width: element.clientWidth, height: 200,
       scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
-      axes: [{ ...axis, label: "sample", labelSize: 18, labelFont: axis.font, size: 30 }, { ...axis, size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : text(tick))) }],
+      axes: [{ ...axis, label: "sample", labelSize: 18, labelFont: axis.font, size: 30, incrs: [1, 2, 5, 10, 20, 50, 100] }, { ...axis, size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : text(tick))) }],
       series: [{ label: "sample" }, ...lanes.map((lane) => ({
         label: lane.name, stroke: resolve(lane.color), width: 1.5, points: { show: true, size: 5 }, value: (_, value) => (value === null ? "–" : text(value)),
       }))],
