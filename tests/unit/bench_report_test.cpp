@@ -252,7 +252,7 @@ TEST(BenchCompare, APlantedRegressionOfARealCaseIsMeasuredAgainAndStays) {
   for (Row& row : before.rows) {
     if (row.case_name != "calls-100" || row.engine != "interp" || row.metric != "time_ns") continue;
     std::vector<double> faster = row.summary.samples;
-    for (double& sample : faster) sample /= 20;
+    for (double& sample : faster) sample /= 1000;  // past what any load on the machine explains
     row.summary = summarize(faster);
   }
   const auto comparison = run_comparison(before, *report, 0.5, options, count);
