@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -16,7 +17,8 @@ namespace {
 using nlohmann::json;
 
 // What a file may hold: many times what all suites give.
-constexpr std::size_t kMostBytes = 64U << 20U;
+constexpr std::size_t kMostBytes = 16U << 20U;
+constexpr std::size_t kDeepest = 8;  // of objects and arrays in each other; a report needs three
 constexpr std::size_t kMostRows = 20'000;
 constexpr std::size_t kLongestText = 4096;
 constexpr double kMostRuns = 1e9;
@@ -192,6 +194,25 @@ Result<AbsentEngine> parse_absent(const json& object, std::size_t index) {
   return absent;
 }
 
+// How deep brackets stand in each other: a text of them alone would take many times its size. What is no JSON is refused anyway.
+std::size_t depth_of(std::string_view text) {
+  std::size_t depth = 0, deepest = 0;
+  bool in_text = false;
+  for (std::size_t place = 0; place < text.size(); ++place) {
+    const char character = text[place];
+    if (in_text && character == '\\') {
+      ++place;
+    } else if (character == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (character == '[' || character == '{')) {
+      deepest = std::max(deepest, ++depth);
+    } else if (!in_text && (character == ']' || character == '}') && depth != 0) {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
 // What is wrong with the form as a whole, before any field is looked at.
 Result<void> check_schema(const json& object) {
   if (!object.is_object()) return fail(ErrorCode::kInvalidArgument, "is no report of caisson bench: not a JSON object");
@@ -233,6 +254,7 @@ std::string to_json(const Report& report) {
 
 Result<Report> parse_report(std::string_view text) {
   if (text.size() > kMostBytes) return fail(ErrorCode::kLimit, "is larger than a report may be");
+  if (depth_of(text) > kDeepest) return fail(ErrorCode::kLimit, "is nested deeper than a report may be");
   const json object = json::parse(text, nullptr, false);
   if (object.is_discarded()) return fail(ErrorCode::kInvalidArgument, "is no JSON");
   if (const auto known = check_schema(object); !known) return std::unexpected(known.error());

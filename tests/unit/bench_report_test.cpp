@@ -317,7 +317,9 @@ TEST(BenchFile, OtherFormsAreRefusedByName) {
   for (const char* const text : {"", "{", "nonsense", "[1, 2", "\xff\xfe", "{\"schema\": 1e999}"})
     EXPECT_EQ(parse_report(text).error().code, ErrorCode::kInvalidArgument) << text;
   for (const char* const text : {"[]", "7", "null", "\"report\""}) EXPECT_FALSE(parse_report(text)) << text;
-  EXPECT_FALSE(parse_report(std::string(2'000'000, '[')));
+  EXPECT_EQ(parse_report(std::string(2'000'000, '[')).error().code, ErrorCode::kLimit);
+  EXPECT_EQ(parse_report("\"[[[[[[[[[[[[\\\"[[[\"").error().code,
+            ErrorCode::kInvalidArgument);  // brackets in a text are none
 }
 
 // Every field of every object taken out, and given what it cannot be: an error that names where, never a crash.
