@@ -65,13 +65,13 @@ int note_start(const mg_connection*, const char* message) {
   return 1;
 }
 
-enum class Kind : std::uint8_t { Engine, Jit, Kernel, Store };
+enum class Kind : std::uint8_t { kEngine, kJit, kKernel, kStore };
 
 // The lines of metrics.inc that are of this kind.
 template <Kind kind, class Stats>
 void add_metrics(Families& families, const std::string& source, const Stats& stats) {
 #define CAISSON_METRIC(of, type, metric, label, help, expression) \
-  if constexpr (kind == Kind::of)                                 \
+  if constexpr (kind == Kind::k##of)                              \
     families.add(MetricType::type, metric, label, help, source, static_cast<double>(expression));
 #include "metrics/metrics.inc"
 #undef CAISSON_METRIC
@@ -83,15 +83,15 @@ struct Collector {
 
   void operator()(const Engine& engine) const {
     const EngineStats stats = engine.stats();
-    add_metrics<Kind::Engine>(families, name, stats);
-    if (stats.jit) add_metrics<Kind::Jit>(families, name, *stats.jit);
+    add_metrics<Kind::kEngine>(families, name, stats);
+    if (stats.jit) add_metrics<Kind::kJit>(families, name, *stats.jit);
   }
-  void operator()(const Kernel& kernel) const { add_metrics<Kind::Kernel>(families, name, kernel.stats()); }
+  void operator()(const Kernel& kernel) const { add_metrics<Kind::kKernel>(families, name, kernel.stats()); }
   void operator()(const std::shared_ptr<const JitBackend>& backend) const {
-    add_metrics<Kind::Jit>(families, name, backend->stats());
+    add_metrics<Kind::kJit>(families, name, backend->stats());
   }
   void operator()(const std::shared_ptr<CapabilityStore>& store) const {
-    add_metrics<Kind::Store>(families, name, store->stats());
+    add_metrics<Kind::kStore>(families, name, store->stats());
   }
 };
 
