@@ -115,6 +115,7 @@ class Lifter {
   void branch(const UnitBlock& block);
   Value* compare(llvm::CmpInst::Predicate condition, unsigned first, unsigned second);  // of registers
   void call(const UnitBlock& block);
+  void indirect_jump(const UnitBlock& block);
   void inlined_return(const UnitBlock& block);
   void leave(Value* pc);  // returns to the caller
   void jump_away(Value* pc);  // to other code, if there is any
