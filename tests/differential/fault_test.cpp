@@ -52,6 +52,7 @@ class GuestGenerator {
       while (words_.size() < end) put({.row = Op::kAddi});
     }
     stores_ = below(3) != 0;
+    floats_ = below(2) == 0 ? 8 : 32;
     const std::size_t loop = words_.size();
     for (std::uint32_t count = 4 + below(40); count != 0; --count) put_item();
     put({.row = Op::kAddi, .rd = kForward, .rs1 = kForward, .imm = static_cast<std::int32_t>(below(64))});
@@ -95,9 +96,10 @@ class GuestGenerator {
     static constexpr Op kLoads[] = {Op::kLd, Op::kLd, Op::kLw, Op::kLwu, Op::kLbu, Op::kLh};
     static constexpr Op kStores[] = {Op::kSd, Op::kSd, Op::kSw, Op::kSb, Op::kSh};
     const auto reg = [&] { return pick(kRegisters); };
-    const auto vector = [&] { return static_cast<std::uint8_t>(below(8)); };
+    const auto vector = [&] { return static_cast<std::uint8_t>(below(floats_)); };
     if (below(8) == 0) return put_twin();
-    switch (below(12)) {
+    // With many of them, so often that there are more than host registers.
+    switch (floats_ > 8 && below(2) == 0 ? 6 + below(3) : below(12)) {
       case 0:
       case 1:
       case 2:
@@ -175,6 +177,7 @@ class GuestGenerator {
   std::mt19937_64 random_;
   std::vector<std::uint32_t> words_;
   bool stores_ = false;
+  std::uint64_t floats_ = 8;  // registers that are used
 };
 
 struct Outcome {

@@ -460,26 +460,30 @@ class UnitReader {
 
   // The registers that are used least, where more are written than there are host registers.
   void choose_homed() {
-    // Of 6, 8, 9, 10, 11, 12 and all, 9 to 11 were best over the kernels of `caisson bench compute`.
-    constexpr std::size_t kKept = 10;
-    std::array<double, 32> weights{};
+    // Over the kernels of `caisson bench compute`, of 6, 8, 9, 10, 11, 12 and all, 9 to 11 integers were best; of 8, 10, 12 and all, 12 floats.
+    constexpr std::size_t kKeptIntegers = 10, kKeptFloats = 12;
+    std::array<double, 64> weights{};
     RegisterSet defined = 0;
     for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
       const double weight = static_cast<double>(1U << 3 * std::min(depths_[index], 4U));
       defined |= unit_.blocks[index].defined;
       for (const UnitInstruction& instruction : unit_.blocks[index].instructions) {
         const RegisterUse use = registers_of(instruction.decoded);
-        for (RegisterSet left = (use.reads | use.writes) & kIntegers; left != 0; left &= left - 1)
+        for (RegisterSet left = use.reads | use.writes; left != 0; left &= left - 1)
           weights[static_cast<std::size_t>(std::countr_zero(left))] += weight;
       }
     }
+    home_least_used(defined & kIntegers, weights, kKeptIntegers);
+    home_least_used(defined & ~kIntegers, weights, kKeptFloats);
+  }
+
+  void home_least_used(RegisterSet among, const std::array<double, 64>& weights, std::size_t kept) {
     std::vector<std::uint8_t> registers;
-    for (std::uint8_t reg = 1; reg < 32; ++reg) {
-      if ((defined & integer_bit(reg)) != 0) registers.push_back(reg);
-    }
-    if (registers.size() <= kKept) return;
+    for (RegisterSet left = among; left != 0; left &= left - 1)
+      registers.push_back(static_cast<std::uint8_t>(std::countr_zero(left)));
+    if (registers.size() <= kept) return;
     std::ranges::stable_sort(registers, std::greater{}, [&](std::uint8_t reg) { return weights[reg]; });
-    for (std::size_t rank = kKept; rank < registers.size(); ++rank) unit_.homed |= integer_bit(registers[rank]);
+    for (std::size_t rank = kept; rank < registers.size(); ++rank) unit_.homed |= RegisterSet{1} << registers[rank];
   }
 
   void find_dirty() {
@@ -530,7 +534,9 @@ class UnitReader {
         FloatKinds kinds = block.kinds;
         if (kinds[0] == FloatKind::kUnvisited) continue;  // all are, or none
         for (const UnitInstruction& instruction : block.instructions) follow_kinds(kinds, instruction.decoded);
-        if (is_call(block)) kinds.fill(FloatKind::kExact);
+        for (unsigned reg = 0; reg < 32; ++reg) {
+          if (is_call(block) || (unit_.homed & float_bit(reg)) != 0) kinds[reg] = FloatKind::kExact;
+        }
         for_each_successor(block, [&](UnitBlock& next) {
           for (std::size_t reg = 0; reg < kinds.size(); ++reg) {
             const FloatKind merged = merge(next.kinds[reg], kinds[reg]);

@@ -105,7 +105,7 @@ struct GuestUnit {
   RegisterSet live_behind(const UnitBlock& block) const;
 
   std::vector<UnitBlock> blocks;  // the first is the entry
-  // Integer registers for which there are no host registers: the hart has them wherever blocks meet, and at anchors. Every site would
+  // Registers for which there are no host registers: the hart has them wherever blocks meet, and at anchors. Every site would
   // keep them otherwise, and LLVM, which takes that for uses, would move values about for each.
   RegisterSet homed = 0;
   bool makes_calls = false;

@@ -135,6 +135,7 @@ class Lifter {
 
   // --- lift_float.cpp ---
   bool lift_float(const Decoded& decoded);
+  void fetch_float(unsigned reg);  // if it is not out of the hart
   Value* get_double(unsigned reg);  // for arithmetic: a NaN may be any
   Value* get_exact(unsigned reg);  // a double with the register's 64 bits
   Value* get_single(unsigned reg);  // for arithmetic
