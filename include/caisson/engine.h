@@ -6,8 +6,8 @@
 //   caisson::Result<caisson::Instance> instance = engine.instantiate(*module, {.memory_limit = 64 << 20});
 //
 // An Engine is a cheap handle: copies share the same state, which lives as long as a handle or an instance of it.
-// Thread safety: every function may be called from any thread at any time. After fork() a child may not run compiled code where its parent has: start
-// workers by exec, or fork before the first instance.
+// Thread safety: every function may be called from any thread at any time. In a child of fork() whose parent had an instance, only the interpreter
+// runs guests: calls of instances that compile are kUnsupported, new ones of Tier::kAuto do not compile. Start workers by exec, or fork before the first instance.
 #pragma once
 
 #include <cstddef>

@@ -16,6 +16,7 @@ Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<c
                                              std::uint64_t gas) {
   const runtime::RunningMark mark(run_state_);
   if (!mark) return fail(ErrorCode::kBusy, "the instance is running");
+  if (has_lost_code()) return std::unexpected(memory::ExecutableMemory::lost());
   if (arguments.size() > kMostArguments) return fail(ErrorCode::kInvalidArgument, "a call takes at most six arguments");
   if (root_ == nullptr) root_ = invocation_.take_root();
   if (root_->entered_image().find_endpoint(endpoint) == nullptr)
@@ -27,6 +28,7 @@ Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<c
 Result<InvocationResult> KernelGuest::resume(std::uint64_t gas) {
   const runtime::RunningMark mark(run_state_);
   if (!mark) return fail(ErrorCode::kBusy, "the instance is running");
+  if (has_lost_code()) return std::unexpected(memory::ExecutableMemory::lost());
   if (root_ != nullptr)
     return fail(ErrorCode::kInvalidArgument, "only a call that ended out of gas or interrupted can be resumed");
   const std::uint64_t gas_before = root().gas_used();

@@ -8,6 +8,7 @@
 #include "kernel/invocation.h"
 #include "kernel/kernel_state.h"
 #include "kernel/tree.h"
+#include "memory/executable_memory.h"
 #include "runtime/running_mark.h"
 
 namespace caisson::kernel {
@@ -34,6 +35,10 @@ class KernelGuest {
   bool is_running() const { return run_state_.load(std::memory_order_relaxed) == runtime::RunState::kRunning; }
 
  private:
+  // Whether what code of its tier would be compiled to was left behind in another process.
+  bool has_lost_code() {
+    return tree_.kernel().options.tier != Tier::kInterp && memory::ExecutableMemory::is_lost();
+  }
   Result<InvocationResult> finish(Result<InvocationResult> result, std::uint64_t gas_before);
 
   Tree tree_;

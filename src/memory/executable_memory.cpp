@@ -1,5 +1,6 @@
 #include "memory/executable_memory.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -63,14 +64,37 @@ void ExecutableMemory::Ranges::give_back(std::size_t offset, std::size_t size) {
 Result<ExecutableMemory*> ExecutableMemory::process() {
   // Never destroyed: instances may outlive static destruction.
   static std::mutex mutex;
-  static ExecutableMemory* memory = nullptr;
+  if (is_lost()) return std::unexpected(lost());
   const std::scoped_lock lock(mutex);
-  if (memory == nullptr) {
+  if (of_process_ == nullptr) {
+    static const int kUnwatched = ::pthread_atfork(nullptr, nullptr, &lose);
+    if (kUnwatched != 0) return host_refuses("watch for fork()", kUnwatched);
     const Result<ExecutableMemory*> created = create();
     if (!created) return created;  // tried again the next time
-    memory = *created;
+    of_process_ = *created;
   }
-  return memory;
+  return of_process_;
+}
+
+std::atomic<bool> ExecutableMemory::is_lost_ = false;
+ExecutableMemory* ExecutableMemory::of_process_ = nullptr;
+
+Error ExecutableMemory::lost() {
+  return {ErrorCode::kUnsupported,
+          "compiled code is not there after fork(): start workers by exec, fork before the first instance, or use "
+          "Tier::kInterp in the child",
+          "executable memory"};
+}
+
+void ExecutableMemory::lose() {
+  if (of_process_ == nullptr) return;
+  is_lost_.store(true, std::memory_order_relaxed);
+  const auto place_nothing = [](std::uint8_t* at, std::size_t size, int protection) {
+    ::mmap(at, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  };
+  place_nothing(of_process_->write_, kCodeCapacity, PROT_READ | PROT_WRITE);
+  place_nothing(of_process_->execute_, kCodeCapacity, PROT_NONE);
+  place_nothing(of_process_->tables_, kTableCapacity, PROT_READ | PROT_WRITE);
 }
 
 Result<ExecutableMemory*> ExecutableMemory::create() {

@@ -2,11 +2,13 @@
 // distance and fault recovery has one range to know.
 //
 // W^X: code is mapped twice, for writing and for executing, and neither view can do the other's. Entry tables are data, mapped once.
-// A forked child of the host has none of it (the two processes would write the same code): do not run guests in one.
+// A forked child of the host has none of it (the two processes would write the same code): is_lost() there, and empty memory in its place,
+// so that what the child inherited can be destroyed but not run.
 // The first touch of a page costs more than compiling a page of guest code, so some of what is given back is kept for the next taker
 // (kMostKept); the rest costs no memory any more. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -40,8 +42,11 @@ class ExecutableMemory {
   static constexpr std::size_t kMostKept = std::size_t{8} << 20;
   static constexpr std::size_t kTablePart = std::size_t{32} << 10;
 
-  // The process's one. Errors: kOutOfMemory (address space), kUnsupported (the host forbids executable mappings).
+  // The process's one. Errors: kOutOfMemory (address space), kUnsupported (the host forbids executable mappings; is_lost()).
   static Result<ExecutableMemory*> process();
+  // Whether this process is a child, by fork(), of one that had it.
+  static bool is_lost() { return is_lost_.load(std::memory_order_relaxed); }
+  static Error lost();
 
   // Rounded up to pages, committed at once, of any content. Nothing where the capacity is used up or the host has no memory.
   std::optional<CodeBlock> allocate_code(std::size_t size);
@@ -81,8 +86,12 @@ class ExecutableMemory {
   ExecutableMemory(std::uint8_t* write, std::uint8_t* execute, std::uint8_t* tables)
       : write_(write), execute_(execute), tables_(tables) {}
   static Result<ExecutableMemory*> create();
+  static void lose();  // in the child of a fork()
   void return_to_host(const CodeBlock& block);
   void return_to_host(const TableBlock& table);
+
+  static std::atomic<bool> is_lost_;
+  static ExecutableMemory* of_process_;
 
   std::uint8_t* const write_;
   std::uint8_t* const execute_;

@@ -23,6 +23,7 @@
 #include "image/elf_image.h"
 #include "isa/riscv/hart_state.h"
 #include "memory/address_space.h"
+#include "memory/executable_memory.h"
 #include "runtime/crosscheck.h"
 #include "runtime/ecall_table.h"
 #include "runtime/execution.h"
@@ -174,6 +175,8 @@ class GuestInstance {
 
   // invocation.cpp: the life of a guest.
   static EcallOutcome on_ready(GuestInstance& instance, riscv::HartState& hart, void* context);
+  // Whether what its code would be compiled to was left behind in another process.
+  bool has_lost_code() const { return execution_->compiles() && memory::ExecutableMemory::is_lost(); }
   Result<InvocationResult> advance();
   Result<InvocationResult> end_advance(const InvocationResult& result);
   Result<void> load();

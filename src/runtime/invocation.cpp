@@ -43,6 +43,7 @@ std::unexpected<Error> ended_before_ready(const InvocationResult& result, const 
 Result<InvocationResult> GuestInstance::start() {
   const RunningMark mark(run_state_);
   if (!mark) return busy();
+  if (has_lost_code()) return std::unexpected(memory::ExecutableMemory::lost());
   if (module_->elf.entry == 0) {
     return fail(ErrorCode::kInvalidArgument, "the module has no entry point; its functions can be called at once",
                 module_->name);
@@ -72,6 +73,7 @@ Result<InvocationResult> GuestInstance::invoke_at(std::uint64_t address, const C
                                                   std::uint64_t gas) {
   const RunningMark mark(run_state_);
   if (!mark) return busy();
+  if (has_lost_code()) return std::unexpected(memory::ExecutableMemory::lost());
   if (phase_ == Phase::kCallable) {
     pending_call_.reset();
     resumable_ = false;
@@ -92,6 +94,7 @@ Result<InvocationResult> GuestInstance::invoke_at(std::uint64_t address, const C
 Result<InvocationResult> GuestInstance::resume(std::uint64_t gas) {
   const RunningMark mark(run_state_);
   if (!mark) return busy();
+  if (has_lost_code()) return std::unexpected(memory::ExecutableMemory::lost());
   if (!resumable_) {
     return fail(ErrorCode::kInvalidArgument, "only a run that ended out of gas or interrupted can be resumed",
                 module_->name);

@@ -167,7 +167,7 @@ std::optional<InvocationResult> GuestInstance::call_here(std::uint64_t pc,
                                                               detail::CallShape shape) {
   const CallArguments arguments = as_arguments(registers, shape);
   if (run_state_.load(std::memory_order_relaxed) == RunState::kRunning || phase_ != Phase::kCallable ||
-      crosscheck_ != nullptr)
+      crosscheck_ != nullptr || has_lost_code())
     return call_differently(address, arguments);
   RunningMark mark(run_state_);
   pending_call_.reset();
@@ -184,7 +184,8 @@ namespace detail {
 PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t address, const std::uint64_t* registers,
                              CallShape shape) {
   bool returned;
-  if (guest.run_state_.load(std::memory_order_relaxed) == runtime::RunState::kReturned) [[likely]] {
+  if (guest.run_state_.load(std::memory_order_relaxed) == runtime::RunState::kReturned &&
+      !memory::ExecutableMemory::is_lost()) [[likely]] {
     runtime::RunningMark mark(guest.run_state_, runtime::RunningMark::kFree);
     returned = guest.call_at_once(address, runtime::as_arguments(registers, shape), mark);
   } else {

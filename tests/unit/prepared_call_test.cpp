@@ -1,6 +1,8 @@
 // Prepared calls: the short way must give what Instance::invoke() gives, on every tier, whatever happens before, between and within
 // the calls.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
@@ -108,6 +110,39 @@ class PreparedCallTest : public ::testing::TestWithParam<Tier> {
 std::string tier_name(const ::testing::TestParamInfo<Tier>& info) {
   constexpr std::string_view kNames[] = {"auto", "interp", "baseline"};
   return std::string(kNames[static_cast<std::size_t>(info.param)]);
+}
+
+// A child of fork() has none of its parent's compiled code.
+TEST_P(PreparedCallTest, AForkedChildIsToldThatItHasNoCode) {
+  Instance instance = instantiate();
+  const auto same = instance.prepare<int(int)>("same").value();
+  ASSERT_EQ(same(3).value(), 3);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const auto is_right = [](const auto& result, bool runs) {
+      return runs ? result.has_value() : !result && result.error().code == ErrorCode::kUnsupported;
+    };
+    const bool old_runs = GetParam() == Tier::kInterp, new_runs = GetParam() != Tier::kBaseline;
+    int wrong = 0;
+    for (int round = 0; round < 2; ++round) {
+      wrong += is_right(same(4), old_runs) ? 0 : 1;
+      wrong += is_right(instance.invoke("nothing"), old_runs) ? 0 : 2;
+      Result<Instance> copy = instance.fork();
+      wrong += is_right(copy ? copy->invoke("nothing") : std::unexpected(copy.error()), new_runs) ? 0 : 4;
+    }
+    wrong += is_right(engine.instantiate(*module, {.tier = GetParam()}), new_runs) ? 0 : 64;
+    // And it can be taken down.
+    {
+      const Instance ended = std::move(instance);
+    }
+    ::_exit(wrong);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(same(5).value(), 5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, PreparedCallTest, ::testing::Values(Tier::kAuto, Tier::kInterp, Tier::kBaseline),
