@@ -6,7 +6,9 @@
   extern "C" const std::uint8_t caisson_embedded_##name##_guest[];     \
   extern "C" const std::uint8_t caisson_embedded_##name##_guest_end[]; \
   extern "C" const std::uint8_t caisson_embedded_##name##_timed[];     \
-  extern "C" const std::uint8_t caisson_embedded_##name##_timed_end[];
+  extern "C" const std::uint8_t caisson_embedded_##name##_timed_end[]; \
+  extern "C" const std::uint8_t caisson_embedded_##name##_wasm[];      \
+  extern "C" const std::uint8_t caisson_embedded_##name##_wasm_end[];
 #include "bench/kernels.inc"
 #undef KERNEL
 
@@ -20,6 +22,7 @@ PROGRAM(instances_guest)
 PROGRAM(pattern_guest)
 PROGRAM(large_guest)
 PROGRAM(empty_native)
+PROGRAM(wasm_driver)
 PROGRAM(python_script)
 PROGRAM(lua_script)
 PROGRAM(sqlite_script)
@@ -33,7 +36,8 @@ std::span<const Kernel> kernels() {
          rounds,                                                                 \
          caisson_kernel_##name,                                                  \
          {caisson_embedded_##name##_guest, caisson_embedded_##name##_guest_end}, \
-         {caisson_embedded_##name##_timed, caisson_embedded_##name##_timed_end}},
+         {caisson_embedded_##name##_timed, caisson_embedded_##name##_timed_end}, \
+         {caisson_embedded_##name##_wasm, caisson_embedded_##name##_wasm_end}},
   static const Kernel kKernels[] = {
 #include "bench/kernels.inc"
   };
@@ -62,6 +66,8 @@ std::span<const std::uint8_t> large_guest() { return {caisson_embedded_large_gue
 std::span<const std::uint8_t> empty_native() {
   return {caisson_embedded_empty_native, caisson_embedded_empty_native_end};
 }
+
+std::span<const std::uint8_t> wasm_driver() { return {caisson_embedded_wasm_driver, caisson_embedded_wasm_driver_end}; }
 
 std::span<const std::uint8_t> python_script() {
   return {caisson_embedded_python_script, caisson_embedded_python_script_end};

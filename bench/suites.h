@@ -23,7 +23,8 @@ Suite raw_suite();
 void add_time_rows(Report& report, const std::string& suite, const std::string& case_name,
                    const std::vector<std::string>& engines, const std::vector<std::vector<double>>& samples);
 
-// Notes once for each suite that an engine is absent.
-void add_absent(Report& report, const std::string& suite, const std::string& engine, const std::string& reason);
+// Notes once for each suite that an engine is absent, or, with a case, that it does not support that.
+void add_absent(Report& report, const std::string& suite, const std::string& engine, const std::string& reason,
+                const std::string& case_name = {});
 
 }  // namespace caisson::bench

@@ -7,8 +7,8 @@
   const kMostChangesDrawn = 60;
 
   // Engines that many suites have keep their colour throughout; others take what is left, in their order within a suite.
-  const kFixedColors = { native: "native", interp: "hue-1", baseline: "hue-2", optimized: "hue-3", auto: "hue-4", "qemu-riscv64": "hue-5" };
-  const kOtherHues = ["hue-6", "hue-7", "hue-8", "hue-1", "hue-2", "hue-3", "hue-4", "hue-5"];
+  const kFixedColors = { native: "native", interp: "hue-1", baseline: "hue-2", optimized: "hue-3", auto: "hue-4", "qemu-riscv64": "hue-5", wasm: "hue-6" };
+  const kOtherHues = ["hue-7", "hue-8", "hue-6", "hue-1", "hue-2", "hue-3", "hue-4", "hue-5"];
 
   function element(parent, tag, text, attributes = {}) {
     const node = document.createElement(tag);
@@ -255,7 +255,8 @@
       for (const unit of distinct(same, "unit")) addMetric(node, metric, same.filter((row) => row.unit === unit), colors);
     }
     for (const absent of report.absent.filter((each) => each.suite === suite.name)) {
-      element(node, "p", `${absent.engine} is absent: ${absent.reason}`, { class: "soft" });
+      const text = absent.case ? `${absent.case}, ${absent.engine}: not supported (${absent.reason})` : `${absent.engine}: absent (${absent.reason})`;
+      element(node, "p", text, { class: "soft" });
     }
   }
 
