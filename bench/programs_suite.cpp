@@ -79,9 +79,9 @@ Result<std::vector<Contender>> contenders(const Program& program, const ProgramF
 
   const std::filesystem::path root = debian_root(*self), guest = root / program.guest;
   if (!std::filesystem::exists(guest)) {
-    add_absent(
-        report, kSuite, fmt::format("riscv64 {}", program.native),
-        fmt::format("needs it in {}; tools/debian-root fetches it, CAISSON_DEBIAN_ROOT names another root", root.string()));
+    add_absent(report, kSuite, fmt::format("riscv64 {}", program.native),
+               fmt::format("needs it in {}; tools/debian-root fetches it, CAISSON_DEBIAN_ROOT names another root",
+                           root.string()));
     return list;
   }
   const std::string shared = fmt::format("--dir={0}::{0}:ro", folder.path().string());

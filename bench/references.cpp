@@ -55,7 +55,8 @@ void print_references(std::string_view suite, std::FILE* to) {
   std::string_view what, source;
   for (const Reference& reference : references()) {
     if (reference.suite != suite) continue;
-    if (what.empty()) fmt::print(to, "\n{}: published elsewhere, by others on their machines; not measured here\n", suite);
+    if (what.empty())
+      fmt::print(to, "\n{}: published elsewhere, by others on their machines; not measured here\n", suite);
     if (reference.what != what || reference.source != source) {
       fmt::print(to, "  {} ({}; {})\n", reference.what, reference.source, reference.machine);
       what = reference.what;

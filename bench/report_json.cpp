@@ -242,10 +242,8 @@ std::string to_json(const Report& report) {
   json rows = json::array(), absent = json::array();
   for (const Row& row : report.rows) rows.push_back(row_json(row));
   for (const AbsentEngine& engine : report.absent) {
-    absent.push_back({{"suite", engine.suite},
-                      {"engine", engine.engine},
-                      {"reason", engine.reason},
-                      {"case", engine.case_name}});
+    absent.push_back(
+        {{"suite", engine.suite}, {"engine", engine.engine}, {"reason", engine.reason}, {"case", engine.case_name}});
   }
   return json{{"schema", kReportSchema},
               {"version", report.version},
