@@ -22,6 +22,9 @@ PROGRAM(instances_guest)
 PROGRAM(pattern_guest)
 PROGRAM(large_guest)
 PROGRAM(empty_native)
+PROGRAM(system_calls_guest)
+PROGRAM(system_calls_native)
+PROGRAM(gas_classes_guest)
 PROGRAM(wasm_driver)
 PROGRAM(python_script)
 PROGRAM(lua_script)
@@ -65,6 +68,18 @@ std::span<const std::uint8_t> large_guest() { return {caisson_embedded_large_gue
 
 std::span<const std::uint8_t> empty_native() {
   return {caisson_embedded_empty_native, caisson_embedded_empty_native_end};
+}
+
+std::span<const std::uint8_t> system_calls_guest() {
+  return {caisson_embedded_system_calls_guest, caisson_embedded_system_calls_guest_end};
+}
+
+std::span<const std::uint8_t> system_calls_native() {
+  return {caisson_embedded_system_calls_native, caisson_embedded_system_calls_native_end};
+}
+
+std::span<const std::uint8_t> gas_classes_guest() {
+  return {caisson_embedded_gas_classes_guest, caisson_embedded_gas_classes_guest_end};
 }
 
 std::span<const std::uint8_t> wasm_driver() { return {caisson_embedded_wasm_driver, caisson_embedded_wasm_driver_end}; }

@@ -28,6 +28,10 @@ std::span<const std::uint8_t> instances_guest();
 std::span<const std::uint8_t> pattern_guest();
 std::span<const std::uint8_t> large_guest();
 std::span<const std::uint8_t> empty_native();  // a host program that does nothing
+std::span<const std::uint8_t>
+system_calls_guest();  // static, with the C library: bench/system_call_engines.h says what it does
+std::span<const std::uint8_t> system_calls_native();  // a host program of the same source
+std::span<const std::uint8_t> gas_classes_guest();  // loops of one class of instruction each
 std::span<const std::uint8_t> wasm_driver();  // a script for node that runs a kernel's WebAssembly
 
 // Scripts of guest/bench/programs for the interpreters of suite `programs`.

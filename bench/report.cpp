@@ -84,6 +84,11 @@ std::string readable(double value, const std::string& unit) {
     if (unit == scale.unit && std::abs(value) >= scale.factor)
       return fmt::format("{:.2f} {}", value / scale.factor, scale.shown);
   }
+  // Of what is shorter than calls and system calls the digits behind the point count.
+  constexpr double kFewNanoseconds = 100;
+  if (unit == "ns" && std::abs(value) < kFewNanoseconds) {
+    return std::abs(value) < 1 ? fmt::format("{:.3f} ns", value) : fmt::format("{:.2f} ns", value);
+  }
   if (unit == "count") return fmt::format("{:.2f}", value);
   return unit == "ratio" ? fmt::format("{:.2f}x", value) : fmt::format("{:.0f} {}", value, unit);
 }

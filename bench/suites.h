@@ -17,6 +17,8 @@ Suite recurse_data_suite();
 Suite ptcache_suite();
 Suite lifecycle_suite();
 Suite raw_suite();
+Suite syscall_suite();
+Suite gas_suite();
 
 // Samples of several engines that took turns: samples[engine][turn]. Adds a time_ns row for each engine and, against the first
 // one, a ratio_to_native row for each other, made of the ratios within each turn.

@@ -155,7 +155,7 @@
   const kMetricTitles = {
     time_ns: "Time", ratio_to_native: "Time against native code", rss_bytes: "Memory", first_rss_bytes: "Memory of the first",
     bytes_per_second: "Bytes a second", allocations: "Allocations", code_ratio: "Size of host code against guest code",
-    times_faster: "Times faster", ratio_to_best_tier: "Time against the best other tier",
+    ns_per_gas: "Time for a gas", gas: "Price in gas", times_faster: "Times faster", ratio_to_best_tier: "Time against the best other tier",
   };
 
   function addMetric(parent, metric, rows, colors) {
