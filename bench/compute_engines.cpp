@@ -88,7 +88,14 @@ class ProcessEngine : public ComputeEngine {
     if (!driver) return std::unexpected(driver.error());
     const auto program = folder->add("kernel.wasm", kernel.wasm);
     if (!program) return std::unexpected(program.error());
-    return start({node->string(), "--no-liftoff", *driver, *program}, *std::move(folder));
+    auto engine = start({node->string(), "--no-liftoff", *driver, *program}, *std::move(folder));
+    if (!engine) return engine;
+    // What is called node may be too old for the option, or something else.
+    if (const auto tried = (*engine)->run(1); !tried) {
+      return fail(ErrorCode::kNotFound,
+                  fmt::format("needs node to run WebAssembly with --no-liftoff, and it {}", tried.error().message));
+    }
+    return engine;
   }
 
   ProcessEngine(ProgramFolder folder, ChildProcess process)

@@ -28,8 +28,7 @@ std::vector<Reference> parse() {
                     .low = figure["low"],
                     .high = figure["high"],
                     .source = source["title"],
-                    .machine = source["machine"],
-                    .date = source["date"]});
+                    .machine = source["machine"]});
   }
   return list;
 }

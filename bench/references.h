@@ -11,7 +11,7 @@ namespace caisson::bench {
 struct Reference {
   std::string suite, what, engine, unit;
   double low = 0, high = 0;
-  std::string source, machine, date;
+  std::string source, machine;
 };
 
 // All figures, in the order of the file. The build embeds it.

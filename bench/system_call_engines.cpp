@@ -31,12 +31,19 @@ class ProcessEngine : public SystemCallEngine {
     return start({emulator->string(), files.guest_path}, files);
   }
 
-  // The host's program in a sandbox that stops it at each call by ptrace.
+  // The host's program in a sandbox that stops it at each call by ptrace. That it is installed does not say that it works here.
   static Result<std::unique_ptr<SystemCallEngine>> make_gvisor(const SystemCallFiles& files) {
     const auto sandbox = find_program("runsc");
     if (!sandbox) return fail(ErrorCode::kNotFound, needs_program("runsc"));
-    return start({sandbox->string(), "--platform=ptrace", "--rootless", "--network=none", "do", files.native_path},
-                 files);
+    auto engine =
+        start({sandbox->string(), "--platform=ptrace", "--rootless", "--network=none", "do", files.native_path}, files);
+    if (!engine) return engine;
+    const auto tried = (*engine)->run({SystemCallKind::kClose, 0, 1});
+    if (!tried || tried->wrong != 0) {
+      return fail(ErrorCode::kUnsupported, fmt::format("needs runsc to run programs here, and it {}",
+                                                       tried ? "does so wrongly" : tried.error().message));
+    }
+    return engine;
   }
 
   explicit ProcessEngine(ChildProcess process) : process_(std::move(process)) {}

@@ -89,6 +89,18 @@ class Bench(CommandLineTest):
             self.assertIn(line, done.stdout.splitlines())
         self.assertRegex(done.stdout, r"(?m)^  wasm: absent \(needs (node in PATH|clang's target wasm32 .*)\)$")
 
+    def test_peers_that_do_not_work(self):
+        broken = self.folder / "broken"
+        broken.mkdir(exist_ok=True)
+        for name in ("node", "runsc"):
+            (broken / name).write_text("#!/bin/sh\nexit 1\n")
+            (broken / name).chmod(0o755)
+        environment = dict(os.environ, PATH=str(broken))
+        done = self.caisson("bench", "compute,syscall", "--filter=o", "--runs=1", env=environment, timeout=240)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"(?m)^  gvisor-ptrace: absent \(needs runsc to run programs here, .+\)$")
+        self.assertRegex(done.stdout, r"(?m)^  wasm: absent \(needs (node to run WebAssembly|clang's target wasm32) .+\)$")
+
     def test_gas_of_instructions(self):
         file = self.folder / "gas.json"
         done = self.caisson("bench", "gas", "--filter=multiply", "--runs=2", f"--json={file}", timeout=120)

@@ -137,7 +137,7 @@ EXPORT int64_t measure(uint64_t kind, uint64_t size, uint64_t count) {
     case kNoCall:
       for (uint64_t done = 0; done < count && wrong == 0; ++done) {
         const long result = call(kNobodysNumber, 0, 0, 0, 0);
-        wrong = unless(result == -ENOSYS, result);
+        wrong = unless(result == -ENOSYS || result == -EPERM, result); /* the latter by a container's filter */
       }
       return wrong;
     case kGeteuid: {
