@@ -19,7 +19,8 @@ unsigned __int128 multiply_words(std::uint64_t first, std::uint64_t second) {
 
 extern "C" __int128 __multi3(__int128 first, __int128 second) {
   const auto first_low = static_cast<std::uint64_t>(first), second_low = static_cast<std::uint64_t>(second);
-  const auto first_high = static_cast<std::uint64_t>(first >> 64), second_high = static_cast<std::uint64_t>(second >> 64);
+  const auto first_high = static_cast<std::uint64_t>(first >> 64),
+             second_high = static_cast<std::uint64_t>(second >> 64);
   const std::uint64_t crossed = first_low * second_high + first_high * second_low;
   return static_cast<__int128>(multiply_words(first_low, second_low) + (static_cast<unsigned __int128>(crossed) << 64));
 }
