@@ -82,7 +82,8 @@ std::vector<SelectedCase> cases_of_regressions(const Comparison& comparison, con
 std::span<const Suite> suites() {
   static const Suite kSuites[] = {compute_suite(),      call_suite(),    compile_suite(),   start_suite(),
                                   idle_suite(),         cold_suite(),    programs_suite(),  recurse_suite(),
-                                  recurse_data_suite(), ptcache_suite(), lifecycle_suite(), raw_suite()};
+                                  recurse_data_suite(), ptcache_suite(), lifecycle_suite(), raw_suite(),
+                                  syscall_suite(),      gas_suite()};
   return kSuites;
 }
 

@@ -190,6 +190,8 @@ std::optional<std::filesystem::path> find_program(std::string_view name) {
   return std::nullopt;
 }
 
+std::string needs_program(std::string_view name) { return fmt::format("needs {} in PATH", name); }
+
 Result<std::string> own_program() {
   std::error_code error;
   const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);

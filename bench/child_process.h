@@ -48,6 +48,9 @@ Result<std::vector<std::vector<double>>> time_in_turns(const std::vector<std::ve
 // The full path of a program in PATH; nothing where there is none.
 std::optional<std::filesystem::path> find_program(std::string_view name);
 
+// Why an engine is absent that a program in PATH would be.
+std::string needs_program(std::string_view name);
+
 // The file of the program that runs. Errors: kIo.
 Result<std::string> own_program();
 

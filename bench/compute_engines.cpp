@@ -61,21 +61,44 @@ class CaissonEngine : public ComputeEngine {
   Instance instance_;
 };
 
-// A kernel's own Linux program under an emulator; it stays up and reports what each run took by its own clock.
-class EmulatorEngine : public ComputeEngine {
+// A kernel in a peer's process, which stays up and reports what each run took by its own clock.
+class ProcessEngine : public ComputeEngine {
  public:
+  // Its Linux program under an emulator.
   static Result<std::unique_ptr<ComputeEngine>> make_qemu(const Kernel& kernel) {
     const auto emulator = find_program("qemu-riscv64");
-    if (!emulator) return fail(ErrorCode::kNotFound, "qemu-riscv64 is not in PATH");
+    if (!emulator) return fail(ErrorCode::kNotFound, needs_program("qemu-riscv64"));
     auto folder = ProgramFolder::create();
     if (!folder) return std::unexpected(folder.error());
     const auto program = folder->add(kernel.name, kernel.timed_program);
     if (!program) return std::unexpected(program.error());
-    auto process = ChildProcess::start({emulator->string(), *program});
-    if (!process) return std::unexpected(process.error());
-    return std::make_unique<EmulatorEngine>(*std::move(folder), *std::move(process));
+    return start({emulator->string(), *program}, *std::move(folder));
   }
-  EmulatorEngine(ProgramFolder folder, ChildProcess process)
+
+  // Its WebAssembly in V8, compiled by the optimising compiler before the first run, as what has been hot for long would be.
+  static Result<std::unique_ptr<ComputeEngine>> make_wasm(const Kernel& kernel) {
+    if (kernel.wasm.empty()) {
+      return fail(ErrorCode::kNotFound, "needs clang's target wasm32 and wasm-ld where caisson is built");
+    }
+    const auto node = find_program("node");
+    if (!node) return fail(ErrorCode::kNotFound, needs_program("node"));
+    auto folder = ProgramFolder::create();
+    if (!folder) return std::unexpected(folder.error());
+    const auto driver = folder->add("driver.js", wasm_driver());
+    if (!driver) return std::unexpected(driver.error());
+    const auto program = folder->add("kernel.wasm", kernel.wasm);
+    if (!program) return std::unexpected(program.error());
+    auto engine = start({node->string(), "--no-liftoff", *driver, *program}, *std::move(folder));
+    if (!engine) return engine;
+    // What is called node may be too old for the option, or something else.
+    if (const auto tried = (*engine)->run(1); !tried) {
+      return fail(ErrorCode::kNotFound,
+                  fmt::format("needs node to run WebAssembly with --no-liftoff, and it {}", tried.error().message));
+    }
+    return engine;
+  }
+
+  ProcessEngine(ProgramFolder folder, ChildProcess process)
       : folder_(std::move(folder)), process_(std::move(process)) {}
 
   Result<ComputeSample> run(std::uint64_t rounds) override {
@@ -90,6 +113,12 @@ class EmulatorEngine : public ComputeEngine {
   }
 
  private:
+  static Result<std::unique_ptr<ComputeEngine>> start(const std::vector<std::string>& command, ProgramFolder folder) {
+    auto process = ChildProcess::start(command);
+    if (!process) return std::unexpected(process.error());
+    return std::make_unique<ProcessEngine>(std::move(folder), *std::move(process));
+  }
+
   ProgramFolder folder_;
   ChildProcess process_;
 };
@@ -103,7 +132,8 @@ std::span<const ComputeEngineKind> compute_engines() {
       {"optimized", CaissonEngine::make<Tier::kOptimized>},
       {"auto", CaissonEngine::make<Tier::kAuto>},
       {"interp", CaissonEngine::make<Tier::kInterp>},
-      {"qemu-riscv64", EmulatorEngine::make_qemu},
+      {"qemu-riscv64", ProcessEngine::make_qemu},
+      {"wasm", ProcessEngine::make_wasm},
   };
   return kEngines;
 }

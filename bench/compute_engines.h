@@ -25,7 +25,7 @@ class ComputeEngine {
 
 struct ComputeEngineKind {
   std::string name;
-  // Errors: kNotFound where the engine is not on this machine; others are failures.
+  // Errors: kNotFound where the engine is not on this machine (the message says what it needs); others are failures.
   Result<std::unique_ptr<ComputeEngine>> (*make)(const Kernel& kernel);
 };
 

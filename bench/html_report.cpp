@@ -6,9 +6,10 @@
 #include <string_view>
 
 #include "bench/bench.h"
+#include "bench/references.h"
 #include "bench/report_json.h"
 
-// The files of bench/report and bench/references.json (see bench/CMakeLists.txt).
+// The files of bench/report (see bench/CMakeLists.txt).
 #define EMBEDDED(name)                             \
   extern "C" const char caisson_embedded_##name[]; \
   extern "C" const char caisson_embedded_##name##_end[];
@@ -18,7 +19,6 @@ EMBEDDED(report_charts)
 EMBEDDED(report_script)
 EMBEDDED(report_plots_css)
 EMBEDDED(report_plots_js)
-EMBEDDED(references)
 #undef EMBEDDED
 
 namespace caisson::bench {
@@ -110,7 +110,7 @@ std::string to_html(const Report& report, const Comparison* comparison) {
   const json data = {{"report", json::parse(to_json(report))},
                      {"suites", suites_json(report)},
                      {"comparison", comparison == nullptr ? json() : comparison_json(*comparison)},
-                     {"references", json::parse(EMBEDDED(references))}};
+                     {"references", json::parse(references_text())}};
   const std::string text = inert(data);
   return fill(EMBEDDED(report_template), {{"{{plots_style}}", EMBEDDED(report_plots_css)},
                                           {"{{style}}", EMBEDDED(report_style)},

@@ -6,7 +6,9 @@
   extern "C" const std::uint8_t caisson_embedded_##name##_guest[];     \
   extern "C" const std::uint8_t caisson_embedded_##name##_guest_end[]; \
   extern "C" const std::uint8_t caisson_embedded_##name##_timed[];     \
-  extern "C" const std::uint8_t caisson_embedded_##name##_timed_end[];
+  extern "C" const std::uint8_t caisson_embedded_##name##_timed_end[]; \
+  extern "C" const std::uint8_t caisson_embedded_##name##_wasm[];      \
+  extern "C" const std::uint8_t caisson_embedded_##name##_wasm_end[];
 #include "bench/kernels.inc"
 #undef KERNEL
 
@@ -20,6 +22,10 @@ PROGRAM(instances_guest)
 PROGRAM(pattern_guest)
 PROGRAM(large_guest)
 PROGRAM(empty_native)
+PROGRAM(system_calls_guest)
+PROGRAM(system_calls_native)
+PROGRAM(gas_classes_guest)
+PROGRAM(wasm_driver)
 PROGRAM(python_script)
 PROGRAM(lua_script)
 PROGRAM(sqlite_script)
@@ -33,7 +39,8 @@ std::span<const Kernel> kernels() {
          rounds,                                                                 \
          caisson_kernel_##name,                                                  \
          {caisson_embedded_##name##_guest, caisson_embedded_##name##_guest_end}, \
-         {caisson_embedded_##name##_timed, caisson_embedded_##name##_timed_end}},
+         {caisson_embedded_##name##_timed, caisson_embedded_##name##_timed_end}, \
+         {caisson_embedded_##name##_wasm, caisson_embedded_##name##_wasm_end}},
   static const Kernel kKernels[] = {
 #include "bench/kernels.inc"
   };
@@ -62,6 +69,20 @@ std::span<const std::uint8_t> large_guest() { return {caisson_embedded_large_gue
 std::span<const std::uint8_t> empty_native() {
   return {caisson_embedded_empty_native, caisson_embedded_empty_native_end};
 }
+
+std::span<const std::uint8_t> system_calls_guest() {
+  return {caisson_embedded_system_calls_guest, caisson_embedded_system_calls_guest_end};
+}
+
+std::span<const std::uint8_t> system_calls_native() {
+  return {caisson_embedded_system_calls_native, caisson_embedded_system_calls_native_end};
+}
+
+std::span<const std::uint8_t> gas_classes_guest() {
+  return {caisson_embedded_gas_classes_guest, caisson_embedded_gas_classes_guest_end};
+}
+
+std::span<const std::uint8_t> wasm_driver() { return {caisson_embedded_wasm_driver, caisson_embedded_wasm_driver_end}; }
 
 std::span<const std::uint8_t> python_script() {
   return {caisson_embedded_python_script, caisson_embedded_python_script_end};

@@ -74,15 +74,14 @@ Result<std::vector<Contender>> contenders(const Program& program, const ProgramF
   if (const auto native = find_program(program.native)) {
     list.push_back({"native", with_words({program_behind(native->string())})});
   } else {
-    add_absent(report, kSuite, fmt::format("native {}", program.native),
-               fmt::format("{} is not in PATH", program.native));
+    add_absent(report, kSuite, fmt::format("native {}", program.native), needs_program(program.native));
   }
 
   const std::filesystem::path root = debian_root(*self), guest = root / program.guest;
   if (!std::filesystem::exists(guest)) {
-    add_absent(
-        report, kSuite, fmt::format("riscv64 {}", program.native),
-        fmt::format("not in {}; tools/debian-root fetches it, CAISSON_DEBIAN_ROOT names another root", root.string()));
+    add_absent(report, kSuite, fmt::format("riscv64 {}", program.native),
+               fmt::format("needs it in {}; tools/debian-root fetches it, CAISSON_DEBIAN_ROOT names another root",
+                           root.string()));
     return list;
   }
   const std::string shared = fmt::format("--dir={0}::{0}:ro", folder.path().string());
@@ -96,7 +95,7 @@ Result<std::vector<Contender>> contenders(const Program& program, const ProgramF
   if (const auto emulator = find_program("qemu-riscv64")) {
     list.push_back({"qemu-riscv64", with_words({emulator->string(), "-L", root.string(), guest.string()})});
   } else {
-    add_absent(report, kSuite, "qemu-riscv64", "qemu-riscv64 is not in PATH");
+    add_absent(report, kSuite, "qemu-riscv64", needs_program("qemu-riscv64"));
   }
   return list;
 }

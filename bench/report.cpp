@@ -6,6 +6,8 @@
 #include <cmath>
 #include <iterator>
 
+#include "bench/references.h"
+
 namespace caisson::bench {
 namespace {
 
@@ -17,7 +19,13 @@ std::vector<std::string> distinct(const std::vector<const Row*>& rows, std::stri
   return values;
 }
 
-void print_table(const std::vector<const Row*>& rows, std::FILE* to) {
+bool is_unsupported(const Report& report, const Row& like, const std::string& case_name, const std::string& engine) {
+  return std::ranges::any_of(report.absent, [&](const AbsentEngine& absent) {
+    return absent.suite == like.suite && absent.engine == engine && absent.case_name == case_name;
+  });
+}
+
+void print_table(const Report& report, const std::vector<const Row*>& rows, std::FILE* to) {
   const std::vector<std::string> cases = distinct(rows, &Row::case_name), engines = distinct(rows, &Row::engine);
   constexpr int kCaseWidth = 22, kCellWidth = 38;
   fmt::print(to, "\n{}: {} (median [its 95 % interval])\n{:{}}", rows.front()->suite, rows.front()->metric, "",
@@ -29,7 +37,8 @@ void print_table(const std::vector<const Row*>& rows, std::FILE* to) {
       const auto found = std::ranges::find_if(
           rows, [&](const Row* row) { return row->case_name == case_name && row->engine == engine; });
       if (found == rows.end()) {
-        fmt::print(to, "{:>{}}", "-", kCellWidth);
+        const bool unsupported = is_unsupported(report, *rows.front(), case_name, engine);
+        fmt::print(to, "{:>{}}", unsupported ? "not supported" : "-", kCellWidth);
         continue;
       }
       const Summary& summary = (*found)->summary;
@@ -53,6 +62,14 @@ void print_table(const std::vector<const Row*>& rows, std::FILE* to) {
   if (!outliers.empty()) fmt::print(to, "  outliers:{}\n", outliers);
 }
 
+void print_absent(const AbsentEngine& absent, std::FILE* to) {
+  if (absent.case_name.empty()) {
+    fmt::print(to, "  {}: absent ({})\n", absent.engine, absent.reason);
+  } else {
+    fmt::print(to, "  {}, {}: not supported ({})\n", absent.case_name, absent.engine, absent.reason);
+  }
+}
+
 }  // namespace
 
 std::string readable(double value, const std::string& unit) {
@@ -66,6 +83,11 @@ std::string readable(double value, const std::string& unit) {
   for (const Scale& scale : kScales) {
     if (unit == scale.unit && std::abs(value) >= scale.factor)
       return fmt::format("{:.2f} {}", value / scale.factor, scale.shown);
+  }
+  // Of what is shorter than calls and system calls the digits behind the point count.
+  constexpr double kFewNanoseconds = 100;
+  if (unit == "ns" && std::abs(value) < kFewNanoseconds) {
+    return std::abs(value) < 1 ? fmt::format("{:.3f} ns", value) : fmt::format("{:.2f} ns", value);
   }
   if (unit == "count") return fmt::format("{:.2f}", value);
   return unit == "ratio" ? fmt::format("{:.2f}x", value) : fmt::format("{:.0f} {}", value, unit);
@@ -81,11 +103,12 @@ void print_tables(const Report& report, std::FILE* to) {
       std::vector<const Row*> of_metric;
       std::ranges::copy_if(of_suite, std::back_inserter(of_metric),
                            [&](const Row* row) { return row->metric == metric; });
-      print_table(of_metric, to);
+      print_table(report, of_metric, to);
     }
     for (const AbsentEngine& absent : report.absent) {
-      if (absent.suite == suite) fmt::print(to, "  {} is absent: {}\n", absent.engine, absent.reason);
+      if (absent.suite == suite) print_absent(absent, to);
     }
+    print_references(suite, to);
   }
 }
 

@@ -21,9 +21,11 @@ struct Row {
   std::string measured_by = {};
 };
 
-// An engine that could not take part, and why.
+// An engine that could not take part, and why: "needs …".
 struct AbsentEngine {
   std::string suite, engine, reason;
+  // The one case that it does not support; empty: it is not on this machine.
+  std::string case_name = {};
 };
 
 struct Report {

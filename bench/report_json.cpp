@@ -190,6 +190,8 @@ Result<AbsentEngine> parse_absent(const json& object, std::size_t index) {
   reader.text("suite", absent.suite);
   reader.text("engine", absent.engine);
   reader.text("reason", absent.reason);
+  // Files of before there were such cases lack it.
+  if (object.contains("case")) reader.text("case", absent.case_name);
   if (reader.error()) return std::unexpected(*reader.error());
   return absent;
 }
@@ -240,7 +242,8 @@ std::string to_json(const Report& report) {
   json rows = json::array(), absent = json::array();
   for (const Row& row : report.rows) rows.push_back(row_json(row));
   for (const AbsentEngine& engine : report.absent) {
-    absent.push_back({{"suite", engine.suite}, {"engine", engine.engine}, {"reason", engine.reason}});
+    absent.push_back(
+        {{"suite", engine.suite}, {"engine", engine.engine}, {"reason", engine.reason}, {"case", engine.case_name}});
   }
   return json{{"schema", kReportSchema},
               {"version", report.version},

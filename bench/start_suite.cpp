@@ -44,7 +44,7 @@ Result<std::vector<Contender>> contenders(const ProgramFolder& folder, Report& r
   if (const auto emulator = find_program("qemu-riscv64")) {
     list.push_back({"qemu-riscv64", {emulator->string(), *hello}, kExpectedOutput});
   } else {
-    add_absent(report, kSuite, "qemu-riscv64", "qemu-riscv64 is not in PATH");
+    add_absent(report, kSuite, "qemu-riscv64", needs_program("qemu-riscv64"));
   }
   return list;
 }

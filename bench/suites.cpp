@@ -17,10 +17,12 @@ void add_time_rows(Report& report, const std::string& suite, const std::string& 
   }
 }
 
-void add_absent(Report& report, const std::string& suite, const std::string& engine, const std::string& reason) {
-  const bool known = std::ranges::any_of(
-      report.absent, [&](const AbsentEngine& absent) { return absent.suite == suite && absent.engine == engine; });
-  if (!known) report.absent.push_back({suite, engine, reason});
+void add_absent(Report& report, const std::string& suite, const std::string& engine, const std::string& reason,
+                const std::string& case_name) {
+  const bool known = std::ranges::any_of(report.absent, [&](const AbsentEngine& absent) {
+    return absent.suite == suite && absent.engine == engine && absent.case_name == case_name;
+  });
+  if (!known) report.absent.push_back({suite, engine, reason, case_name});
 }
 
 }  // namespace caisson::bench

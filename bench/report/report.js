@@ -7,8 +7,8 @@
   const kMostChangesDrawn = 60;
 
   // Engines that many suites have keep their colour throughout; others take what is left, in their order within a suite.
-  const kFixedColors = { native: "native", interp: "hue-1", baseline: "hue-2", optimized: "hue-3", auto: "hue-4", "qemu-riscv64": "hue-5" };
-  const kOtherHues = ["hue-6", "hue-7", "hue-8", "hue-1", "hue-2", "hue-3", "hue-4", "hue-5"];
+  const kFixedColors = { native: "native", interp: "hue-1", baseline: "hue-2", optimized: "hue-3", auto: "hue-4", "qemu-riscv64": "hue-5", wasm: "hue-6" };
+  const kOtherHues = ["hue-7", "hue-8", "hue-6", "hue-1", "hue-2", "hue-3", "hue-4", "hue-5"];
 
   function element(parent, tag, text, attributes = {}) {
     const node = document.createElement(tag);
@@ -155,7 +155,7 @@
   const kMetricTitles = {
     time_ns: "Time", ratio_to_native: "Time against native code", rss_bytes: "Memory", first_rss_bytes: "Memory of the first",
     bytes_per_second: "Bytes a second", allocations: "Allocations", code_ratio: "Size of host code against guest code",
-    times_faster: "Times faster", ratio_to_best_tier: "Time against the best other tier",
+    ns_per_gas: "Time for a gas", gas: "Price in gas", times_faster: "Times faster", ratio_to_best_tier: "Time against the best other tier",
   };
 
   function addMetric(parent, metric, rows, colors) {
@@ -255,7 +255,8 @@
       for (const unit of distinct(same, "unit")) addMetric(node, metric, same.filter((row) => row.unit === unit), colors);
     }
     for (const absent of report.absent.filter((each) => each.suite === suite.name)) {
-      element(node, "p", `${absent.engine} is absent: ${absent.reason}`, { class: "soft" });
+      const text = absent.case ? `${absent.case}, ${absent.engine}: not supported (${absent.reason})` : `${absent.engine}: absent (${absent.reason})`;
+      element(node, "p", text, { class: "soft" });
     }
   }
 

@@ -16,6 +16,7 @@
 
 #include "caisson/detail/abi.h"
 #include "caisson/gas.h"
+#include "caisson/interposer.h"
 #include "caisson/module.h"
 #include "caisson/result.h"
 
@@ -56,6 +57,8 @@ struct InstanceOptions {
   // Who answers system calls, e.g. make_linux_personality(); none: only host functions are answered. It begins with the program's
   // `_start`: a module without one has no use for it.
   std::shared_ptr<runtime::Personality> personality;
+  // Sees system calls before the personality, and answers those it likes: see caisson/interposer.h. Forks have it too.
+  SystemCallInterposer interposer;
 };
 
 // The arguments of a call as the guest's calling convention places them.

@@ -65,7 +65,7 @@ enum class ExitReason : std::uint32_t {
   kPageFault = 3,    // load, store or fetch without mapping or permission; exit_arg = address
   kHostCall = 4,     // exit_arg 0: an endpoint call returned; else a host function handled outside
   kInterrupted = 5,  // deadline, or Instance::interrupt()
-  kEcall = 6,        // an ecall that no personality claimed; exit_arg = a7
+  kEcall = 6,        // an ecall that nobody answers, or whose interposer failed; exit_arg = a7
   kTrap = 7,         // ebreak, or an atomic access that is not aligned; exit_arg = pc
   kSignalled = 8,    // a Linux process died of a signal; exit_arg = signal number
   kAborted = 0xFFFFFFFF,  // the engine behind the run was lost (worker or VM died)

@@ -119,6 +119,7 @@ GuestInstance::GuestInstance(std::shared_ptr<const ModuleState> module, const In
     : module_(std::move(module)), options_(options), memory_(std::move(memory)), personality_(options.personality) {
   options_.personality.reset();  // one owner, which goes before the memory that it refers to
   ecalls_.set(kReadyNumber, {&GuestInstance::on_ready, nullptr});
+  if (options_.interposer) ecalls_.set_unknown({&GuestInstance::answer_interposed, nullptr});
 }
 
 GuestInstance::~GuestInstance() = default;

@@ -89,11 +89,11 @@ class GuestInstance {
 
   // The flat table; grows to hold `number`. Handlers stay until replaced.
   void set_ecall(std::uint64_t number, EcallEntry entry) {
-    ecalls_.set(number, entry);
+    (number < kKernelBase ? system_calls() : ecalls_).set(number, entry);
     known_function_ = {};
   }
   // Answers every number without an entry (a personality's ENOSYS); without it such an ecall ends the run with kEcall.
-  void set_unknown_ecall(EcallEntry entry) { ecalls_.set_unknown(entry); }
+  void set_unknown_ecall(EcallEntry entry) { system_calls().set_unknown(entry); }
 
   // Asks run() to call Personality::on_slice after the current ecall (a signal became pending). Same thread.
   void request_slice() { slice_requested_ = true; }
@@ -169,6 +169,10 @@ class GuestInstance {
   bool handle_outcome(EcallOutcome outcome, std::uint64_t number, std::uint64_t gas_before);
   void undo_ecall(std::uint64_t gas_before);
 
+  // interposition.cpp.
+  static EcallOutcome answer_interposed(GuestInstance& instance, riscv::HartState& hart, void* context);
+  EcallTable& system_calls() { return options_.interposer ? interposed_calls_ : ecalls_; }
+
   // snapshot.cpp.
   void adopt_loaded_code();
   bool is_code_of_module(const memory::Mapping& mapping) const;
@@ -203,6 +207,7 @@ class GuestInstance {
   std::uint64_t slice_start_ = 0;  // gas_used() when the current slice began
   std::shared_ptr<Personality> personality_;
   EcallTable ecalls_;
+  EcallTable interposed_calls_;  // what options_.interposer passes on
   // The host function that was called last, as ecalls_ has it.
   struct {
     std::uint64_t number = 0;

@@ -1,7 +1,8 @@
 // Who answers an ecall, and what happens when a guest traps.
 //
 // runtime/ owns the run loop and the flat table of ecall handlers; a Personality (linux/, later the capability kernel) fills
-// the table and decides about traps. Host functions of the embedder are entries of the same table.
+// the table and decides about traps. Host functions of the embedder are entries of the same table; an interposer (interposition.cpp) is
+// asked before those of a personality.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 """caisson bench: options, tables, JSON."""
 
 import json
+import os
 import unittest
 
 from command_line import HERE, CommandLineTest
@@ -21,9 +22,9 @@ class Bench(CommandLineTest):
         self.assertEqual(
             suites,
             ["compute", "call", "compile", "start", "idle", "cold", "programs"]
-            + ["recurse", "recurse-data", "ptcache", "lifecycle", "raw"],
+            + ["recurse", "recurse-data", "ptcache", "lifecycle", "raw", "syscall", "gas"],
         )
-        for case in ("  fib_recursive", "  sha256", "  hello"):
+        for case in ("  fib_recursive", "  sha256", "  hello", "  close(-1)", "  read-10240", "  fork+wait", "  divide"):
             self.assertIn(case, done.stdout.splitlines())
 
     def test_tables_and_json(self):
@@ -41,6 +42,79 @@ class Bench(CommandLineTest):
         self.assertEqual({"native", "interp", "auto", "baseline", "qemu-riscv64"}, engines | absent)
         above = {row["engine"] for row in report["rows"] if row["case"] == "hello-above-native"}
         self.assertEqual(engines - {"native"}, above)
+
+    def test_system_calls(self):
+        file, page = self.folder / "calls.json", self.folder / "calls.html"
+        done = self.caisson("bench", "syscall", "--filter=e", "--runs=2", f"--json={file}", f"--html={page}", timeout=240)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        report = json.loads(file.read_text())
+        absent = {(row["engine"], row["case"]) for row in report["absent"]}
+        rows = {(row["engine"], row["case"]) for row in report["rows"] if row["metric"] == "time_ns"}
+        cases = {"close(-1)", "geteuid", "pipe", "pipe-byte", "open+close"}
+        cases |= {f"{way}-{size}" for way in ("read", "write") for size in (1, 16, 64, 256, 1024, 4096, 10240)}
+        engines = ["native", "interp", "baseline", "optimized", "auto", "baseline-interposed", "qemu-riscv64", "gvisor-ptrace"]
+        self.assertEqual({(engine, case) for engine in engines for case in cases if (engine, "") not in absent}, rows)
+        self.assertTrue(all(row["min"] > 0 for row in report["rows"]))
+        self.assertIn("published elsewhere", done.stdout)
+        self.assertIn("none is comparable row by row", page.read_text())
+        compared = self.caisson("bench", f"--read={file}", f"--compare={file}").stdout
+        self.assertIn(f"0 worse, 0 better, 0 unclear, {len(report['rows'])} the same, 0 gone, 0 new", compared)
+        if jsonschema is not None:
+            jsonschema.validate(report, SCHEMA)
+
+    def test_what_an_engine_does_not_support_is_said(self):
+        file = self.folder / "fork.json"
+        done = self.caisson("bench", "syscall", "--filter=fork", "--runs=1", f"--json={file}", timeout=120)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"fork\+wait, interp: not supported \(.+\)")
+        report = json.loads(file.read_text())
+        self.assertTrue(any((row["engine"], row["case"]) == ("interp", "fork+wait") for row in report["absent"]))
+        self.assertIn("native", {row["engine"] for row in report["rows"]})
+        # A file of before there was that field is read.
+        for row in report["absent"]:
+            del row["case"]
+        file.write_text(json.dumps(report))
+        self.assertIn("  interp: absent (", self.caisson("bench", f"--read={file}").stdout)
+
+    def test_peers_that_are_not_installed(self):
+        nothing = self.folder / "no-programs"
+        nothing.mkdir(exist_ok=True)
+        environment = dict(os.environ, PATH=str(nothing))
+        done = self.caisson("bench", "compute,syscall", "--filter=o", "--runs=1", env=environment, timeout=240)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for line in (
+            "  qemu-riscv64: absent (needs qemu-riscv64 in PATH)",
+            "  gvisor-ptrace: absent (needs runsc in PATH)",
+        ):
+            self.assertIn(line, done.stdout.splitlines())
+        self.assertRegex(done.stdout, r"(?m)^  wasm: absent \(needs (node in PATH|clang's target wasm32 .*)\)$")
+
+    def test_peers_that_do_not_work(self):
+        broken = self.folder / "broken"
+        broken.mkdir(exist_ok=True)
+        for name in ("node", "runsc"):
+            (broken / name).write_text("#!/bin/sh\nexit 1\n")
+            (broken / name).chmod(0o755)
+        environment = dict(os.environ, PATH=str(broken))
+        done = self.caisson("bench", "compute,syscall", "--filter=o", "--runs=1", env=environment, timeout=240)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"(?m)^  gvisor-ptrace: absent \(needs runsc to run programs here, .+\)$")
+        self.assertRegex(done.stdout, r"(?m)^  wasm: absent \(needs (node to run WebAssembly|clang's target wasm32) .+\)$")
+
+    def test_gas_of_instructions(self):
+        file = self.folder / "gas.json"
+        done = self.caisson("bench", "gas", "--filter=multiply", "--runs=2", f"--json={file}", timeout=120)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("  no-gas: absent (", done.stdout)
+        report = json.loads(file.read_text())
+        prices = {row["case"]: row["median"] for row in report["rows"] if row["engine"] == "gas-v1"}
+        self.assertEqual(prices, {"multiply": 3, "multiply-high": 4, "float-multiply": 4, "float-multiply-add": 4})
+        for row in report["rows"]:
+            if row["metric"] == "ns_per_gas" and row["case"] in prices:
+                time = [other for other in report["rows"] if other["case"] == row["case"] and other["engine"] == row["engine"]]
+                time = next(other for other in time if other["metric"] == "time_ns")
+                self.assertAlmostEqual(row["median"] * prices[row["case"]], time["median"], places=6)
+        self.assertIn("all-classes", {row["case"] for row in report["rows"]})
 
     def test_suites_of_the_capability_kernel(self):
         file = self.folder / "kernel.json"
