@@ -7,6 +7,7 @@
 
 #include "bench/child_process.h"
 #include "bench/clock.h"
+#include "bench/unmetered_engine.h"
 #include "caisson/engine.h"
 
 namespace caisson::bench {
@@ -33,11 +34,17 @@ class CaissonEngine : public ComputeEngine {
  public:
   template <Tier kTier>
   static Result<std::unique_ptr<ComputeEngine>> make(const Kernel& kernel) {
-    auto engine = Engine::create();
+    return make_on(kTier, Engine::create(), kernel);
+  }
+  // The difference to the tier is what metering costs.
+  static Result<std::unique_ptr<ComputeEngine>> make_unmetered(const Kernel& kernel) {
+    return make_on(Tier::kOptimized, make_unmetered_engine(), kernel);
+  }
+  static Result<std::unique_ptr<ComputeEngine>> make_on(Tier tier, const Result<Engine>& engine, const Kernel& kernel) {
     if (!engine) return std::unexpected(engine.error());
     const auto module = engine->load_bytes(kernel.guest, std::string(kernel.name));
     if (!module) return std::unexpected(module.error());
-    auto instance = engine->instantiate(*module, {.tier = kTier});
+    auto instance = engine->instantiate(*module, {.tier = tier});
     if (!instance) return std::unexpected(instance.error());
     return std::make_unique<CaissonEngine>(*std::move(instance));
   }
@@ -130,6 +137,7 @@ std::span<const ComputeEngineKind> compute_engines() {
       {"native", NativeEngine::make},
       {"baseline", CaissonEngine::make<Tier::kBaseline>},
       {"optimized", CaissonEngine::make<Tier::kOptimized>},
+      {"optimized-no-gas", CaissonEngine::make_unmetered},
       {"auto", CaissonEngine::make<Tier::kAuto>},
       {"interp", CaissonEngine::make<Tier::kInterp>},
       {"qemu-riscv64", ProcessEngine::make_qemu},

@@ -33,14 +33,16 @@ struct GuestCode {
 struct UnitLimits {
   std::uint32_t most_blocks = 160;
   std::uint32_t most_instructions = 1600;
+  // False: the unit neither pays gas nor looks at it, and so ends at no limit. Only to measure what metering costs (bench/).
+  bool is_metered = true;
 };
 
 // Texts for people, made where they are wanted.
 struct UnitDump {
-  std::string lifted;    // LLVM IR as lifted
+  std::string lifted;  // LLVM IR as lifted
   std::string improved;  // and after LLVM's passes
   std::string assembly;  // with guest addresses
-  std::string blocks;    // guest blocks, their costs and checks
+  std::string blocks;  // guest blocks, their costs and checks
 };
 
 }  // namespace caisson::optimized

@@ -61,11 +61,11 @@ base::Sha256 gas_hash() {
   return text.hash();
 }
 
-base::Sha256 options_hash() {
-  const UnitLimits limits;
+base::Sha256 options_hash(const UnitLimits& limits) {
   Text text;
   text.add(limits.most_blocks);
   text.add(limits.most_instructions);
+  text.add(static_cast<std::uint8_t>(limits.is_metered));
   return text.hash();
 }
 
@@ -79,16 +79,18 @@ bool may_begin_with(std::span<const std::uint8_t> bytes) {
 }  // namespace
 
 ArtifactContext RiscvCompiler::context() const {
-  static const ArtifactContext kContext = [] {
+  static const ArtifactContext kOfBuild = [] {
     Text build;
     build.add(std::string_view(kUnitBuildId));
     return ArtifactContext{.cpu_features = kProcessorV3,
                            .build_id = build.hash(),
                            .abi_hash = abi_hash(),
                            .gas_hash = gas_hash(),
-                           .options_hash = options_hash()};
+                           .options_hash = {}};
   }();
-  return kContext;
+  ArtifactContext context = kOfBuild;
+  context.options_hash = options_hash(limits_);
+  return context;
 }
 
 bool RiscvCompiler::is_eligible(const CompileInput& input) const {
@@ -108,7 +110,7 @@ Result<CodeBlob> RiscvCompiler::compile(const CompileInput& input, CompileLimits
   const GuestCode code{.base = static_cast<std::uint32_t>(input.guest_address), .bytes = *input.bytes};
   UnitDump texts;
   Result<CodeBlob> blob =
-      compile_unit(code, static_cast<std::uint32_t>(input.entry_pc), {}, dump == nullptr ? nullptr : &texts);
+      compile_unit(code, static_cast<std::uint32_t>(input.entry_pc), limits_, dump == nullptr ? nullptr : &texts);
   if (dump != nullptr) {
     dump->add("blocks.txt", std::move(texts.blocks));
     dump->add("lifted.ll", std::move(texts.lifted));

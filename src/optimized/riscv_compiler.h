@@ -18,7 +18,8 @@ inline constexpr const char* kGuestKind = "riscv";
 class RiscvCompiler final : public GuestCompiler {
  public:
   // `compile`: the plug-in's function, where it is there already (in the helper process).
-  explicit RiscvCompiler(CompileUnit compile = nullptr) : compile_(compile) {}
+  explicit RiscvCompiler(CompileUnit compile = nullptr, const UnitLimits& limits = {})
+      : compile_(compile), limits_(limits) {}
   std::string_view guest_kind() const override { return kGuestKind; }
   ArtifactContext context() const override;
   bool is_eligible(const CompileInput& input) const override;
@@ -28,6 +29,7 @@ class RiscvCompiler final : public GuestCompiler {
 
  private:
   const CompileUnit compile_;
+  const UnitLimits limits_;
 };
 
 // The input for the unit at `entry` of the code that begins at `base`.

@@ -26,6 +26,6 @@ bool is_unit_compiler_loaded();
 
 // The plug-in's symbol for engines, a function that gives a CompileUnit for the version that it is asked for, or null.
 inline constexpr const char* kPluginSymbol = "caisson_unit_compiler";
-inline constexpr std::uint32_t kPluginVersion = 2;
+inline constexpr std::uint32_t kPluginVersion = 3;
 
 }  // namespace caisson::optimized

@@ -49,6 +49,7 @@ class UnitReader {
 
   std::optional<GuestUnit> read(std::uint32_t entry) {
     if (add(entry, 0) != 0) return std::nullopt;
+    unit_.is_metered = limits_.is_metered;
     // Breadth first, so that what is near the entry is in.
     std::size_t index = 0;
     do {

@@ -110,6 +110,7 @@ struct GuestUnit {
   RegisterSet homed = 0;
   bool makes_calls = false;
   bool uses_floats = false;
+  bool is_metered = true;  // UnitLimits
 };
 
 // What the instruction reads and writes.

@@ -138,6 +138,7 @@ void Lifter::lift_instruction(const UnitInstruction& instruction) {
 
 // On the way to `block`, which is then entered or not paid for.
 void Lifter::check_gas(const UnitBlock& block) {
+  if (!unit_.is_metered) return;
   const Place here{.pc = block.pc, .live = block.live};
   // For the way on, too. Where gas ends, others see the guest: at a block, and with nothing ahead of the registers.
   if (anchor_.has_stores || anchor_.has_flags || !anchor_.is_at_block) anchor_.is_valid = false;
@@ -157,7 +158,7 @@ void Lifter::check_gas(const UnitBlock& block) {
 }
 
 void Lifter::pay() {
-  if (due_ != 0) {
+  if (due_ != 0 && unit_.is_metered) {
     Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
     builder_.CreateStore(builder_.CreateSub(gas, constant(static_cast<std::uint64_t>(std::int64_t{due_}))), gas_);
   }
