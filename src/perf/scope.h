@@ -5,7 +5,7 @@
 //   void put() { CAISSON_PERF_SCOPE(put_counter); … }                     // early returns included
 //   CAISSON_PERF_SNIPPET(part, put_counter); …; CAISSON_PERF_STOP(part);  // ends by hand, or with its scope
 //
-// Without -DCAISSON_PERF=ON all of them are nothing: this file is where that is decided, and the only one.
+// Without -DCAISSON_PERF=ON all of them are nothing: this file is where that is decided.
 //
 // A scope whose counter is not enabled is one load and one branch. Enabled, it adds to a shard of its thread's own (thread_shards.h).
 // It must end on the thread where it began and be left by return or exception, never by longjmp. Start reading at enabled/measure.cpp.

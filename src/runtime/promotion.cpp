@@ -8,6 +8,7 @@
 
 #include "baseline/code_listing.h"
 #include "isa/riscv/host_float.h"
+#include "runtime/promotion_counters.h"
 
 namespace caisson::runtime {
 
@@ -39,6 +40,7 @@ std::optional<Promotion::Request> Promotion::make_request(const JitBackend& back
 
 // False where the code cannot be used, for good.
 bool Promotion::publish(const Request& request) {
+  CAISSON_PERF_SCOPE(publish_counter);
   const auto unit = std::dynamic_pointer_cast<const optimized::LoadedUnit>(request.slot->pin());
   if (unit == nullptr || unit->guest_pc() != request.pc || !optimized_.add(unit)) return false;
   ++stats_.published;
@@ -179,6 +181,7 @@ bool Promotion::request(std::uint32_t pc, const Heat& heat) {
 }
 
 std::vector<std::uint32_t> Promotion::poll() {
+  CAISSON_PERF_SCOPE(lookup_counter);
   const riscv::OwnFloatState floats;
   std::vector<std::uint32_t> published;
   if (pending_.empty()) return published;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "store/lmdb_values.h"
+#include "store/store_counters.h"
 
 namespace caisson::store {
 namespace {
@@ -98,6 +99,7 @@ bool LmdbCapabilityStore::is_damaged(const Hash& hash) {
 }
 
 Result<bool> LmdbCapabilityStore::put_again(const Hash& hash, const Capability& capability) {
+  CAISSON_PERF_SCOPE(put_hit_counter);
   ++puts_;
   const bool repair = is_damaged(hash);
   // What was said to be damaged is made good only by what has the hash.
@@ -124,7 +126,9 @@ Result<bool> LmdbCapabilityStore::put_again(const Hash& hash, const Capability& 
 
 Result<Hash> LmdbCapabilityStore::put(const Capability& capability) {
   if (Result<void> checked = check(capability); !checked) return std::unexpected(checked.error());
+  CAISSON_PERF_SNIPPET(hashing, hash_counter);
   const Hash hash = hash_of(capability);
+  CAISSON_PERF_STOP(hashing);
   const Result<bool> again = put_again(hash, capability);
   if (!again) return std::unexpected(again.error());
   if (*again) return hash;
@@ -174,6 +178,7 @@ int LmdbCapabilityStore::insert_within(const CapabilityTables& tables, const Has
 }
 
 Result<void> LmdbCapabilityStore::insert(const Hash& hash, const Capability& capability) {
+  CAISSON_PERF_SCOPE(put_counter);
   Error stop;
   bool was_there = false;
   std::uint64_t evicted = 0;
@@ -212,6 +217,7 @@ Result<std::shared_ptr<const Capability>> LmdbCapabilityStore::load(const Hash& 
 }
 
 Result<std::shared_ptr<const Capability>> LmdbCapabilityStore::get(const Hash& hash) {
+  CAISSON_PERF_SCOPE(get_counter);
   ++gets_;
   if (is_damaged(hash)) {
     ++get_misses_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "capability/verify.h"
+#include "store/store_counters.h"
 
 namespace caisson::store {
 
@@ -54,6 +55,7 @@ void MemoryCapabilityStore::unreference(Shard& shard, Entry& entry, std::uint64_
 }
 
 bool MemoryCapabilityStore::put_again(const Hash& hash) {
+  CAISSON_PERF_SCOPE(put_hit_counter);
   Shard& shard = shard_of(hash);
   const std::scoped_lock lock(shard.mutex);
   ++shard.stats.puts;
@@ -66,7 +68,9 @@ bool MemoryCapabilityStore::put_again(const Hash& hash) {
 
 Result<Hash> MemoryCapabilityStore::put(const Capability& capability) {
   if (Result<void> checked = check(capability); !checked) return std::unexpected(checked.error());
+  CAISSON_PERF_SNIPPET(hashing, hash_counter);
   const Hash hash = hash_of(capability);
+  CAISSON_PERF_STOP(hashing);
   if (put_again(hash)) return hash;
   if (Result<void> inserted = insert(hash, capability); !inserted) return std::unexpected(inserted.error());
   return hash;
@@ -108,6 +112,7 @@ void MemoryCapabilityStore::unreference_all(std::span<const CNode::Reference> re
 }
 
 Result<void> MemoryCapabilityStore::insert(const Hash& hash, const Capability& capability) {
+  CAISSON_PERF_SCOPE(put_counter);
   const std::vector<CNode::Reference> references = references_of(capability);
   if (Result<void> referenced = reference_all(references); !referenced) return referenced;
   const auto kept = std::make_shared<const Capability>(capability);
@@ -174,6 +179,7 @@ bool MemoryCapabilityStore::evict_oldest() {
 }
 
 Result<std::shared_ptr<const Capability>> MemoryCapabilityStore::get(const Hash& hash) {
+  CAISSON_PERF_SCOPE(get_counter);
   Shard& shard = shard_of(hash);
   const std::scoped_lock lock(shard.mutex);
   ++shard.stats.gets;
