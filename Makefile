@@ -1,12 +1,12 @@
 # The few commands a person types; everything else is CMake (presets in CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: deps build run test bench perf lint fmt clean help
+.PHONY: deps build run test bench bench-gate report-plots perf lint fmt clean help
 
 JOBS ?= $(shell nproc)
 DEBIAN_ROOT := tools/debian-root --into build/debian-riscv64 --list deps/debian-riscv64.txt
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-6s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 deps: ## install the Debian packages of deps/apt.txt that are missing
 	@deps/install
@@ -27,6 +27,14 @@ test: build ## every test, of the release build
 
 bench: build ## measure; for options: build/release/bin/caisson bench --help
 	@build/release/bin/caisson bench
+
+bench-gate: build ## count instructions of small fixed runs, compare with bench/baseline-instructions.json
+	@tools/bench-gate
+
+report-plots: deps ## by npm: a plotting library for the page of caisson bench --html, and build with it
+	@tools/report-plots
+	@cmake --preset release --log-level=WARNING
+	@cmake --build --preset release --parallel $(JOBS) --target caisson
 
 perf: deps ## release code with symbols for perf(1), leaves build/perf/bin/caisson
 	@cmake --preset perf --log-level=WARNING

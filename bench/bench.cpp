@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "bench/suites.h"
 
 namespace caisson::bench {
 namespace {
+
+constexpr int kYardsticksOfACase = 6;
 
 struct SelectedCase {
   const Suite* suite;
@@ -35,6 +38,45 @@ std::size_t sample_count(const Suite& suite, const Options& options) {
   return options.quick ? std::max<std::size_t>(suite.runs / 5, 3) : suite.runs;
 }
 
+Result<Report> measure(const std::vector<SelectedCase>& cases, const Options& options, const Progress& progress) {
+  Report report;
+  std::vector<double> yardstick;
+  for (std::size_t index = 0; index < cases.size(); ++index) {
+    const auto& [suite, name] = cases[index];
+    if (index == 0 || cases[index - 1].suite != suite) report.suites.emplace_back(suite->name);
+    progress(name, index, cases.size());
+    std::ranges::generate_n(std::back_inserter(yardstick), kYardsticksOfACase, time_yardstick);
+    const std::size_t before = report.rows.size();
+    if (auto measured = suite->measure(name, sample_count(*suite, options), report); !measured) {
+      return fail(measured.error().code, measured.error().message,
+                  fmt::format("{}/{}: {}", suite->name, name, measured.error().where));
+    }
+    for (Row& row : std::span(report.rows).subspan(before)) row.measured_by = name;
+    const bool is_last = index + 1 == cases.size() || cases[index + 1].suite != suite;
+    if (is_last && suite->summarize != nullptr) suite->summarize(report);
+  }
+  report.yardstick = summarize_yardstick(std::move(yardstick));
+  return report;
+}
+
+// The cases that rows which are worse came from; of a row about all cases of a suite, all.
+std::vector<SelectedCase> cases_of_regressions(const Comparison& comparison, const Options& options) {
+  const auto is_wanted = [&](const Suite& suite, const std::string& name) {
+    return std::ranges::any_of(comparison.changes, [&](const Change& change) {
+      const Row& row = change.after;
+      return change.verdict == Verdict::kWorse && row.suite == suite.name &&
+             (row.measured_by == name || (row.measured_by.empty() && name.find(options.filter) != std::string::npos));
+    });
+  };
+  std::vector<SelectedCase> cases;
+  for (const Suite& suite : suites()) {
+    for (std::string& name : suite.cases()) {
+      if (is_wanted(suite, name)) cases.push_back({&suite, std::move(name)});
+    }
+  }
+  return cases;
+}
+
 }  // namespace
 
 std::span<const Suite> suites() {
@@ -47,29 +89,27 @@ std::span<const Suite> suites() {
 Result<Report> run(const std::vector<std::string>& suite_names, const Options& options, const Progress& progress) {
   const auto selected = select_suites(suite_names);
   if (!selected) return std::unexpected(selected.error());
-  Report report;
   std::vector<SelectedCase> cases;
   for (const Suite* suite : *selected) {
-    const std::size_t before = cases.size();
     for (std::string& name : suite->cases()) {
       if (name.find(options.filter) != std::string::npos) cases.push_back({suite, std::move(name)});
     }
-    if (cases.size() != before) report.suites.emplace_back(suite->name);
   }
   if (cases.empty()) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("no case's name contains \"{}\"", options.filter), "--filter");
   }
-  for (std::size_t index = 0; index < cases.size(); ++index) {
-    const auto& [suite, name] = cases[index];
-    progress(name, index, cases.size());
-    if (auto measured = suite->measure(name, sample_count(*suite, options), report); !measured) {
-      return fail(measured.error().code, measured.error().message,
-                  fmt::format("{}/{}: {}", suite->name, name, measured.error().where));
-    }
-    const bool is_last = index + 1 == cases.size() || cases[index + 1].suite != suite;
-    if (is_last && suite->summarize != nullptr) suite->summarize(report);
+  return measure(cases, options, progress);
+}
+
+Result<Comparison> run_comparison(const Report& before, const Report& report, double tolerance, const Options& options,
+                                  const Progress& progress) {
+  Comparison comparison = compare(before, report, tolerance);
+  for (int turn = 0; turn < kConfirmations && comparison.has_regression(); ++turn) {
+    const auto again = measure(cases_of_regressions(comparison, options), options, progress);
+    if (!again) return std::unexpected(again.error());
+    confirm(comparison, before, *again);
   }
-  return report;
+  return comparison;
 }
 
 }  // namespace caisson::bench

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/comparison.h"
 #include "bench/report.h"
 #include "caisson/result.h"
 
@@ -43,5 +44,11 @@ std::span<const Suite> suites();
 // Measures the suites with these names (none: all). Errors: kInvalidArgument (a suite that does not exist, a filter that leaves no
 // case), and the first failure of a case, such as a checksum that differs.
 Result<Report> run(const std::vector<std::string>& suite_names, const Options& options, const Progress& progress);
+
+// Compares `report`, which run() gave with these options, with an earlier one. What looks like a regression is measured again, up to
+// kConfirmations times, and is one only if every measurement shows it: machines have slow moments, and hundreds of rows are compared.
+inline constexpr int kConfirmations = 2;
+Result<Comparison> run_comparison(const Report& before, const Report& report, double tolerance, const Options& options,
+                                  const Progress& progress);
 
 }  // namespace caisson::bench

@@ -79,22 +79,20 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
   return {};
 }
 
-// The geometric mean over the kernels of each engine's ratio; minimum and maximum are its best and worst kernel.
+// The geometric mean over the kernels of each engine's ratio, its interval that of the ends of theirs; minimum and maximum are its
+// best and worst kernel.
 void summarize_ratios(Report& report) {
   for (const ComputeEngineKind& kind : compute_engines()) {
-    std::vector<double> ratios;
+    std::vector<double> ratios, lows, highs;
     for (const Row& row : report.rows) {
-      if (row.suite == kSuite && row.engine == kind.name && row.metric == "ratio_to_native")
-        ratios.push_back(row.summary.median);
+      if (row.suite != kSuite || row.engine != kind.name || row.metric != "ratio_to_native") continue;
+      ratios.push_back(row.summary.median);
+      lows.push_back(row.summary.low);
+      highs.push_back(row.summary.high);
     }
     if (ratios.empty()) continue;
-    const auto [lowest, highest] = std::ranges::minmax(ratios);
-    report.rows.push_back({kSuite,
-                           kGeometricMean,
-                           kind.name,
-                           "ratio_to_native",
-                           "ratio",
-                           {geometric_mean(ratios), lowest, highest, ratios.size()},
+    report.rows.push_back({kSuite, kGeometricMean, kind.name, "ratio_to_native", "ratio",
+                           summarize_cases(geometric_mean(ratios), geometric_mean(lows), geometric_mean(highs), ratios),
                            fmt::format("over {} kernels; minimum and maximum are kernels", ratios.size())});
   }
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/report.h"
+#include "caisson/result.h"
 
 namespace caisson::bench {
 

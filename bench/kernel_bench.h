@@ -13,6 +13,7 @@
 #include "bench/tiers.h"
 #include "caisson/engine.h"
 #include "caisson/kernel.h"
+#include "caisson/result.h"
 #include "caisson/store.h"
 
 namespace caisson::bench {

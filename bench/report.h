@@ -1,12 +1,14 @@
-// What a bench run found: rows in the order they were measured, printed as tables and written as JSON.
+// What a bench run found: rows in the order they were measured, printed as tables (report.cpp), written and read as JSON
+// (report_json.h), shown as a page (html_report.h).
 #pragma once
 
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "bench/machine.h"
 #include "bench/statistics.h"
-#include "caisson/result.h"
+#include "bench/yardstick.h"
 
 namespace caisson::bench {
 
@@ -15,6 +17,8 @@ struct Row {
   std::string suite, case_name, engine, metric, unit;
   Summary summary;
   std::string note;
+  // The case of Suite::cases() whose measurement gave it; empty: all of the suite's together. bench::run() says it.
+  std::string measured_by = {};
 };
 
 // An engine that could not take part, and why.
@@ -23,21 +27,18 @@ struct AbsentEngine {
 };
 
 struct Report {
+  std::string version = this_version();
+  Machine machine = this_machine();
+  Yardstick yardstick = {};  // taken before each case
   std::vector<std::string> suites;
   std::vector<Row> rows;
   std::vector<AbsentEngine> absent;
 };
 
-// A table for each suite and metric: cases by engines, each cell the median with the minimum and maximum.
+// A value in a unit that leaves one to four digits before the point.
+std::string readable(double value, const std::string& unit);
+
+// A table for each suite and metric: cases by engines, each cell the median with its 95 % interval.
 void print_tables(const Report& report, std::FILE* to);
-
-// {"version", "machine", "suite", "rows", "absent"}, see README.md, "The command line".
-std::string to_json(const Report& report);
-
-// Makes the file if it does not exist, to know before a long measurement that there is where to put it. Errors: kIo.
-Result<void> check_writable(const std::string& path);
-
-// Replaces the file. Errors: kIo.
-Result<void> write_json(const Report& report, const std::string& path);
 
 }  // namespace caisson::bench

@@ -6,16 +6,21 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # In the order in which a linker needs them.
-set(stages linux runtime optimized baseline interp gas isa image memory compile store capability perf base)
+set(stages kernel linux runtime optimized baseline interp gas isa image memory compile store capability perf base)
 list(TRANSFORM stages PREPEND caisson_ OUTPUT_VARIABLE stage_targets)
 
 add_library(caisson_library INTERFACE)
 add_library(caisson::caisson ALIAS caisson_library)
 set_target_properties(caisson_library PROPERTIES EXPORT_NAME caisson)
-target_link_libraries(caisson_library INTERFACE caisson_linux)
+target_link_libraries(caisson_library INTERFACE caisson_linux caisson_kernel)
 target_compile_features(caisson_library INTERFACE cxx_std_23)
 
 install(TARGETS caisson_library caisson_headers ${stage_targets} EXPORT caisson_targets)
+if(TARGET caisson_metrics)
+  set_target_properties(caisson_metrics PROPERTIES EXPORT_NAME metrics)
+  add_library(caisson::metrics ALIAS caisson_metrics)
+  install(TARGETS caisson_metrics EXPORT caisson_metrics_targets)
+endif()
 install(TARGETS caisson_plugin DESTINATION ${CMAKE_INSTALL_LIBDIR}/caisson)
 install(DIRECTORY include/caisson TYPE INCLUDE)
 # For compiling guests.
@@ -23,6 +28,9 @@ install(DIRECTORY guest/sdk/include/caisson DESTINATION ${CMAKE_INSTALL_DATADIR}
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/caisson)
 install(EXPORT caisson_targets NAMESPACE caisson:: DESTINATION ${package_folder})
+if(TARGET caisson_metrics)
+  install(EXPORT caisson_metrics_targets NAMESPACE caisson:: DESTINATION ${package_folder})
+endif()
 configure_package_config_file(cmake/caisson-config.cmake.in ${CMAKE_BINARY_DIR}/caisson-config.cmake
   INSTALL_DESTINATION ${package_folder})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/caisson-config-version.cmake COMPATIBILITY SameMinorVersion)

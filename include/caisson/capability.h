@@ -138,6 +138,15 @@ struct Endpoint {
 };
 
 // At most 4096 mappings and 4096 endpoints.
+// A host function that code of the image calls, with a7 = 0x1040 + number. The engine in which the image is loaded must have one of this name that
+// takes this (caisson/host.h).
+struct ImageImport {
+  std::uint32_t number = 0;  // below 4096
+  std::string name;  // 1 to 255 bytes
+  std::string signature;  // in C types, e.g. "int(int, const char*)"; 1 to 1024 bytes
+  friend bool operator==(const ImageImport&, const ImageImport&) = default;
+};
+
 struct Image {
   std::uint32_t gas_schedule = 1;  // gas-v1
   ImagePersonality personality = ImagePersonality::kKernel;
@@ -147,6 +156,7 @@ struct Image {
   std::uint64_t stack_size = 0;  // kLinux: of the program's stack; kKernel: 0 (the stack is a mapping)
   Hash program;  // kLinux: a Data that holds the ELF file; else zero
   std::uint64_t program_size = 0;  // its bytes
+  std::vector<ImageImport> imports;  // kKernel: by ascending number, at most 1024; kLinux: none, they are in the ELF
   friend bool operator==(const Image&, const Image&) = default;
 };
 

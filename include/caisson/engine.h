@@ -6,7 +6,8 @@
 //   caisson::Result<caisson::Instance> instance = engine.instantiate(*module, {.memory_limit = 64 << 20});
 //
 // An Engine is a cheap handle: copies share the same state, which lives as long as a handle or an instance of it.
-// Thread safety: every function may be called from any thread at any time.
+// Thread safety: every function may be called from any thread at any time. After fork() a child may not run compiled code where its parent has: start
+// workers by exec, or fork before the first instance.
 #pragma once
 
 #include <cstddef>
@@ -54,6 +55,16 @@ struct EngineOptions {
 // The compiler of RISC-V code for RuntimeConfig::compilers. It needs libcaisson-optimized.so when it first compiles.
 std::shared_ptr<GuestCompiler> riscv_compiler();
 
+// A snapshot; see caisson/metrics.h for one that is served.
+struct EngineStats {
+  std::uint64_t windows_in_use = 0, windows_idle = 0;
+  // Since the engine began: asked of the host; got from idle ones; given back; lost, where the host could neither empty nor take them back.
+  std::uint64_t windows_reserved = 0, windows_reused = 0, windows_released = 0, windows_abandoned = 0;
+  std::uint64_t host_mappings = 0;  // kernel mappings of windows in use
+  std::uint64_t resident_forks = 0;
+  std::optional<RuntimeStatsSnapshot> jit;  // nothing until something got hot
+};
+
 class Engine {
  public:
   // Errors: kOutOfMemory.
@@ -79,6 +90,8 @@ class Engine {
   // function or with one of other types), kOutOfMemory, kLimit (options.gas does not pay for the program's pages),
   // kInvalidArgument (options), kUnsupported.
   Result<Instance> instantiate(const Module& module, InstanceOptions options = {}) const;
+
+  EngineStats stats() const;
 
   // For other parts of the library.
   const std::shared_ptr<runtime::EngineState>& state() const { return state_; }

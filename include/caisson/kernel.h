@@ -11,6 +11,9 @@
 // Guests make the operations of docs/kernel-operations.md (guest/sdk/include/caisson/capabilities.h). Results, gas and hashes are the same in
 // every tier, whatever is cached or resident. The clock of guests is driven by their gas.
 //
+// Images call the host functions of the engine (Engine::host_function), by name, as they were when the kernel first loaded the image. Such a function
+// gets the instance that calls it as its Caller; it may use other KernelInstances, but what it asks of the one that is running is kBusy.
+//
 // Thread safety: a Kernel may be used from any thread; a KernelInstance from one at a time, but for interrupt().
 #pragma once
 
@@ -20,6 +23,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "caisson/capability.h"
@@ -44,14 +48,15 @@ struct KernelOptions {
   std::size_t resident_instances = 64;
   // Of all KernelInstances together: past it one parks everything that it owns when its run ends.
   std::size_t resident_total = 512;
-  // Of one KernelInstance: instances that it may own, and bytes of parked pages. Past them operations answer NoMemory.
+  // Of one KernelInstance: instances that it may own, and bytes of parked pages; data, images and CNodes that its guests make may take as much again, and
+  // 16 MiB. Past them operations answer NoMemory, and fork() and open() are kLimit.
   std::size_t max_instances = 1'000'000;
   std::uint64_t parked_bytes = std::uint64_t{4} << 30;
   // Windows without an instance that wait for the next one of their image.
   std::size_t idle_cells = 512;
 };
 
-// Which of a program's functions are endpoints.
+// Which of a program's functions are endpoints, and what the program starts with.
 struct ImageOptions {
   struct NamedEndpoint {
     std::uint32_t number = 0;
@@ -60,6 +65,9 @@ struct ImageOptions {
   std::vector<NamedEndpoint> endpoints;  // none: every exported function, in the order of their addresses
   std::uint64_t stack_size = std::uint64_t{64} << 10;  // rounded up to pages
   std::uint64_t memory_limit = std::uint64_t{1} << 32;
+  // A program with a `_start` runs under this until it calls caisson_ready(), on at most `start_gas`. A new one, e.g. make_linux_personality().
+  std::shared_ptr<runtime::Personality> personality;
+  std::uint64_t start_gas = 100'000'000'000;
 };
 
 // An image and the data that it refers to, not yet in a store.
@@ -67,12 +75,24 @@ struct BuiltImage {
   Image image;
   std::vector<Data> data;
 };
-// Of a program of functions (no `_start`): its segments, relocated, and a stack. Errors: those of Engine::load_bytes(), kNotFound (a function), kUnsupported
-// (a program with `_start`, host functions).
+// Of a program of functions: its segments, relocated, a stack, and what it imports. Of a program with a `_start`: memory as it is when the program calls
+// caisson_ready(), its C library set up; system calls are answered until then and no longer, so files that it writes must be closed and what malloc() is to give
+// later must be in its heap (docs/kernel.md, "Images of programs"). It runs deterministically: the same program gives the same image.
+// Errors: those of Engine::load_bytes(), kNotFound (a function), kUnsupported (a `_start` without a personality; an open file or what else cannot be in an
+// image, `where` names it), kGuestEnded (before it was ready, or start_gas fell short).
 Result<BuiltImage> build_image(std::span<const std::uint8_t> elf, const ImageOptions& options = {});
 
 // Puts both into a store; the caller holds a reference to the image. Errors: the store's.
 Result<Hash> put_image(CapabilityStore& store, const BuiltImage& built);
+
+// A snapshot.
+struct KernelStats {
+  // Runs of root instances, those by invoke_cached() too, by how they ended: returned or replied; out of gas and interrupted, which can be resumed; the guest's
+  // failure; an Error.
+  std::uint64_t runs_returned = 0, runs_out_of_gas = 0, runs_interrupted = 0, runs_failed = 0, runs_refused = 0;
+  std::uint64_t gas_used = 0;  // by them, with what they called
+  std::uint64_t resident_instances = 0, idle_cells = 0, loaded_images = 0;  // now
+};
 
 class KernelInstance;
 
@@ -98,12 +118,14 @@ class Kernel {
   Result<Successor> invoke(const Hash& instance, std::uint64_t endpoint, std::span<const std::uint64_t> arguments = {},
                            std::uint64_t gas = kUnlimitedGas) const;
 
-  // A new live instance of an image. Errors: kNotFound, kInvalidArgument, kUnsupported, kOutOfMemory, and the store's.
+  // A new live instance of an image. Errors: kNotFound, kInvalidArgument, kUnsupported, kOutOfMemory, and the store's. Host functions that the image imports
+  // and the engine does not have are an error of the first call (kUnresolvedImport, kSignatureMismatch).
   Result<KernelInstance> derive(const Hash& image) const;
   // A live instance that goes on where it was sealed. Errors: as derive().
   Result<KernelInstance> open(const Hash& instance) const;
 
   const std::shared_ptr<CapabilityStore>& store() const;
+  KernelStats stats() const;
 
   explicit Kernel(std::shared_ptr<kernel::KernelState> state) : state_(std::move(state)) {}
 
@@ -125,17 +147,20 @@ class KernelInstance {
   void interrupt();
   void set_deadline(std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max());
 
+  // What the last host function that failed said, in this instance or one that it called; empty where none did.
+  std::string_view host_error() const;
+
   // Into the store, with everything that it owns; one reference of the caller's. The instance lives on. Errors: the store's, kOutOfMemory.
   Result<Hash> seal();
   // A second one in the same state, with all that it owns and the calls that are under way; memory that neither changes is shared.
-  // Errors: kOutOfMemory, kUnsupported (memory that is shared with others).
+  // Errors: kOutOfMemory, kLimit, kBusy, kUnsupported (memory that is shared with others).
   Result<KernelInstance> fork();
 
   Hash image() const;
   Hash lineage() const;
   // Gas used by its own runs and those it called.
   std::uint64_t gas_used() const;
-  // Copies memory; false where the guest itself could not access all of it.
+  // Copies memory of its root instance; false where that itself could not access all of it, or while it runs.
   bool read_memory(std::uint64_t address, std::span<std::uint8_t> to);
   bool write_memory(std::uint64_t address, std::span<const std::uint8_t> from);
 

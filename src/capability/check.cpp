@@ -75,6 +75,22 @@ Result<void> check_endpoints(const std::vector<Endpoint>& endpoints) {
   return {};
 }
 
+Result<void> check_imports(const std::vector<ImageImport>& imports) {
+  if (imports.size() > kMostImports) return broken("image.imports", fmt::format("are more than {}", kMostImports));
+  for (std::size_t index = 0; index < imports.size(); ++index) {
+    const ImageImport& import = imports[index];
+    const auto where = [index](const char* field) { return fmt::format("image.imports[{}].{}", index, field); };
+    if (index != 0 && import.number <= imports[index - 1].number) return broken(where("number"), "does not ascend");
+    if (import.number > kMostImportNumber)
+      return broken(where("number"), fmt::format("is more than {}", kMostImportNumber));
+    if (import.name.empty() || import.name.size() > kMostImportName)
+      return broken(where("name"), "is not 1 to 255 bytes");
+    if (import.signature.empty() || import.signature.size() > kMostImportSignature)
+      return broken(where("signature"), "is not 1 to 1024 bytes");
+  }
+  return {};
+}
+
 struct Checker {
   Result<void> operator()(const Data&) const { return {}; }
 
@@ -91,10 +107,12 @@ struct Checker {
       if (image.program.is_zero()) return broken("image.program", "is missing");
       if (image.program_size == 0 || image.program_size > kAddressSpace)
         return broken("image.program_size", "is not 1 byte to 4 GiB");
+      if (!image.imports.empty()) return broken("image.imports", "are those of the program");
     }
     if (auto places = check_places(image.mappings, kMostImageMappings, "image"); !places) return places;
     if (auto contents = check_image_contents(image); !contents) return contents;
-    return check_endpoints(image.endpoints);
+    if (auto endpoints = check_endpoints(image.endpoints); !endpoints) return endpoints;
+    return check_imports(image.imports);
   }
 
   Result<void> operator()(const CNode& node) const {

@@ -159,17 +159,28 @@ Result<Capability> decode_data(Bytes bytes) {
 
 // --- Image
 
+Bytes bytes_of(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+
 std::vector<std::uint8_t> encode_endpoint(const Endpoint& endpoint) {
-  const Bytes name(reinterpret_cast<const std::uint8_t*>(endpoint.name.data()), endpoint.name.size());
   return SszWriter()
       .put_u32(endpoint.number)
-      .put_variable(name)
+      .put_variable(bytes_of(endpoint.name))
       .put_u64(endpoint.pc)
       .put_variable(encode_items(endpoint.registers))
       .finish();
 }
 
+std::vector<std::uint8_t> encode_import(const ImageImport& import) {
+  return SszWriter()
+      .put_u32(import.number)
+      .put_variable(bytes_of(import.name))
+      .put_variable(bytes_of(import.signature))
+      .finish();
+}
+
 std::vector<std::uint8_t> encode_value(const Image& image) {
+  SszWriter imports;
+  for (const ImageImport& import : image.imports) imports.put_variable(encode_import(import));
   SszWriter endpoints;
   for (const Endpoint& endpoint : image.endpoints) endpoints.put_variable(encode_endpoint(endpoint));
   return SszWriter()
@@ -181,6 +192,7 @@ std::vector<std::uint8_t> encode_value(const Image& image) {
       .put_u64(image.stack_size)
       .put_fixed(image.program.bytes)
       .put_u64(image.program_size)
+      .put_variable(imports.finish())
       .finish();
 }
 
@@ -198,13 +210,27 @@ Result<Endpoint> decode_endpoint(Bytes bytes) {
                   .registers = *std::move(registers)};
 }
 
+Result<ImageImport> decode_import(Bytes bytes) {
+  const auto fields = base::split_container(bytes, {4, kVariableSize, kVariableSize}, "image.imports");
+  if (!fields) return std::unexpected(fields.error());
+  const Bytes name = (*fields)[1], signature = (*fields)[2];
+  if (name.size() > kMostImportName) return invalid("image.imports.name", "is longer than 255 bytes");
+  if (signature.size() > kMostImportSignature) return invalid("image.imports.signature", "is longer than 1024 bytes");
+  return ImageImport{.number = number<std::uint32_t>((*fields)[0]),
+                     .name = std::string(name.begin(), name.end()),
+                     .signature = std::string(signature.begin(), signature.end())};
+}
+
 Result<Capability> decode_image(Bytes bytes) {
-  const auto fields = base::split_container(bytes, {4, 1, kVariableSize, kVariableSize, 8, 8, kHashBytes, 8}, "image");
+  const auto fields =
+      base::split_container(bytes, {4, 1, kVariableSize, kVariableSize, 8, 8, kHashBytes, 8, kVariableSize}, "image");
   if (!fields) return std::unexpected(fields.error());
   auto mappings = decode_items((*fields)[2], kMappingBytes, kMostImageMappings, "image.mappings", read_mapping);
   if (!mappings) return std::unexpected(mappings.error());
   const auto endpoints = base::split_variable_list((*fields)[3], kMostEndpoints, "image.endpoints");
   if (!endpoints) return std::unexpected(endpoints.error());
+  const auto imports = base::split_variable_list((*fields)[8], kMostImports, "image.imports");
+  if (!imports) return std::unexpected(imports.error());
   Image image{.gas_schedule = number<std::uint32_t>((*fields)[0]),
               .personality = static_cast<ImagePersonality>((*fields)[1][0]),
               .mappings = *std::move(mappings),
@@ -216,6 +242,11 @@ Result<Capability> decode_image(Bytes bytes) {
     Result<Endpoint> endpoint = decode_endpoint(part);
     if (!endpoint) return std::unexpected(endpoint.error());
     image.endpoints.push_back(*std::move(endpoint));
+  }
+  for (const Bytes part : *imports) {
+    Result<ImageImport> import = decode_import(part);
+    if (!import) return std::unexpected(import.error());
+    image.imports.push_back(*std::move(import));
   }
   return image;
 }

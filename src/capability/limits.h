@@ -9,6 +9,10 @@ inline constexpr std::uint64_t kMostImageMappings = 4096;
 inline constexpr std::uint64_t kMostEndpoints = 4096;
 inline constexpr std::uint64_t kMostEndpointName = 255;
 inline constexpr std::uint64_t kMostInitialRegisters = 31;
+inline constexpr std::uint64_t kMostImports = 1024;
+inline constexpr std::uint64_t kMostImportNumber = 4095;
+inline constexpr std::uint64_t kMostImportName = 255;
+inline constexpr std::uint64_t kMostImportSignature = 1024;
 inline constexpr std::uint64_t kMostInstanceMappings = 65'536;
 inline constexpr std::uint64_t kMostStateBytes = 64ULL << 20;
 

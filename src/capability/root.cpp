@@ -34,9 +34,17 @@ Sha256 root_of_register(const InitialRegister& initial) {
   return root_of_container({root_of_number(initial.number), root_of_number(initial.value)});
 }
 
+Sha256 root_of_text(const std::string& text, std::uint64_t most) {
+  return root_of_byte_list({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, most);
+}
+
+Sha256 root_of_import(const ImageImport& import) {
+  return root_of_container({root_of_number(import.number), root_of_text(import.name, kMostImportName),
+                            root_of_text(import.signature, kMostImportSignature)});
+}
+
 Sha256 root_of_endpoint(const Endpoint& endpoint) {
-  const base::Bytes name(reinterpret_cast<const std::uint8_t*>(endpoint.name.data()), endpoint.name.size());
-  return root_of_container({root_of_number(endpoint.number), root_of_byte_list(name, kMostEndpointName),
+  return root_of_container({root_of_number(endpoint.number), root_of_text(endpoint.name, kMostEndpointName),
                             root_of_number(endpoint.pc),
                             root_of_items(endpoint.registers, kMostInitialRegisters, root_of_register)});
 }
@@ -71,7 +79,8 @@ struct Rooter {
         {root_of_number(image.gas_schedule), root_of_number(static_cast<std::uint8_t>(image.personality)),
          root_of_items(image.mappings, kMostImageMappings, root_of_mapping),
          root_of_items(image.endpoints, kMostEndpoints, root_of_endpoint), root_of_number(image.memory_limit),
-         root_of_number(image.stack_size), image.program.bytes, root_of_number(image.program_size)});
+         root_of_number(image.stack_size), image.program.bytes, root_of_number(image.program_size),
+         root_of_items(image.imports, kMostImports, root_of_import)});
   }
 
   Sha256 operator()(const CNode& node) const {

@@ -1,4 +1,5 @@
 // REPLY, HOST_CALL, HOST_YIELD, CALL_RESUME, DROP_RESUME: who runs next.
+#include <algorithm>
 #include <utility>
 
 #include "kernel/kernel_counters.h"
@@ -51,7 +52,9 @@ KernelError op_host_call(OperationContext& context) {
     if (leads_through(*parse_slot_path(word), *given)) return KernelError::kMoved;
     if (callee.root().find(kGivenSlot) != nullptr) return KernelError::kSlotTaken;
   }
-  if (!context.charge_pages(image.page_count(), image.code_page_count())) return KernelError::kOk;
+  // What the callee has mapped beside its image is put into a window as well.
+  const std::uint64_t mapped = callee.has_next_image() ? 0 : callee.mapped_pages();
+  if (!context.charge_pages(std::max(image.page_count(), mapped), image.code_page_count())) return KernelError::kOk;
 
   Frame frame{.slot = *parse_slot_path(word),
               .slot_word = word,
@@ -59,6 +62,8 @@ KernelError op_host_call(OperationContext& context) {
               .given_word = given_word,
               .share_left = share,
               .catch_key = key};
+  // From here on nothing is allocated until the callee is in its frame.
+  if (given) callee.root().make_room();
   frame.instance = std::move(*held);
   slot = MovedMark{};
   if (given) {
@@ -83,6 +88,7 @@ KernelError op_host_yield(OperationContext& context) {
   if (key == 0) return KernelError::kBadArgument;
   const std::vector<Frame>& frames = context.invocation().frames();
   for (std::size_t i = frames.size() - 1; i > 0; --i) {
+    if (!context.charge_pages(1)) return KernelError::kOk;
     if (frames[i].catch_key != key) continue;
     context.invocation().ask_yield(i, value);
     context.end_run();
@@ -97,6 +103,8 @@ KernelError op_call_resume(OperationContext& context) {
   if (!held) return held.error();
   std::unique_ptr<YieldedCall>& call = **held;
   if (context.invocation().depth() + call->frames.size() > context.invocation().max_depth()) return KernelError::kDepth;
+  if (!context.charge_pages(call->frames.size() + call->frames.back().instance->mapped_pages()))
+    return KernelError::kOk;
   std::unique_ptr<YieldedCall> taken = std::move(call);
   **find_capability(context.root(), word) = MovedMark{};
   context.invocation().ask_resume(std::move(taken), *parse_slot_path(word), word, value);

@@ -1,10 +1,10 @@
 #include "kernel/cell.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "kernel/invocation.h"
 #include "kernel/operations.h"
+#include "runtime/engine_state.h"
 
 namespace caisson::kernel {
 namespace {
@@ -27,18 +27,21 @@ class CellPersonality final : public runtime::Personality {
 }  // namespace
 
 Result<std::unique_ptr<Cell>> Cell::create(const LoadedImage& image, const CellOptions& options) {
+  const Result<HostFunctions>& functions = image.host_functions();
+  if (!functions) return std::unexpected(functions.error());
   auto personality = std::make_shared<CellPersonality>();
-  auto guest = runtime::GuestInstance::create(image.module(), options.windows,
+  auto guest = runtime::GuestInstance::create(image.module(), options.engine->windows,
                                               {.memory_limit = image.image().memory_limit,
                                                .tier = options.tier,
                                                .deterministic = true,  // its clock is its gas
                                                .personality = personality},
-                                              options.jit);
+                                              options.engine->jit);
   if (!guest) return std::unexpected(guest.error());
   std::unique_ptr<Cell> cell(new Cell(*std::move(guest)));
   personality->cell = cell.get();
   cell->guest_->make_callable();
   install_operations(*cell);
+  cell->guest_->bind_host_functions(*functions);
   if (Result<void> loaded = cell->guest_->memory().load(image.fresh_memory()); !loaded)
     return std::unexpected(loaded.error());
   const LoadedImage::CodeRange code = image.code_range();
@@ -54,16 +57,8 @@ Result<void> Cell::load(InstanceObject& instance) {
   riscv::HartState& hart = guest_->hart();
   hart.gas = 0;
   if (instance.registers != nullptr) {
-    const SavedRegisters& from = *instance.registers;
-    std::ranges::copy(from.x, hart.x.begin());
-    hart.f = from.f;
-    hart.pc = from.pc;
-    hart.gas = from.gas;
-    hart.frm = from.frm;
-    hart.fflags = from.fflags;
-    hart.reservation_address = from.reservation_address;
-    hart.reservation_value = from.reservation_value;
-    hart.reservation_width = from.reservation_width;
+    runtime::set_registers(hart, *instance.registers);
+    guest_->note_registers_replaced();
   }
   hart.gas_granted = instance.gas_used() + hart.gas;
   occupant = &instance;
@@ -77,22 +72,8 @@ Result<void> Cell::save(InstanceObject& instance) {
   const riscv::HartState& hart = guest_->hart();
   instance.set_gas_used(hart.gas_used());
   if (!instance.on_its_way) return {};
-  instance.registers = std::make_unique<SavedRegisters>();
-  save_registers(*instance.registers);
+  instance.registers = std::make_unique<runtime::HartRegisters>(runtime::registers_of(hart));
   return {};
-}
-
-void Cell::save_registers(SavedRegisters& to) const {
-  const riscv::HartState& hart = guest_->hart();
-  std::copy_n(hart.x.begin(), to.x.size(), to.x.begin());
-  to.f = hart.f;
-  to.pc = hart.pc;
-  to.gas = hart.gas;
-  to.frm = hart.frm;
-  to.fflags = hart.fflags;
-  to.reservation_address = hart.reservation_address;
-  to.reservation_value = hart.reservation_value;
-  to.reservation_width = hart.reservation_width;
 }
 
 }  // namespace caisson::kernel

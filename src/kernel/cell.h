@@ -13,19 +13,17 @@
 #include "kernel/loaded_image.h"
 #include "runtime/guest_instance.h"
 
-namespace caisson::memory {
-class WindowPool;
+namespace caisson::runtime {
+struct EngineState;
 }
 
 namespace caisson::kernel {
 
 class InstanceObject;
 class Invocation;
-struct SavedRegisters;
 
 struct CellOptions {
-  std::shared_ptr<memory::WindowPool> windows;
-  std::shared_ptr<runtime::JitService> jit;
+  std::shared_ptr<runtime::EngineState> engine;
   Tier tier = Tier::kAuto;
 };
 
@@ -42,8 +40,6 @@ class Cell {
   Result<void> load(InstanceObject& instance);
   // Takes them out into `instance`. Errors: kOutOfMemory; then the instance is still here.
   Result<void> save(InstanceObject& instance);
-
-  void save_registers(SavedRegisters& to) const;
 
   InstanceObject* occupant = nullptr;
   // Whose calls the occupant's operations make, while it runs.

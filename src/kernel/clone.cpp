@@ -34,7 +34,8 @@ class Cloner {
 
   Result<CapabilitySlot> clone_slot(CapabilitySlot& slot) {
     if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(&slot)) {
-      auto copy = std::make_unique<CNodeObject>();
+      auto copy = into_.make_node();
+      if (copy == nullptr) return fail(ErrorCode::kLimit, "the tree holds as much as KernelOptions allow");
       open_.emplace_back(node->get(), copy.get());
       return copy;
     }
@@ -68,19 +69,17 @@ class Cloner {
     copy->set_gas_used(from.gas_used());
     copy->on_its_way = from.on_its_way;
     if (from.on_its_way) {
-      copy->registers = std::make_unique<SavedRegisters>();
-      if (from.cell != nullptr) {
-        from.cell->save_registers(*copy->registers);
-      } else {
-        *copy->registers = *from.registers;
-      }
+      copy->registers = std::make_unique<runtime::HartRegisters>(
+          from.cell != nullptr ? runtime::registers_of(from.cell->hart()) : *from.registers);
     }
     if (from.cell != nullptr) {
       Result<memory::MemoryState> state = from.cell->guest().memory().state();
       if (!state) return std::unexpected(state.error());
-      into_.adopt_memory(*copy, *std::move(state));
+      if (Result<void> adopted = into_.adopt_memory(*copy, *std::move(state)); !adopted)
+        return std::unexpected(adopted.error());
     } else if (from.memory) {
-      into_.adopt_memory(*copy, *from.memory);
+      if (Result<void> adopted = into_.adopt_memory(*copy, *from.memory); !adopted)
+        return std::unexpected(adopted.error());
     }
     return copy;
   }

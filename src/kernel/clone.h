@@ -10,7 +10,7 @@
 
 namespace caisson::kernel {
 
-// Everything that an instance owns with it. Errors: kOutOfMemory, kLimit (instances), kUnsupported (memory that cannot be parked).
+// Everything that an instance owns with it. Errors: kOutOfMemory, kLimit (instances, parked pages), kUnsupported (memory that cannot be parked).
 Result<std::unique_ptr<InstanceObject>> clone_instance(InstanceObject& instance, Tree& into);
 // Of calls that are under way.
 Result<std::vector<Frame>> clone_frames(std::vector<Frame>& frames, Tree& into);

@@ -1,5 +1,6 @@
 #include "kernel/cnode_object.h"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -7,14 +8,19 @@
 
 namespace caisson::kernel {
 
+CNodeObject::CNodeObject(HeldShare share) : share_(std::move(share)) {}
+
 CNodeObject::CNodeObject(CNodeObject&& other) noexcept
-    : used_(std::exchange(other.used_, {})), slots_(std::exchange(other.slots_, {})) {}
+    : used_(std::exchange(other.used_, {})),
+      slots_(std::exchange(other.slots_, {})),
+      share_(std::exchange(other.share_, std::nullopt)) {}
 
 CNodeObject& CNodeObject::operator=(CNodeObject&& other) noexcept {
   if (this == &other) return *this;
   if (!slots_.empty()) end_capabilities(take_all());
   used_ = std::exchange(other.used_, {});
   slots_ = std::exchange(other.slots_, {});
+  share_ = std::exchange(other.share_, std::nullopt);
   return *this;
 }
 
@@ -29,6 +35,11 @@ std::size_t CNodeObject::rank(std::uint8_t number) const {
 }
 
 CapabilitySlot* CNodeObject::find(std::uint8_t number) { return has(number) ? &slots_[rank(number)] : nullptr; }
+
+void CNodeObject::make_room() {
+  constexpr std::size_t kFewest = 4;
+  if (slots_.size() == slots_.capacity()) slots_.reserve(std::max(kFewest, 2 * slots_.capacity()));
+}
 
 void CNodeObject::put(std::uint8_t number, CapabilitySlot capability) {
   slots_.insert(slots_.begin() + static_cast<std::ptrdiff_t>(rank(number)), std::move(capability));

@@ -12,10 +12,12 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
 #include "caisson/capability.h"
+#include "kernel/held_bytes.h"
 #include "kernel/slot_path.h"
 #include "kernel/store_reference.h"
 
@@ -47,6 +49,8 @@ inline bool is_empty(const CapabilitySlot& slot) { return std::holds_alternative
 class CNodeObject {
  public:
   CNodeObject() = default;
+  // By Tree::make_node(). `share` is given back when it ends.
+  explicit CNodeObject(HeldShare share);
   CNodeObject(CNodeObject&& other) noexcept;
   CNodeObject& operator=(CNodeObject&& other) noexcept;
   ~CNodeObject();
@@ -54,6 +58,8 @@ class CNodeObject {
   // Null where it is empty. Valid until a slot is filled or emptied.
   CapabilitySlot* find(std::uint8_t number);
   const CapabilitySlot* find(std::uint8_t number) const { return const_cast<CNodeObject*>(this)->find(number); }
+  // The next put() allocates nothing.
+  void make_room();
   // `number` must be empty and `capability` not.
   void put(std::uint8_t number, CapabilitySlot capability);
   // Leaves the slot empty.
@@ -75,6 +81,7 @@ class CNodeObject {
 
   std::array<std::uint64_t, 4> used_{};  // by slot number
   std::vector<CapabilitySlot> slots_;  // those in use
+  std::optional<HeldShare> share_;
 };
 
 // Ends what is in them, however deep, without recursion.

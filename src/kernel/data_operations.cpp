@@ -23,6 +23,12 @@ bool is_writable(const memory::AddressSpace& memory, std::uint64_t address, std:
   return true;
 }
 
+// A page that counts as held by the tree of the guest that made it, however many share it.
+struct MintedPage {
+  Data::Page bytes;
+  HeldShare share;
+};
+
 }  // namespace
 
 KernelError op_data_read(OperationContext& context) {
@@ -56,9 +62,11 @@ KernelError op_data_mint(OperationContext& context) {
   for (std::uint32_t page = 0; page < data.page_count(); ++page) {
     const std::uint64_t offset = page * kCapabilityPageSize;
     const std::uint64_t count = std::min(kCapabilityPageSize, length - offset);
-    Data::Page bytes{};
-    if (context.memory().read(address + offset, bytes.data(), count) != count) return KernelError::kBadAddress;
-    data.set_page(page, bytes);
+    std::optional<HeldShare> share = context.tree().hold(kCapabilityPageSize);
+    if (!share) return KernelError::kNoMemory;
+    const auto minted = std::make_shared<MintedPage>(Data::Page{}, *std::move(share));
+    if (context.memory().read(address + offset, minted->bytes.data(), count) != count) return KernelError::kBadAddress;
+    data.set_page(page, {minted, &minted->bytes});
   }
   to->put(std::move(data));
   return KernelError::kOk;

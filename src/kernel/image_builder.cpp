@@ -1,7 +1,8 @@
-// From a program of functions to an image: what the runtime maps for it, page by page.
+// From a program to an image: what the runtime maps for it, page by page, a program with a `_start` as it is once it is ready for calls.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "caisson/kernel.h"
@@ -14,13 +15,15 @@ namespace {
 
 constexpr std::size_t kMostEndpoints = 4096;
 
+// `registers`: x0…x5 of a call.
 Result<std::vector<Endpoint>> make_endpoints(const runtime::ModuleState& module, const ImageOptions& options,
-                                             std::uint64_t bias) {
+                                             std::uint64_t bias, const std::array<std::uint64_t, 6>& registers) {
   std::vector<Endpoint> endpoints;
   const auto add = [&](std::uint32_t number, const ExportedFunction& function) {
     Endpoint endpoint{.number = number, .name = function.name, .pc = function.address + bias, .registers = {}};
-    endpoint.registers.push_back({riscv::kSp, runtime::kStackTop});
-    if (module.elf.global_pointer != 0) endpoint.registers.push_back({riscv::kGp, module.elf.global_pointer + bias});
+    for (const std::uint8_t each : {riscv::kSp, riscv::kGp, riscv::kTp}) {
+      if (registers[each] != 0) endpoint.registers.push_back({each, registers[each]});
+    }
     endpoints.push_back(std::move(endpoint));
   };
   if (options.endpoints.empty()) {
@@ -54,30 +57,56 @@ Result<std::optional<Data>> read_pages(const memory::AddressSpace& memory, const
   return any ? std::optional<Data>(std::move(data)) : std::nullopt;
 }
 
+// x0…x5 of calls of a program that is ready for them.
+Result<std::array<std::uint64_t, 6>> run_until_ready(runtime::GuestInstance& guest) {
+  const Result<InvocationResult> started = guest.start();
+  if (!started) return std::unexpected(started.error());
+  if (started->exit_reason != ExitReason::kHostCall || started->exit_arg != 0) {
+    return fail(ErrorCode::kGuestEnded,
+                fmt::format("the program ended ({}, {:#x}, status {}) without calling caisson_ready()",
+                            to_string(started->exit_reason), started->exit_arg, started->return_value));
+  }
+  // What the personality cannot save, memory that is shared too, cannot be in an image.
+  const Result<runtime::GuestSnapshot> snapshot = guest.snapshot();
+  if (!snapshot) return std::unexpected(snapshot.error());
+  return snapshot->call_registers;
+}
+
 Result<BuiltImage> build(std::span<const std::uint8_t> elf, const ImageOptions& options) {
   Result<ProgramBytes> bytes = ProgramBytes::copy_of(elf);
   if (!bytes) return std::unexpected(bytes.error());
   Result<std::shared_ptr<const runtime::ModuleState>> module = runtime::make_module("image", *std::move(bytes));
   if (!module) return std::unexpected(module.error());
-  if ((*module)->has_start) {
+  if ((*module)->has_start && options.personality == nullptr) {
     return fail(ErrorCode::kUnsupported,
-                "a program with a `_start` needs the Linux personality; link a collection of functions with -nostdlib "
-                "-Wl,-e,0");
+                "a program with a `_start` needs a personality, under which it runs until it calls caisson_ready(); a "
+                "collection "
+                "of functions is linked with -nostdlib -Wl,-e,0");
   }
-  if (!(*module)->imports.empty()) {
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("the program imports host functions ({}), which instances of the kernel do not have",
-                            (*module)->imports.front().name));
-  }
-  auto guest = runtime::GuestInstance::create(
-      *module, std::make_shared<memory::WindowPool>(0),
-      {.memory_limit = options.memory_limit, .stack_size = options.stack_size, .tier = Tier::kInterp});
+  auto guest = runtime::GuestInstance::create(*module, std::make_shared<memory::WindowPool>(0),
+                                              {.gas = options.start_gas,
+                                               .memory_limit = options.memory_limit,
+                                               .stack_size = options.stack_size,
+                                               .tier = Tier::kInterp,
+                                               .deterministic = true,
+                                               .personality = (*module)->has_start ? options.personality : nullptr});
   if (!guest) return std::unexpected(guest.error());
+  std::array<std::uint64_t, 6> registers{};
+  if ((*module)->has_start) {
+    Result<std::array<std::uint64_t, 6>> ready = run_until_ready(**guest);
+    if (!ready) return std::unexpected(ready.error());
+    registers = *ready;
+  } else {
+    registers[riscv::kSp] = runtime::kStackTop;
+    if ((*module)->elf.global_pointer != 0)
+      registers[riscv::kGp] = (*module)->elf.global_pointer + (*guest)->load_bias();
+  }
   const memory::AddressSpace& memory = (*guest)->memory();
 
   BuiltImage built;
   built.image.memory_limit = options.memory_limit;
   for (const memory::Mapping& mapping : memory.mappings()) {
+    if (mapping.permissions == 0) continue;  // a guard: nobody will change that
     Result<std::optional<Data>> data = read_pages(memory, mapping);
     if (!data) return std::unexpected(data.error());
     ImageMapping record{.first_page = static_cast<std::uint32_t>(mapping.start / memory::kPageSize),
@@ -89,11 +118,14 @@ Result<BuiltImage> build(std::span<const std::uint8_t> elf, const ImageOptions& 
     }
     built.image.mappings.push_back(record);
   }
-  Result<std::vector<Endpoint>> endpoints = make_endpoints(**module, options, (*guest)->load_bias());
+  Result<std::vector<Endpoint>> endpoints = make_endpoints(**module, options, (*guest)->load_bias(), registers);
   if (!endpoints) return std::unexpected(endpoints.error());
   if (endpoints->empty())
     return fail(ErrorCode::kNotFound, "the program exports no function that could be an endpoint");
   built.image.endpoints = *std::move(endpoints);
+  for (const ImportedFunction& import : (*module)->imports)
+    built.image.imports.push_back({.number = import.number, .name = import.name, .signature = import.signature});
+  std::ranges::sort(built.image.imports, {}, &ImageImport::number);
   if (Result<void> valid = check(Capability(built.image)); !valid) return std::unexpected(valid.error());
   return built;
 }

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "capability/limits.h"
 #include "kernel/instance_object.h"
 #include "kernel/slots.h"
 
@@ -50,6 +51,8 @@ std::expected<DescribedImage, KernelError> parse_image_description(std::span<con
   Reader reader(bytes);
   Head head{};
   if (!reader.read(head) || head.version != 1 || head.reserved != 0) return kBad();
+  if (head.mapping_count > capability::kMostImageMappings || head.endpoint_count > capability::kMostEndpoints)
+    return kBad();
   DescribedImage described;
   for (std::uint32_t i = 0; i < head.mapping_count; ++i) {
     MappingRecord record{};

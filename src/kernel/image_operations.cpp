@@ -15,6 +15,12 @@ namespace {
 
 constexpr std::uint64_t kSelf = ~std::uint64_t{0};
 
+// An image that counts as held by the tree of the guest that made it.
+struct MadeImage {
+  std::shared_ptr<LoadedImage> image;
+  HeldShare share;
+};
+
 KernelError open_data(OperationContext& context, const Data& data) {
   const std::uint64_t address = context.operand(1), permissions = context.operand(2);
   if (permissions > 7 || address % memory::kPageSize != 0 || data.page_count() == 0) return KernelError::kBadArgument;
@@ -53,6 +59,7 @@ KernelError op_derive_spawn(OperationContext& context) {
   const auto to = find_place(context.root(), context.operand(1));
   if (!to) return to.error();
   if (to->is_taken()) return KernelError::kSlotTaken;
+  if (!image->host_functions()) return KernelError::kBadImage;
   if (!context.charge_pages(image->page_count(), image->code_page_count())) return KernelError::kOk;
   std::unique_ptr<InstanceObject> instance = context.tree().make_instance(std::move(image));
   if (instance == nullptr) return KernelError::kNoMemory;
@@ -65,6 +72,7 @@ KernelError op_set_image(OperationContext& context) {
   if (!slot) return slot.error();
   const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(*slot);
   if (image == nullptr) return KernelError::kWrongKind;
+  if (!(*image)->host_functions()) return KernelError::kBadImage;
   context.self().set_next_image(*image);
   return KernelError::kOk;
 }
@@ -81,9 +89,17 @@ KernelError op_make_image(OperationContext& context) {
   auto described = parse_image_description(bytes, context.root());
   if (!described) return described.error();
   if (!context.charge_pages(described->pages)) return KernelError::kOk;
+  // Code that a guest makes reaches the functions of the embedder that its maker reaches, no others.
+  described->image.imports = context.self().image().image().imports;
+  // Who is allowed so much memory makes nobody who is allowed more.
+  described->image.memory_limit = context.self().image().image().memory_limit;
   auto image = context.tree().kernel().make_image(described->image, std::move(described->contents));
   if (!image) return image.error().code == ErrorCode::kOutOfMemory ? KernelError::kNoMemory : KernelError::kBadImage;
-  to->put(*std::move(image));
+  const memory::MemoryBase& base = *(*image)->fresh_memory().base;
+  std::optional<HeldShare> share = context.tree().hold(Tree::kBytesOfBase + base.nonzero_pages() * memory::kPageSize);
+  if (!share) return KernelError::kNoMemory;
+  const auto made = std::make_shared<MadeImage>(*std::move(image), *std::move(share));
+  to->put(std::shared_ptr<LoadedImage>(made, made->image.get()));
   return KernelError::kOk;
 }
 
@@ -117,7 +133,9 @@ KernelError op_open(OperationContext& context) {
   std::uint64_t pages = 0;
   for (const ImageMapping& mapping : instance.mappings) pages += mapping.page_count;
   if (!context.charge_pages(pages)) return KernelError::kOk;
-  Result<std::unique_ptr<InstanceObject>> opened = open_instance(context.tree(), sealed->hash());
+  Result<std::unique_ptr<InstanceObject>> opened = open_instance(
+      context.tree(), sealed->hash(), [&context](std::uint64_t pages) { return context.charge_pages(pages); });
+  if (context.is_out_of_gas()) return KernelError::kOk;
   if (!opened) {
     const ErrorCode code = opened.error().code;
     return code == ErrorCode::kOutOfMemory || code == ErrorCode::kLimit ? KernelError::kNoMemory
@@ -130,9 +148,8 @@ KernelError op_open(OperationContext& context) {
 KernelError op_save(OperationContext& context) {
   const auto slot = find_capability(context.root(), context.operand(0));
   if (!slot) return slot.error();
-  const auto pages = pages_to_seal(**slot);
-  if (!pages) return pages.error();
-  if (!context.charge_pages(*pages)) return KernelError::kOk;
+  const auto paid = pay_for_sealing(**slot, [&context](std::uint64_t pages) { return context.charge_pages(pages); });
+  if (!paid) return paid.error();
   if (const Result<void> sealed = seal_slot(context.tree(), **slot); !sealed) {
     return sealed.error().code == ErrorCode::kUnsupported ? KernelError::kUnsupported : KernelError::kNoMemory;
   }

@@ -6,25 +6,15 @@
 #include <optional>
 #include <vector>
 
-#include "isa/riscv/hart_state.h"
 #include "kernel/cnode_object.h"
 #include "kernel/loaded_image.h"
 #include "memory/memory_state.h"
+#include "runtime/hart_registers.h"
 
 namespace caisson::kernel {
 
 class Cell;
 class Tree;
-
-// The registers of an instance that stopped on its way, while it has no cell.
-struct SavedRegisters {
-  std::array<std::uint64_t, 32> x{}, f{};
-  std::uint64_t pc = 0;
-  std::uint64_t gas = 0;
-  std::uint32_t frm = 0, fflags = 0;
-  std::uint64_t reservation_address = 0, reservation_value = 0;
-  std::uint32_t reservation_width = 0;
-};
 
 // Its memory is in a cell while it is resident; else parked as pages, or, where it never ran, that of its image.
 class InstanceObject {
@@ -43,6 +33,9 @@ class InstanceObject {
   // While it has no cell.
   void set_gas_used(std::uint64_t gas) { gas_used_ = gas; }
 
+  // What it has mapped, whether or not it was ever touched, and wherever it is.
+  std::uint64_t mapped_pages() const;
+
   // SET_IMAGE: what the next call starts as.
   void set_next_image(std::shared_ptr<LoadedImage> image) { next_image_ = std::move(image); }
   const std::shared_ptr<LoadedImage>& shared_next_image() const { return next_image_; }
@@ -53,7 +46,7 @@ class InstanceObject {
   // Public, since Tree alone moves instances between cells and parked memory.
   std::unique_ptr<Cell> cell;
   std::optional<memory::MemoryState> memory;  // while it has no cell
-  std::unique_ptr<SavedRegisters> registers;  // while it has no cell, where it stopped on its way
+  std::unique_ptr<runtime::HartRegisters> registers;  // while it has no cell, where it stopped on its way
   SealedMemoryCache sealed_memory;
   bool on_its_way = false;  // in a frame, or yielded: registers matter
   InstanceObject* older = nullptr;  // in the tree's list of residents

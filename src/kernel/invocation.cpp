@@ -134,6 +134,8 @@ Result<InvocationResult> Invocation::run() {
       result = result_within_;
       control = control_within_;
     }
+    if (result.exit_reason == ExitReason::kHostCall && result.exit_arg >= runtime::kFirstHostFunction)
+      host_error_ = running().cell->guest().host_error();
     Result<void> went_on;
     switch (control.kind) {
       case Control::kCall:
@@ -158,6 +160,11 @@ Result<InvocationResult> Invocation::run() {
         break;
     }
     if (!went_on) return std::unexpected(went_on.error());
+    // A guest looks at both between slices, but the runs of calls that go to and fro may all be shorter than a slice.
+    const bool is_late =
+        deadline_ != std::chrono::steady_clock::time_point::max() && std::chrono::steady_clock::now() >= deadline_;
+    if (is_late || (stop_requested() && take_stop_request()))
+      return InvocationResult{ExitReason::kInterrupted, 0, 0, running().cell->hart().gas};
   }
 }
 
@@ -174,6 +181,8 @@ std::optional<InvocationResult> Invocation::find_end(const InvocationResult& res
     while (limited > 0 && !is_share(limited)) --limited;
     if (limited == 0) return result;
     while (frames_.size() - 1 > limited) end_top();
+    // The whole share is used up: an operation that fell short may have done part of its work, and gave back what it had paid for that.
+    charge(running(), gas_left(running()));
     return std::nullopt;
   }
   if (frames_.size() > 1) return std::nullopt;
@@ -215,9 +224,11 @@ Result<void> Invocation::call_child(const Endpoint& endpoint, const std::array<s
   if (Result<void> resident = tree_.make_resident(callee); !resident) {
     // The caller goes on without it.
     callee_.granted = 0;
-    callee.registers = std::make_unique<SavedRegisters>();
+    callee.registers = std::make_unique<runtime::HartRegisters>();
     frames_.push_back(std::move(callee_));
-    return return_to_caller(0, KernelError::kNoMemory);
+    const bool lacks_function =
+        resident.error().code == ErrorCode::kUnresolvedImport || resident.error().code == ErrorCode::kSignatureMismatch;
+    return return_to_caller(0, lacks_function ? KernelError::kBadImage : KernelError::kNoMemory);
   }
   callee_.granted = std::min(caller_gas, callee_.share_left);
   callee.on_its_way = true;

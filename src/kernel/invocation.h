@@ -39,6 +39,8 @@ class Invocation {
   void request_stop() { stop_.store(true, std::memory_order_relaxed); }
   bool stop_requested() const { return stop_.load(std::memory_order_relaxed); }
   bool take_stop_request() { return stop_.exchange(false, std::memory_order_relaxed); }
+  // Why the last host function that failed did.
+  const std::string& host_error() const { return host_error_; }
   void set_deadline(std::chrono::steady_clock::time_point deadline) { deadline_ = deadline; }
 
   // --- for operations and sealing ---
@@ -108,6 +110,7 @@ class Invocation {
   std::uint64_t resumed_slot_word_ = 0;
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
   std::atomic<bool> stop_{false};
+  std::string host_error_;
 };
 
 }  // namespace caisson::kernel

@@ -24,6 +24,9 @@ auto without_exceptions(Function&& function) -> decltype(function()) {
 
 constexpr std::size_t kFewestResidents = 2;
 
+// A host function asks something of the instance that called it.
+std::unexpected<Error> busy() { return fail(ErrorCode::kBusy, "the instance is running"); }
+
 Result<std::unique_ptr<kernel::KernelGuest>> open_guest(const std::shared_ptr<kernel::KernelState>& state,
                                                         const Hash& instance) {
   auto guest = std::make_unique<kernel::KernelGuest>(state);
@@ -48,10 +51,8 @@ Result<Kernel> Kernel::create(const Engine& engine, std::shared_ptr<CapabilitySt
     if (options.max_depth == 0 || options.max_instances == 0)
       return fail(ErrorCode::kInvalidArgument, "at least one instance has to run",
                   options.max_depth == 0 ? "max_depth" : "max_instances");
-    const std::shared_ptr<runtime::EngineState>& shared = engine.state();
     return Kernel(std::make_shared<kernel::KernelState>(
-        kernel::CellOptions{.windows = shared->windows, .jit = shared->jit, .tier = options.tier}, std::move(store),
-        options));
+        kernel::CellOptions{.engine = engine.state(), .tier = options.tier}, std::move(store), options));
   });
 }
 
@@ -126,6 +127,7 @@ Result<KernelInstance> Kernel::open(const Hash& instance) const {
 }
 
 const std::shared_ptr<CapabilityStore>& Kernel::store() const { return state_->store; }
+KernelStats Kernel::stats() const { return state_->stats(); }
 
 KernelInstance::KernelInstance(std::unique_ptr<kernel::KernelGuest> guest) : guest_(std::move(guest)) {}
 KernelInstance::KernelInstance(KernelInstance&&) noexcept = default;
@@ -148,10 +150,12 @@ void KernelInstance::set_deadline(std::chrono::steady_clock::time_point deadline
 }
 
 Result<Hash> KernelInstance::seal() {
+  if (guest_->is_running()) return busy();
   return without_exceptions([&] { return guest_->seal(); });
 }
 
 Result<KernelInstance> KernelInstance::fork() {
+  if (guest_->is_running()) return busy();
   return without_exceptions([&]() -> Result<KernelInstance> {
     auto copy = guest_->clone();
     if (!copy) return std::unexpected(copy.error());
@@ -159,23 +163,34 @@ Result<KernelInstance> KernelInstance::fork() {
   });
 }
 
+std::string_view KernelInstance::host_error() const { return guest_->invocation().host_error(); }
+
 Hash KernelInstance::image() const { return guest_->root().image().hash(); }
 Hash KernelInstance::lineage() const { return guest_->root().lineage(); }
 std::uint64_t KernelInstance::gas_used() const { return guest_->root().gas_used(); }
 
 bool KernelInstance::read_memory(std::uint64_t address, std::span<std::uint8_t> to) {
-  kernel::InstanceObject& root = guest_->root();
-  if (!guest_->tree().make_resident(root)) return false;
-  return root.cell->guest().memory().read(address, to.data(), to.size()) == to.size();
+  if (guest_->is_running()) return false;
+  const auto read = without_exceptions([&]() -> Result<bool> {
+    kernel::InstanceObject& root = guest_->root();
+    if (!guest_->tree().make_resident(root)) return false;
+    return root.cell->guest().memory().read(address, to.data(), to.size()) == to.size();
+  });
+  return read && *read;
 }
 
 bool KernelInstance::write_memory(std::uint64_t address, std::span<const std::uint8_t> from) {
-  kernel::InstanceObject& root = guest_->root();
-  if (!guest_->tree().make_resident(root)) return false;
-  return root.cell->guest().memory().write(address, from.data(), from.size()) == from.size();
+  if (guest_->is_running()) return false;
+  const auto written = without_exceptions([&]() -> Result<bool> {
+    kernel::InstanceObject& root = guest_->root();
+    if (!guest_->tree().make_resident(root)) return false;
+    return root.cell->guest().memory().write(address, from.data(), from.size()) == from.size();
+  });
+  return written && *written;
 }
 
 Result<void> KernelInstance::put_capability(std::uint8_t slot, const Hash& capability) {
+  if (guest_->is_running()) return busy();
   return without_exceptions([&]() -> Result<void> {
     if (guest_->root().root().find(slot) != nullptr)
       return fail(ErrorCode::kInvalidArgument, "the slot is taken", std::to_string(slot));
@@ -191,6 +206,7 @@ Result<void> KernelInstance::put_capability(std::uint8_t slot, const Hash& capab
 }
 
 Result<std::optional<CNode::Reference>> KernelInstance::capability(std::uint8_t slot) {
+  if (guest_->is_running()) return busy();
   return without_exceptions([&]() -> Result<std::optional<CNode::Reference>> {
     kernel::CapabilitySlot* const held = guest_->root().root().find(slot);
     if (held == nullptr) return std::nullopt;
@@ -201,6 +217,7 @@ Result<std::optional<CNode::Reference>> KernelInstance::capability(std::uint8_t 
 }
 
 Result<void> KernelInstance::drop_capability(std::uint8_t slot) {
+  if (guest_->is_running()) return busy();
   return without_exceptions([&]() -> Result<void> {
     if (guest_->root().root().find(slot) == nullptr)
       return fail(ErrorCode::kNotFound, "the slot is empty", std::to_string(slot));

@@ -14,24 +14,31 @@ constexpr std::size_t kMostArguments = 6;
 
 Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments,
                                              std::uint64_t gas) {
+  const runtime::RunningMark mark(run_state_);
+  if (!mark) return fail(ErrorCode::kBusy, "the instance is running");
   if (arguments.size() > kMostArguments) return fail(ErrorCode::kInvalidArgument, "a call takes at most six arguments");
   if (root_ == nullptr) root_ = invocation_.take_root();
   if (root_->entered_image().find_endpoint(endpoint) == nullptr)
     return fail(ErrorCode::kNotFound, "the image has no endpoint of this number", std::to_string(endpoint));
-  return finish(invocation_.call(std::move(root_), endpoint, arguments, gas));
+  const std::uint64_t gas_before = root_->gas_used();
+  return finish(invocation_.call(std::move(root_), endpoint, arguments, gas), gas_before);
 }
 
 Result<InvocationResult> KernelGuest::resume(std::uint64_t gas) {
+  const runtime::RunningMark mark(run_state_);
+  if (!mark) return fail(ErrorCode::kBusy, "the instance is running");
   if (root_ != nullptr)
     return fail(ErrorCode::kInvalidArgument, "only a call that ended out of gas or interrupted can be resumed");
-  return finish(invocation_.resume(gas));
+  const std::uint64_t gas_before = root().gas_used();
+  return finish(invocation_.resume(gas), gas_before);
 }
 
 // The root is at rest again, unless the run can be resumed.
-Result<InvocationResult> KernelGuest::finish(Result<InvocationResult> result) {
+Result<InvocationResult> KernelGuest::finish(Result<InvocationResult> result, std::uint64_t gas_before) {
   const bool stopped =
       result && (result->exit_reason == ExitReason::kOutOfGas || result->exit_reason == ExitReason::kInterrupted);
   if (!stopped) root_ = invocation_.take_root();
+  tree_.kernel().note_run(result, root().gas_used() - gas_before);
   tree_.rest();
   return result;
 }

@@ -1,12 +1,14 @@
 // A root instance behind caisson::KernelInstance: at rest, or with calls under way.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "caisson/kernel.h"
 #include "kernel/invocation.h"
 #include "kernel/kernel_state.h"
 #include "kernel/tree.h"
+#include "runtime/running_mark.h"
 
 namespace caisson::kernel {
 
@@ -28,12 +30,16 @@ class KernelGuest {
   Result<Hash> seal();
   Result<std::unique_ptr<KernelGuest>> clone();
 
+  // Whether a run is under way: a host function asks something of the instance that called it.
+  bool is_running() const { return run_state_.load(std::memory_order_relaxed) == runtime::RunState::kRunning; }
+
  private:
-  Result<InvocationResult> finish(Result<InvocationResult> result);
+  Result<InvocationResult> finish(Result<InvocationResult> result, std::uint64_t gas_before);
 
   Tree tree_;
   Invocation invocation_;
   std::unique_ptr<InstanceObject> root_;  // null while calls are under way
+  std::atomic<runtime::RunState> run_state_{runtime::RunState::kIdle};
 };
 
 }  // namespace caisson::kernel

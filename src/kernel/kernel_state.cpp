@@ -5,8 +5,24 @@
 #include <utility>
 
 #include "kernel/sealed_memory.h"
+#include "kernel/tree.h"
 
 namespace caisson::kernel {
+namespace {
+
+std::uint64_t bytes_of(const LoadedImage& image) {
+  return Tree::kBytesOfBase + image.fresh_memory().base->nonzero_pages() * memory::kPageSize;
+}
+
+// Beside its image.
+std::uint64_t bytes_of(const OpenedInstance& opened) {
+  std::uint64_t bytes = opened.memory.changed.size() * memory::kPageSize;
+  if (opened.memory.base != opened.image->fresh_memory().base)
+    bytes += Tree::kBytesOfBase + opened.memory.base->nonzero_pages() * memory::kPageSize;
+  return bytes;
+}
+
+}  // namespace
 
 KernelState::KernelState(CellOptions cells, std::shared_ptr<CapabilityStore> store, const KernelOptions& options)
     : cells(std::move(cells)),
@@ -35,12 +51,13 @@ Result<std::shared_ptr<LoadedImage>> KernelState::load_image(const Hash& hash) {
   }
   const auto image = get(hash, CapabilityKind::kImage);
   if (!image) return std::unexpected(image.error());
-  Result<std::shared_ptr<LoadedImage>> loaded = LoadedImage::load(hash, std::get<Image>(**image), *store, idle_);
+  Result<std::shared_ptr<LoadedImage>> loaded =
+      LoadedImage::load(hash, std::get<Image>(**image), *store, idle_, *cells.engine);
   if (!loaded) return loaded;
-  std::shared_ptr<LoadedImage> dropped;
+  std::vector<std::shared_ptr<LoadedImage>> dropped;
   const std::scoped_lock lock(mutex_);
   if (std::shared_ptr<LoadedImage> known = images_.find(hash)) return known;
-  dropped = images_.insert(hash, *loaded);
+  dropped = images_.insert(hash, *loaded, bytes_of(**loaded));
   return loaded;
 }
 
@@ -50,12 +67,13 @@ Result<std::shared_ptr<LoadedImage>> KernelState::make_image(const Image& image,
     const std::scoped_lock lock(mutex_);
     if (std::shared_ptr<LoadedImage> known = images_.find(hash)) return known;
   }
-  Result<std::shared_ptr<LoadedImage>> loaded = LoadedImage::make(hash, image, std::move(contents), idle_);
+  Result<std::shared_ptr<LoadedImage>> loaded =
+      LoadedImage::make(hash, image, std::move(contents), idle_, *cells.engine);
   if (!loaded) return loaded;
-  std::shared_ptr<LoadedImage> dropped;
+  std::vector<std::shared_ptr<LoadedImage>> dropped;
   const std::scoped_lock lock(mutex_);
   if (std::shared_ptr<LoadedImage> known = images_.find(hash)) return known;
-  dropped = images_.insert(hash, *loaded);
+  dropped = images_.insert(hash, *loaded, bytes_of(**loaded));
   return loaded;
 }
 
@@ -71,6 +89,10 @@ Result<std::shared_ptr<const OpenedInstance>> KernelState::open(const Hash& hash
   Result<std::shared_ptr<LoadedImage>> image = load_image(opened->sealed.image);
   if (!image) return std::unexpected(image.error());
   opened->image = *std::move(image);
+  std::uint64_t pages = 0;
+  for (const ImageMapping& mapping : opened->sealed.mappings) pages += mapping.page_count;
+  if (pages * kCapabilityPageSize > opened->image->image().memory_limit)
+    return fail(ErrorCode::kInvalidImage, "a sealed instance has more memory than its image allows", hash.to_string());
   const auto memory = get(opened->sealed.memory, CapabilityKind::kData);
   if (!memory) return std::unexpected(memory.error());
   Result<memory::MemoryState> state = open_memory(opened->sealed.mappings, std::get<Data>(**memory),
@@ -80,15 +102,41 @@ Result<std::shared_ptr<const OpenedInstance>> KernelState::open(const Hash& hash
   Result<std::shared_ptr<const Capability>> root = get(opened->sealed.root, CapabilityKind::kCNode);
   if (!root) return std::unexpected(root.error());
   opened->root = *std::move(root);
-  std::shared_ptr<const OpenedInstance> dropped;
+  std::vector<std::shared_ptr<const OpenedInstance>> dropped;
   const std::scoped_lock lock(mutex_);
-  dropped = opened_.insert(hash, opened);
+  dropped = opened_.insert(hash, opened, bytes_of(*opened));
   return opened;
 }
 
 Result<std::unique_ptr<Cell>> KernelState::take_cell(LoadedImage& image) {
   if (std::unique_ptr<Cell> cell = image.take_idle_cell()) return cell;
   return Cell::create(image, cells);
+}
+
+void KernelState::note_run(const Result<InvocationResult>& result, std::uint64_t gas) {
+  const auto end = [this, &result]() -> std::atomic<std::uint64_t>& {
+    if (!result) return runs_.refused;
+    if (result->exit_reason == ExitReason::kHostCall && result->exit_arg == 0) return runs_.returned;
+    if (result->exit_reason == ExitReason::kOutOfGas) return runs_.out_of_gas;
+    return result->exit_reason == ExitReason::kInterrupted ? runs_.interrupted : runs_.failed;
+  };
+  end().fetch_add(1, std::memory_order_relaxed);
+  runs_.gas.fetch_add(gas, std::memory_order_relaxed);
+}
+
+KernelStats KernelState::stats() {
+  const auto now = [](const auto& count) { return static_cast<std::uint64_t>(count.load(std::memory_order_relaxed)); };
+  KernelStats stats{.runs_returned = now(runs_.returned),
+                    .runs_out_of_gas = now(runs_.out_of_gas),
+                    .runs_interrupted = now(runs_.interrupted),
+                    .runs_failed = now(runs_.failed),
+                    .runs_refused = now(runs_.refused),
+                    .gas_used = now(runs_.gas),
+                    .resident_instances = now(residents),
+                    .idle_cells = now(idle_->count)};
+  const std::scoped_lock lock(mutex_);
+  stats.loaded_images = images_.size();
+  return stats;
 }
 
 std::size_t KernelState::drop_idle_cells() {

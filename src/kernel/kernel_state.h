@@ -28,38 +28,50 @@ struct HashOfHash {
   }
 };
 
-// The most recently used of what can be made again. Not thread-safe.
+// The most recently used of what can be made again, bounded in number and in bytes; the last one stays whatever it takes. Not thread-safe.
 template <class Value>
 class RecentByHash {
  public:
-  explicit RecentByHash(std::size_t limit) : limit_(limit) {}
+  RecentByHash(std::size_t limit, std::uint64_t most_bytes) : limit_(limit), most_bytes_(most_bytes) {}
 
   std::shared_ptr<Value> find(const Hash& hash) {
     const auto found = entries_.find(hash);
     if (found == entries_.end()) return nullptr;
     order_.splice(order_.begin(), order_, found->second);
-    return found->second->second;
+    return found->second->value;
   }
   template <class Visit>
   void for_each(Visit visit) {
-    for (auto& [hash, value] : order_) visit(*value);
+    for (Entry& entry : order_) visit(*entry.value);
   }
+  std::size_t size() const { return entries_.size(); }
   // What is dropped for it is returned, to end outside the caller's lock.
-  std::shared_ptr<Value> insert(const Hash& hash, std::shared_ptr<Value> value) {
-    if (entries_.contains(hash)) return nullptr;
-    order_.emplace_front(hash, std::move(value));
+  std::vector<std::shared_ptr<Value>> insert(const Hash& hash, std::shared_ptr<Value> value, std::uint64_t bytes) {
+    std::vector<std::shared_ptr<Value>> dropped;
+    if (entries_.contains(hash)) return dropped;
+    order_.push_front({hash, std::move(value), bytes});
     entries_.emplace(hash, order_.begin());
-    if (entries_.size() <= limit_) return nullptr;
-    std::shared_ptr<Value> dropped = std::move(order_.back().second);
-    entries_.erase(order_.back().first);
-    order_.pop_back();
+    bytes_ += bytes;
+    while (order_.size() > 1 && (order_.size() > limit_ || bytes_ > most_bytes_)) {
+      dropped.push_back(std::move(order_.back().value));
+      bytes_ -= order_.back().bytes;
+      entries_.erase(order_.back().hash);
+      order_.pop_back();
+    }
     return dropped;
   }
 
  private:
+  struct Entry {
+    Hash hash;
+    std::shared_ptr<Value> value;
+    std::uint64_t bytes;
+  };
   const std::size_t limit_;
-  std::list<std::pair<Hash, std::shared_ptr<Value>>> order_;  // the most recently used first
-  std::unordered_map<Hash, typename std::list<std::pair<Hash, std::shared_ptr<Value>>>::iterator, HashOfHash> entries_;
+  const std::uint64_t most_bytes_;
+  std::uint64_t bytes_ = 0;
+  std::list<Entry> order_;  // the most recently used first
+  std::unordered_map<Hash, typename std::list<Entry>::iterator, HashOfHash> entries_;
 };
 
 // A sealed instance as its runs begin; its root CNode is made anew for each.
@@ -84,6 +96,10 @@ struct KernelState {
 
   // A cell for an instance of the image: an idle one, or a new one. Errors: Cell::create()'s.
   Result<std::unique_ptr<Cell>> take_cell(LoadedImage& image);
+  // What became of a run of a root.
+  void note_run(const Result<InvocationResult>& result, std::uint64_t gas);
+  KernelStats stats();
+
   // Gives windows back to the host; returns how many.
   std::size_t drop_idle_cells();
   void give_cell_back(LoadedImage& image, std::unique_ptr<Cell> cell);
@@ -96,11 +112,17 @@ struct KernelState {
  private:
   static constexpr std::size_t kMostImages = 256;
   static constexpr std::size_t kMostOpened = 1024;
+  static constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;  // of either
+
+  struct Runs {
+    std::atomic<std::uint64_t> returned{0}, out_of_gas{0}, interrupted{0}, failed{0}, refused{0}, gas{0};
+  };
 
   const std::shared_ptr<IdleCells> idle_;
+  Runs runs_;
   std::mutex mutex_;
-  RecentByHash<LoadedImage> images_{kMostImages};  // guarded by mutex_
-  RecentByHash<const OpenedInstance> opened_{kMostOpened};  // guarded by mutex_
+  RecentByHash<LoadedImage> images_{kMostImages, kMostBytes};  // guarded by mutex_
+  RecentByHash<const OpenedInstance> opened_{kMostOpened, kMostBytes};  // guarded by mutex_
 };
 
 }  // namespace caisson::kernel

@@ -18,7 +18,7 @@ constexpr std::size_t kShownHash = 12;
 }  // namespace
 
 Result<std::shared_ptr<LoadedImage>> LoadedImage::load(const Hash& hash, const Image& image, CapabilityStore& store,
-                                                       std::shared_ptr<IdleCells> idle) {
+                                                       std::shared_ptr<IdleCells> idle, runtime::EngineState& engine) {
   std::vector<Data> contents;
   contents.reserve(image.mappings.size());
   for (const ImageMapping& mapping : image.mappings) {
@@ -34,13 +34,13 @@ Result<std::shared_ptr<LoadedImage>> LoadedImage::load(const Hash& hash, const I
     }
     contents.push_back(std::move(data));
   }
-  return make(hash, image, std::move(contents), std::move(idle));
+  return make(hash, image, std::move(contents), std::move(idle), engine);
 }
 
 Result<std::shared_ptr<LoadedImage>> LoadedImage::make(const Hash& hash, const Image& image, std::vector<Data> contents,
-                                                       std::shared_ptr<IdleCells> idle) {
+                                                       std::shared_ptr<IdleCells> idle, runtime::EngineState& engine) {
   std::shared_ptr<LoadedImage> loaded(new LoadedImage(hash, image, std::move(idle)));
-  if (Result<void> prepared = loaded->prepare(std::move(contents)); !prepared) {
+  if (Result<void> prepared = loaded->prepare(std::move(contents), engine); !prepared) {
     Error error = prepared.error();
     error.where = "image " + hash.to_string();
     return std::unexpected(std::move(error));
@@ -53,7 +53,7 @@ LoadedImage::LoadedImage(const Hash& hash, const Image& image, std::shared_ptr<I
 
 LoadedImage::~LoadedImage() { idle_cells_->count.fetch_sub(idle_.size(), std::memory_order_relaxed); }
 
-Result<void> LoadedImage::prepare(std::vector<Data> contents) {
+Result<void> LoadedImage::prepare(std::vector<Data> contents, runtime::EngineState& engine) {
   if (image_.personality != ImagePersonality::kKernel)
     return fail(ErrorCode::kUnsupported, "a Linux program is run by Engine::instantiate(), not by the kernel");
   if (image_.gas_schedule != 1)
@@ -103,6 +103,9 @@ Result<void> LoadedImage::prepare(std::vector<Data> contents) {
 
   auto module = std::make_shared<runtime::ModuleState>();
   module->name = "image " + hash_.to_string().substr(0, kShownHash);
+  for (const ImageImport& import : image_.imports)
+    module->imports.push_back({.name = import.name, .signature = import.signature, .number = import.number});
+  host_functions_ = runtime::resolve_imports(engine, *module);
   module_ = std::move(module);
   prepare_endpoints();
   for (Data& data : contents) {

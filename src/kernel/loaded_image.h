@@ -15,6 +15,7 @@
 #include "kernel/sealed_memory.h"
 #include "memory/memory_base.h"
 #include "memory/memory_state.h"
+#include "runtime/engine_state.h"
 #include "runtime/module_state.h"
 
 namespace caisson::kernel {
@@ -28,15 +29,17 @@ struct IdleCells {
   std::atomic<std::size_t> count{0};
 };
 
+using HostFunctions = std::vector<runtime::BoundHostFunction>;
+
 class LoadedImage {
  public:
   // Reads what the image refers to. Errors: kNotFound (data that is not in the store), kInvalidImage, kUnsupported (another gas schedule, a
   // personality that is not the kernel's), kOutOfMemory, and the store's.
   static Result<std::shared_ptr<LoadedImage>> load(const Hash& hash, const Image& image, CapabilityStore& store,
-                                                   std::shared_ptr<IdleCells> idle);
+                                                   std::shared_ptr<IdleCells> idle, runtime::EngineState& engine);
   // The same with the data at hand, in the order of the image's mappings (empty where a mapping has none).
   static Result<std::shared_ptr<LoadedImage>> make(const Hash& hash, const Image& image, std::vector<Data> contents,
-                                                   std::shared_ptr<IdleCells> idle);
+                                                   std::shared_ptr<IdleCells> idle, runtime::EngineState& engine);
   ~LoadedImage();
 
   const Hash& hash() const { return hash_; }
@@ -46,6 +49,10 @@ class LoadedImage {
   const std::shared_ptr<const runtime::ModuleState>& module() const { return module_; }
   // The data that the mappings refer to, each once, for who stores the image.
   const std::vector<Data>& contents() const { return contents_; }
+
+  // What the image imports, as the engine had it when the image was loaded. Errors: kUnresolvedImport, kSignatureMismatch; an instance can be sealed
+  // and opened all the same, but not run.
+  const Result<HostFunctions>& host_functions() const { return host_functions_; }
 
   // Memory as a new instance has it.
   const memory::MemoryState& fresh_memory() const { return fresh_; }
@@ -89,7 +96,7 @@ class LoadedImage {
 
  private:
   LoadedImage(const Hash& hash, const Image& image, std::shared_ptr<IdleCells> idle);
-  Result<void> prepare(std::vector<Data> contents);
+  Result<void> prepare(std::vector<Data> contents, runtime::EngineState& engine);
   void prepare_endpoints();
   std::size_t index_of(const Endpoint& endpoint) const {
     return static_cast<std::size_t>(&endpoint - image_.endpoints.data());
@@ -98,6 +105,7 @@ class LoadedImage {
   const Hash hash_, first_lineage_;
   const Image image_;
   std::shared_ptr<const runtime::ModuleState> module_;
+  Result<HostFunctions> host_functions_;
   memory::MemoryState fresh_;
   SealedMemory sealed_base_;
   std::vector<Data> contents_;

@@ -12,6 +12,15 @@ namespace {
 // CNodes within CNodes that one sealed instance may bring; a hostile store cannot make more of them than that.
 constexpr std::size_t kMostOpenedSlots = std::size_t{1} << 20;
 
+// What each instance in another is paid as, beside its pages.
+constexpr std::uint64_t kPagesOfInstance = 64;
+
+std::uint64_t pages_of(const SealedInstance& instance) {
+  std::uint64_t pages = 0;
+  for (const ImageMapping& mapping : instance.mappings) pages += mapping.page_count;
+  return pages;
+}
+
 Result<SealedReference> open_sealed(Tree& tree, const Hash& hash) {
   KernelState& kernel = tree.kernel();
   Result<std::shared_ptr<const Capability>> capability = kernel.get(hash, CapabilityKind::kInstance);
@@ -26,15 +35,16 @@ std::unexpected<Error> broken_call(const Hash& hash) {
 
 void take_registers(InstanceObject& instance, const SealedInstance& sealed) {
   const Reservation& reservation = sealed.reservation;
-  instance.registers = std::make_unique<SavedRegisters>(SavedRegisters{.x = sealed.integer_registers,
-                                                                       .f = sealed.float_registers,
-                                                                       .pc = sealed.pc,
-                                                                       .gas = sealed.gas_remaining,
-                                                                       .frm = sealed.float_control >> 5,
-                                                                       .fflags = sealed.float_control & 31,
-                                                                       .reservation_address = reservation.address,
-                                                                       .reservation_value = reservation.value,
-                                                                       .reservation_width = reservation.width});
+  instance.registers =
+      std::make_unique<runtime::HartRegisters>(runtime::HartRegisters{.x = sealed.integer_registers,
+                                                                      .f = sealed.float_registers,
+                                                                      .pc = sealed.pc,
+                                                                      .gas = sealed.gas_remaining,
+                                                                      .frm = sealed.float_control >> 5,
+                                                                      .fflags = sealed.float_control & 31,
+                                                                      .reservation_address = reservation.address,
+                                                                      .reservation_value = reservation.value,
+                                                                      .reservation_width = reservation.width});
   instance.on_its_way = true;
 }
 
@@ -42,7 +52,7 @@ void take_registers(InstanceObject& instance, const SealedInstance& sealed) {
 // middle of calls, the frames. Nothing recurses, whatever the store says.
 class Opener {
  public:
-  explicit Opener(Tree& tree) : tree_(tree) {}
+  explicit Opener(Tree& tree, PayPages pay = {}) : tree_(tree), pay_(std::move(pay)) {}
 
   Result<std::unique_ptr<InstanceObject>> open(const Hash& hash, SlotPlace place) {
     const auto opened = tree_.kernel().open(hash);
@@ -50,7 +60,8 @@ class Opener {
     std::unique_ptr<InstanceObject> instance = tree_.make_instance((*opened)->image, (*opened)->sealed.lineage);
     if (instance == nullptr) return fail(ErrorCode::kLimit, "more instances than KernelOptions::max_instances");
     const SealedInstance& sealed = (*opened)->sealed;
-    tree_.adopt_memory(*instance, (*opened)->memory);
+    if (Result<void> adopted = tree_.adopt_memory(*instance, (*opened)->memory); !adopted)
+      return std::unexpected(adopted.error());
     instance->set_gas_used(sealed.gas_used);
     if (!sealed.next_image.is_zero()) {
       Result<std::shared_ptr<LoadedImage>> next = tree_.kernel().load_image(sealed.next_image);
@@ -74,6 +85,7 @@ class Opener {
     while (!open_.empty()) {
       const OpenNode next = std::move(open_.back());
       open_.pop_back();
+      if (Result<void> paid = pay_for(std::get<CNode>(*next.node).slots.size()); !paid) return paid;
       for (const CNode::Slot& slot : std::get<CNode>(*next.node).slots) {
         if (++slots > kMostOpenedSlots) return fail(ErrorCode::kLimit, "a sealed instance has too many slots");
         Result<CapabilitySlot> opened = open_slot(slot, {next.to, slot.number});
@@ -125,15 +137,30 @@ class Opener {
     const SealedInstance& sealed() const { return opened->sealed; }
   };
 
+  Result<void> pay_for(std::uint64_t pages) {
+    if (pay_ && !pay_(pages)) return fail(ErrorCode::kLimit, "what a sealed instance holds is not paid for");
+    return {};
+  }
+
+  // An instance in a slot of another.
+  Result<void> pay_for_instance(const Hash& hash) {
+    if (!pay_) return {};
+    const Result<std::shared_ptr<const Capability>> found = tree_.kernel().get(hash, CapabilityKind::kInstance);
+    if (!found) return std::unexpected(found.error());
+    return pay_for(kPagesOfInstance + pages_of(std::get<SealedInstance>(**found)));
+  }
+
   Result<CapabilitySlot> open_slot(const CNode::Slot& slot, SlotPlace place) {
     if (slot.reference.kind == CapabilityKind::kCNode) {
       Result<std::shared_ptr<const Capability>> inner = tree_.kernel().get(slot.reference.hash, CapabilityKind::kCNode);
       if (!inner) return std::unexpected(inner.error());
-      auto object = std::make_unique<CNodeObject>();
+      auto object = tree_.make_node();
+      if (object == nullptr) return fail(ErrorCode::kLimit, "the tree holds as much as KernelOptions allow");
       add_node(*object, *std::move(inner));
       return object;
     }
     if (!slot.owned) return open_value(slot.reference);
+    if (Result<void> paid = pay_for_instance(slot.reference.hash); !paid) return std::unexpected(paid.error());
     Result<std::unique_ptr<InstanceObject>> instance = open(slot.reference.hash, place);
     if (!instance) return std::unexpected(instance.error());
     return *std::move(instance);
@@ -183,8 +210,9 @@ class Opener {
                     caller.hash.to_string());
       CNodeObject& root = caller.instance->root();
       const Waiting& callee = waiting_[caller.callee];
-      // The callee's gas is part of the caller's.
-      if (pending.gas_granted > caller.sealed().gas_remaining || callee.sealed().gas_remaining > pending.gas_granted)
+      // The callee's gas is part of the caller's, and of its share: what it used is told by subtracting one from the other.
+      if (pending.gas_granted > caller.sealed().gas_remaining || pending.gas_granted > pending.gas_share ||
+          callee.sealed().gas_remaining > pending.gas_granted)
         return broken_call(caller.hash);
       const auto slot = find_capability(root, pending.slot_path);
       auto* const held = slot ? std::get_if<std::unique_ptr<InstanceObject>>(*slot) : nullptr;
@@ -209,6 +237,7 @@ class Opener {
   }
 
   Tree& tree_;
+  const PayPages pay_;
   std::vector<OpenNode> open_;
   std::vector<Waiting> waiting_;
   std::unordered_map<const InstanceObject*, std::size_t> by_instance_;  // index in waiting_
@@ -226,19 +255,19 @@ Result<CapabilitySlot> open_reference(Tree& tree, const CNode::Reference& refere
   return holder.take(0);
 }
 
-Result<std::unique_ptr<InstanceObject>> open_instance(Tree& tree, const Hash& sealed) {
+Result<std::unique_ptr<InstanceObject>> open_instance(Tree& tree, const Hash& sealed, const PayPages& pay) {
   const auto opened = tree.kernel().open(sealed);
   if (!opened) return std::unexpected(opened.error());
   if ((*opened)->sealed.phase != InstancePhase::kIdle)
     return fail(ErrorCode::kInvalidArgument,
                 "the instance was sealed in the middle of a call; Kernel::open() goes on with it", sealed.to_string());
-  Result<std::vector<Frame>> frames = open_frames(tree, sealed);
+  Result<std::vector<Frame>> frames = open_frames(tree, sealed, pay);
   if (!frames) return std::unexpected(frames.error());
   return std::move(frames->front().instance);
 }
 
-Result<std::vector<Frame>> open_frames(Tree& tree, const Hash& sealed) {
-  Opener opener(tree);
+Result<std::vector<Frame>> open_frames(Tree& tree, const Hash& sealed, const PayPages& pay) {
+  Opener opener(tree, pay);
   Result<std::unique_ptr<InstanceObject>> root = opener.open(sealed, {});
   if (!root) return std::unexpected(root.error());
   if (Result<void> filled = opener.fill(); !filled) return std::unexpected(filled.error());

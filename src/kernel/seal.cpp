@@ -198,12 +198,8 @@ class Sealer {
   }
 
   static void add_registers(const InstanceObject& instance, SealedInstance& value) {
-    SavedRegisters saved;
-    if (instance.cell != nullptr) {
-      instance.cell->save_registers(saved);
-    } else {
-      saved = *instance.registers;
-    }
+    const runtime::HartRegisters saved =
+        instance.cell != nullptr ? runtime::registers_of(instance.cell->hart()) : *instance.registers;
     value.integer_registers = saved.x;
     value.float_registers = saved.f;
     value.float_control = saved.frm << 5 | saved.fflags;
@@ -218,13 +214,6 @@ class Sealer {
   static constexpr unsigned kMostNested = 256;
   unsigned nesting_ = 0;
 };
-
-// What it has mapped, whether or not it was ever touched.
-std::uint64_t mapped_pages(InstanceObject& instance) {
-  if (instance.cell != nullptr) return instance.cell->guest().memory().committed_bytes() / memory::kPageSize;
-  return (instance.memory ? *instance.memory : instance.image().fresh_memory()).base->committed_bytes() /
-         memory::kPageSize;
-}
 
 }  // namespace
 
@@ -243,7 +232,14 @@ Result<Hash> seal_frames(Tree& tree, std::vector<Frame>& frames) {
 Result<CNode::Reference> seal_capability(Tree& tree, CapabilitySlot& slot) {
   Sealer sealer(tree);
   Result<CNode::Reference> reference = sealer.seal_capability(slot);
-  if (reference) sealer.release_to_caller(reference->hash);
+  if (!reference) return reference;
+  // What was sealed before has no reference that was made for this.
+  if (std::holds_alternative<SealedReference>(slot)) {
+    if (Result<void> retained = tree.kernel().store->retain(reference->hash); !retained)
+      return std::unexpected(retained.error());
+    return reference;
+  }
+  sealer.release_to_caller(reference->hash);
   return reference;
 }
 
@@ -270,31 +266,42 @@ Result<void> seal_slot(Tree& tree, CapabilitySlot& slot) {
   return {};
 }
 
-std::expected<std::uint64_t, KernelError> pages_to_seal(CapabilitySlot& slot) {
-  std::uint64_t pages = 0;
-  std::size_t instances = 0;
-  std::vector<CapabilitySlot*> open{&slot};
-  for (std::size_t i = 0; i < open.size(); ++i) {
-    CapabilitySlot& each = *open[i];
-    CNodeObject* node = nullptr;
-    if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(&each)) {
-      for (const Frame& frame : (*yielded)->frames) {
-        pages += mapped_pages(*frame.instance);
-        for (const CNodeObject::Entry& entry : frame.instance->root().entries()) open.push_back(entry.slot);
-      }
-      ++instances;
+std::expected<void, KernelError> pay_for_sealing(CapabilitySlot& slot, const PayPages& pay) {
+  if (std::holds_alternative<std::unique_ptr<YieldedCall>>(slot)) return std::unexpected(KernelError::kUnsupported);
+  struct Open {
+    CapabilitySlot* slot;
+    bool is_sealed;  // with the instance that owns it; what CNodes hold beside instances stays as it is
+  };
+  bool has_instance = false, is_paid = true;
+  std::vector<Open> open{{&slot, false}};
+  const auto add_slots = [&](CNodeObject& node, bool is_sealed) {
+    const std::vector<CNodeObject::Entry> entries = node.entries();
+    is_paid = is_paid && pay(entries.size());
+    if (!is_paid) return;
+    for (const CNodeObject::Entry& entry : entries) open.push_back({entry.slot, is_sealed});
+  };
+  const auto add_instance = [&](InstanceObject& instance) {
+    is_paid = is_paid && pay(instance.mapped_pages());
+    add_slots(instance.root(), true);
+  };
+  for (std::size_t i = 0; i < open.size() && is_paid; ++i) {
+    const auto [each, is_sealed] = open[i];
+    if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(each)) add_slots(**node, is_sealed);
+    if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(each)) {
+      has_instance = true;
+      add_instance(**instance);
     }
-    if (auto* const inner = std::get_if<std::unique_ptr<CNodeObject>>(&each)) node = inner->get();
-    if (auto* const instance = std::get_if<std::unique_ptr<InstanceObject>>(&each)) {
-      ++instances;
-      pages += mapped_pages(**instance);
-      node = &(*instance)->root();
+    if (!is_sealed) continue;
+    if (auto* const yielded = std::get_if<std::unique_ptr<YieldedCall>>(each)) {
+      for (const Frame& frame : (*yielded)->frames) add_instance(*frame.instance);
     }
-    if (node == nullptr) continue;
-    for (const CNodeObject::Entry& entry : node->entries()) open.push_back(entry.slot);
+    if (const auto* const data = std::get_if<Data>(each)) is_paid = pay(data->page_count());
+    if (const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(each))
+      is_paid = pay((*image)->page_count());
   }
-  if (instances == 0) return std::unexpected(KernelError::kWrongKind);
-  return pages;
+  if (!is_paid) return std::unexpected(KernelError::kOk);
+  if (!has_instance) return std::unexpected(KernelError::kWrongKind);
+  return {};
 }
 
 }  // namespace caisson::kernel

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -26,14 +27,17 @@ Result<CNode::Reference> seal_capability(Tree& tree, CapabilitySlot& slot);
 
 // Puts a sealed instance in the place of a live one, or of all that are in a CNode. Errors: as seal_instance().
 Result<void> seal_slot(Tree& tree, CapabilitySlot& slot);
-// How many pages that would seal, by what its instances have mapped. Errors: kWrongKind (nothing to seal), kUnsupported (a yielded call).
-std::expected<std::uint64_t, KernelError> pages_to_seal(CapabilitySlot& slot);
+// Pays for pages before they are looked at; false where nobody can.
+using PayPages = std::function<bool(std::uint64_t pages)>;
+// Pays for what seal_slot() would seal: a page for each slot, and what instances have mapped, data and images hold. Errors: kWrongKind
+// (nothing to seal), kUnsupported (a yielded call), kOk (nobody paid).
+std::expected<void, KernelError> pay_for_sealing(CapabilitySlot& slot, const PayPages& pay);
 
-// A live instance of what was sealed idle. Errors: kNotFound, kInvalidArgument (not idle), kInvalidImage, kLimit (instances), kOutOfMemory, and the
-// store's.
-Result<std::unique_ptr<InstanceObject>> open_instance(Tree& tree, const Hash& sealed);
+// A live instance of what was sealed idle. `pay`, where there is one, pays for all slots and instances in it, but for its own pages. Errors: kNotFound, kInvalidArgument (not idle), kInvalidImage, kLimit (instances, parked pages,
+// nobody paid), kOutOfMemory, and the store's.
+Result<std::unique_ptr<InstanceObject>> open_instance(Tree& tree, const Hash& sealed, const PayPages& pay = {});
 // The same at any phase: the frames of the calls that were under way, of which the first is the root's. One frame where it was idle.
-Result<std::vector<Frame>> open_frames(Tree& tree, const Hash& sealed);
+Result<std::vector<Frame>> open_frames(Tree& tree, const Hash& sealed, const PayPages& pay = {});
 // What a slot holds for a reference.
 Result<CapabilitySlot> open_reference(Tree& tree, const CNode::Reference& reference);
 

@@ -8,22 +8,28 @@
 namespace caisson::kernel {
 namespace {
 
-// A CNode without anything that only one slot can own, copied with all that is in it.
+// A CNode without anything that only one slot can own, copied with all that is in it. Each node is paid before it is copied.
 class NodeCopy {
  public:
-  // Bounds the work that is done before it is paid.
   static constexpr std::size_t kMostSlots = 4096;
 
+  explicit NodeCopy(OperationContext& context) : context_(context) {}
+
   std::expected<std::unique_ptr<CNodeObject>, KernelError> copy(CNodeObject& from) {
-    auto to = std::make_unique<CNodeObject>();
+    auto to = context_.tree().make_node();
+    if (to == nullptr) return std::unexpected(KernelError::kNoMemory);
     std::vector<std::pair<CNodeObject*, CNodeObject*>> open{{&from, to.get()}};
     while (!open.empty()) {
       const auto [source, target] = open.back();
       open.pop_back();
-      for (const CNodeObject::Entry& entry : source->entries()) {
-        if (++slots_ > kMostSlots) return std::unexpected(KernelError::kNoMemory);
+      const std::vector<CNodeObject::Entry> entries = source->entries();
+      slots_ += entries.size();
+      if (slots_ > kMostSlots) return std::unexpected(KernelError::kNoMemory);
+      if (!context_.charge_pages(entries.size())) return std::unexpected(KernelError::kOk);
+      for (const CNodeObject::Entry& entry : entries) {
         if (auto* const inner = std::get_if<std::unique_ptr<CNodeObject>>(entry.slot)) {
-          auto copied = std::make_unique<CNodeObject>();
+          auto copied = context_.tree().make_node();
+          if (copied == nullptr) return std::unexpected(KernelError::kNoMemory);
           open.emplace_back(inner->get(), copied.get());
           target->put(entry.number, std::move(copied));
           continue;
@@ -37,8 +43,6 @@ class NodeCopy {
   }
 
   // Empty where the capability is not a plain value.
-  std::size_t slots() const { return slots_; }
-
   static CapabilitySlot copy_value(const CapabilitySlot& slot) {
     if (const auto* const data = std::get_if<Data>(&slot)) return *data;
     if (const auto* const image = std::get_if<std::shared_ptr<LoadedImage>>(&slot)) return *image;
@@ -47,6 +51,7 @@ class NodeCopy {
   }
 
  private:
+  OperationContext& context_;
   std::size_t slots_ = 0;
 };
 
@@ -59,10 +64,8 @@ KernelError op_copy(OperationContext& context) {
   if (!to) return to.error();
   if (to->is_taken()) return KernelError::kSlotTaken;
   if (auto* const node = std::get_if<std::unique_ptr<CNodeObject>>(*from)) {
-    NodeCopy copy;
-    auto copied = copy.copy(**node);
+    auto copied = NodeCopy(context).copy(**node);
     if (!copied) return copied.error();
-    if (!context.charge_pages(copy.slots())) return KernelError::kOk;
     to->put(*std::move(copied));
     return KernelError::kOk;
   }
@@ -82,6 +85,7 @@ KernelError op_move(OperationContext& context) {
   // A CNode cannot go into itself.
   if (leads_through(*parse_slot_path(context.operand(1)), *parse_slot_path(context.operand(0))))
     return KernelError::kBadArgument;
+  to->node->make_room();
   to->put(from->take());
   return KernelError::kOk;
 }
@@ -91,6 +95,7 @@ KernelError op_drop(OperationContext& context) {
   if (!place) return place.error();
   if (const auto held = find_capability(context.root(), context.operand(0)); !held) return held.error();
   std::vector<CapabilitySlot> dropped;
+  dropped.reserve(1);
   dropped.push_back(place->take());
   end_capabilities(std::move(dropped));
   return KernelError::kOk;
@@ -109,7 +114,9 @@ KernelError op_cnode_swap(OperationContext& context) {
   for (const CapabilitySlot* const slot : {from_one, from_other}) {
     if (slot != nullptr && std::holds_alternative<MovedMark>(*slot)) return KernelError::kMoved;
   }
-  CapabilitySlot first = from_one == nullptr ? CapabilitySlot() : one->take();
+  one->node->make_room();
+  other->node->make_room();
+  CapabilitySlot first = one->is_taken() ? one->take() : CapabilitySlot();
   CapabilitySlot second = other->is_taken() ? other->take() : CapabilitySlot();
   if (!is_empty(second)) one->put(std::move(second));
   if (!is_empty(first)) other->put(std::move(first));
@@ -120,7 +127,9 @@ KernelError op_cnode_mint(OperationContext& context) {
   const auto to = find_place(context.root(), context.operand(0));
   if (!to) return to.error();
   if (to->is_taken()) return KernelError::kSlotTaken;
-  to->put(std::make_unique<CNodeObject>());
+  auto node = context.tree().make_node();
+  if (node == nullptr) return KernelError::kNoMemory;
+  to->put(std::move(node));
   return KernelError::kOk;
 }
 

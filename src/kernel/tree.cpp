@@ -7,10 +7,35 @@
 #include "kernel/lineage.h"
 
 namespace caisson::kernel {
+namespace {
+
+// What guests of a tree may hold beside KernelOptions::parked_bytes, so that a tree that can park nothing can do something.
+constexpr std::uint64_t kFewestHeldBytes = std::uint64_t{16} << 20;
+
+// A CNode as it is when all its slots are in use.
+constexpr std::uint64_t kBytesOfNode = sizeof(CNodeObject) + CNode::kSlots * sizeof(CapabilitySlot);
+
+std::uint64_t most_held_bytes(const KernelOptions& options) {
+  const std::uint64_t parked = options.parked_bytes;
+  return parked > ~kFewestHeldBytes ? parked : parked + kFewestHeldBytes;
+}
+
+std::unexpected<Error> no_room_to_park() {
+  return fail(ErrorCode::kLimit, "parked instances take as much memory as KernelOptions::parked_bytes allows");
+}
+
+}  // namespace
 
 Tree::Tree(std::shared_ptr<KernelState> kernel)
-    : kernel_(std::move(kernel)), resident_limit_(kernel_->options.resident_instances) {}
+    : kernel_(std::move(kernel)),
+      resident_limit_(kernel_->options.resident_instances),
+      held_(std::make_shared<HeldBytes>(most_held_bytes(kernel_->options))) {}
 Tree::~Tree() = default;
+
+std::unique_ptr<CNodeObject> Tree::make_node() {
+  std::optional<HeldShare> share = hold(kBytesOfNode);
+  return share ? std::make_unique<CNodeObject>(*std::move(share)) : nullptr;
+}
 
 std::unique_ptr<InstanceObject> Tree::make_instance(std::shared_ptr<LoadedImage> image) {
   const Hash lineage = image->first_lineage();
@@ -37,7 +62,7 @@ Result<void> Tree::make_resident(InstanceObject& instance, Room room) {
   }
   Result<std::unique_ptr<Cell>> cell = take_loaded_cell(instance);
   if (!cell) return std::unexpected(cell.error());
-  if (instance.memory) parked_bytes_ -= parked_bytes_of(*instance.memory);
+  if (instance.memory) parked_bytes_ -= parked_bytes_of(instance, *instance.memory);
   instance.memory.reset();
   instance.registers.reset();
   instance.cell = *std::move(cell);
@@ -67,11 +92,11 @@ Result<std::unique_ptr<Cell>> Tree::take_loaded_cell(InstanceObject& instance) {
 Result<void> Tree::park(InstanceObject& instance) {
   if (instance.cell == nullptr) return {};
   if (Result<void> saved = instance.cell->save(instance); !saved) return saved;
-  const std::uint64_t bytes = parked_bytes_of(*instance.memory);
-  if (bytes > kernel_->options.parked_bytes || parked_bytes_ > kernel_->options.parked_bytes - bytes) {
+  const std::uint64_t bytes = parked_bytes_of(instance, *instance.memory);
+  if (!has_room_to_park(bytes)) {
     instance.memory.reset();
     instance.registers.reset();
-    return fail(ErrorCode::kLimit, "parked instances take as much memory as KernelOptions::parked_bytes allows");
+    return no_room_to_park();
   }
   parked_bytes_ += bytes;
   unlink(instance);
@@ -91,18 +116,30 @@ void Tree::drop_memory(InstanceObject& instance) noexcept {
     unlink(instance);
     kernel_->give_cell_back(instance.image(), std::move(instance.cell));
   }
-  if (instance.memory) parked_bytes_ -= parked_bytes_of(*instance.memory);
+  if (instance.memory) parked_bytes_ -= parked_bytes_of(instance, *instance.memory);
   instance.memory.reset();
   instance.registers.reset();
 }
 
-void Tree::adopt_memory(InstanceObject& instance, memory::MemoryState state) {
-  parked_bytes_ += parked_bytes_of(state);
+Result<void> Tree::adopt_memory(InstanceObject& instance, memory::MemoryState state) {
+  const std::uint64_t bytes = parked_bytes_of(instance, state);
+  if (!has_room_to_park(bytes)) return no_room_to_park();
+  parked_bytes_ += bytes;
   instance.memory = std::move(state);
+  return {};
 }
 
-std::uint64_t Tree::parked_bytes_of(const memory::MemoryState& state) {
-  return state.changed.size() * memory::kPageSize;
+bool Tree::has_room_to_park(std::uint64_t bytes) const {
+  const std::uint64_t most = kernel_->options.parked_bytes;
+  return bytes <= most && parked_bytes_ <= most - bytes;
+}
+
+// A base that is not the image's is the instance's own: it mapped something, or changed much.
+std::uint64_t Tree::parked_bytes_of(const InstanceObject& instance, const memory::MemoryState& state) {
+  std::uint64_t bytes = state.changed.size() * memory::kPageSize;
+  if (state.base != instance.image().fresh_memory().base)
+    bytes += state.base->nonzero_pages() * memory::kPageSize + kBytesOfBase;
+  return bytes;
 }
 
 void Tree::move_to_front(InstanceObject& instance) {
@@ -151,6 +188,11 @@ InstanceObject::InstanceObject(std::shared_ptr<LoadedImage> image, const Hash& l
 InstanceObject::~InstanceObject() {
   tree_.drop_memory(*this);
   --tree_.instance_count_;
+}
+
+std::uint64_t InstanceObject::mapped_pages() const {
+  if (cell != nullptr) return cell->guest().memory().committed_bytes() / memory::kPageSize;
+  return (memory ? *memory : image().fresh_memory()).base->committed_bytes() / memory::kPageSize;
 }
 
 std::uint64_t InstanceObject::gas_used() const { return cell != nullptr ? cell->hart().gas_used() : gas_used_; }

@@ -9,9 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "caisson/result.h"
 #include "kernel/cell.h"
+#include "kernel/held_bytes.h"
 #include "kernel/instance_object.h"
 
 namespace caisson::kernel {
@@ -32,6 +34,13 @@ class Tree {
   std::unique_ptr<InstanceObject> make_instance(std::shared_ptr<LoadedImage> image);
   std::unique_ptr<InstanceObject> make_instance(std::shared_ptr<LoadedImage> image, const Hash& lineage);
 
+  // A new CNode; null where the tree holds as much as it may.
+  std::unique_ptr<CNodeObject> make_node();
+  // What guests make their host keep; nothing where there is no room.
+  std::optional<HeldShare> hold(std::uint64_t bytes) { return HeldShare::take(held_, bytes); }
+  // What a base takes beside its pages: a file descriptor and kernel mappings, of which a process has thousands.
+  static constexpr std::uint64_t kBytesOfBase = std::uint64_t{1} << 20;
+
   // Whether an instance may have one cell more than the limit where nothing can be parked for it.
   enum class Room : std::uint8_t { kWithinLimit, kOneMore };
   // Gives the instance a cell, parking others if need be, and makes it the most recently used. Errors: kOutOfMemory, kLimit (parked pages).
@@ -47,8 +56,8 @@ class Tree {
 
   // What SET_IMAGE asked for: fresh memory of the other image.
   void become_next_image(InstanceObject& instance);
-  // Memory of an instance that has none yet.
-  void adopt_memory(InstanceObject& instance, memory::MemoryState state);
+  // Memory of an instance that has none yet. Error: kLimit (parked pages); then it has none still.
+  Result<void> adopt_memory(InstanceObject& instance, memory::MemoryState state);
 
   std::size_t instance_count() const { return instance_count_; }
   std::size_t resident_count() const { return resident_count_; }
@@ -58,7 +67,8 @@ class Tree {
   friend class InstanceObject;
   static constexpr std::size_t kFewestResidents = 2;
   Result<std::unique_ptr<Cell>> take_loaded_cell(InstanceObject& instance);
-  static std::uint64_t parked_bytes_of(const memory::MemoryState& state);
+  static std::uint64_t parked_bytes_of(const InstanceObject& instance, const memory::MemoryState& state);
+  bool has_room_to_park(std::uint64_t bytes) const;
   void drop_memory(InstanceObject& instance) noexcept;
   void move_to_front(InstanceObject& instance);
   void put_in_front(InstanceObject& instance);
@@ -71,6 +81,7 @@ class Tree {
   std::size_t resident_count_ = 0;
   std::size_t resident_limit_;
   std::uint64_t parked_bytes_ = 0;
+  const std::shared_ptr<HeldBytes> held_;
   InstanceObject* newest_ = nullptr;
   InstanceObject* oldest_ = nullptr;
 };

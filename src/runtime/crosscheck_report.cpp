@@ -86,8 +86,8 @@ std::string compare_harts(const HartState& tier, const HartState& shadow, const 
 
 std::string compare_memories(const AddressSpace& tier, const AddressSpace& shadow) {
   constexpr std::size_t kPiece = 16 * kPageSize;
-  static thread_local std::array<std::uint8_t, kPiece> ours;
-  static thread_local std::array<std::uint8_t, kPiece> interpreted;
+  std::vector<std::uint8_t> ours(kPiece),
+      interpreted(kPiece);  // not on the thread: each thread of the embedder would have them
   std::string lines;
   std::size_t left = kMostBytes;
   for (const memory::Mapping& mapping : tier.mappings()) {

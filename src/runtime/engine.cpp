@@ -130,6 +130,21 @@ Result<Instance> Engine::instantiate(const Module& module, InstanceOptions optio
   });
 }
 
+EngineStats Engine::stats() const {
+  const memory::WindowPoolStats windows = state_->windows->stats();
+  EngineStats stats{.windows_in_use = windows.in_use,
+                    .windows_idle = windows.idle,
+                    .windows_reserved = windows.reserved,
+                    .windows_reused = windows.reused,
+                    .windows_released = windows.released,
+                    .windows_abandoned = windows.abandoned,
+                    .host_mappings = windows.host_mappings,
+                    .resident_forks = state_->resident_forks.load(std::memory_order_relaxed),
+                    .jit = {}};
+  if (const JitBackend* const backend = state_->jit->existing(); backend != nullptr) stats.jit = backend->stats();
+  return stats;
+}
+
 void Engine::add_host_function(detail::HostFunction function) {
   auto shared = std::make_shared<const detail::HostFunction>(std::move(function));
   const std::unique_lock lock(state_->mutex);

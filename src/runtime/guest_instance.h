@@ -133,6 +133,8 @@ class GuestInstance {
     mapped_ = true;
     in_call_ = true;
   }
+  // The same, where no run may follow: the next call clears what was put there.
+  void note_registers_replaced() { floats_are_zero_ = false; }
 
   // --- for host functions (host_call.cpp) ---
   void bind_host_functions(std::vector<BoundHostFunction> functions);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "memory/memory_state.h"
+#include "runtime/hart_registers.h"
 #include "runtime/module_state.h"
 
 namespace caisson::detail {
@@ -22,15 +23,6 @@ namespace caisson::runtime {
 struct BoundHostFunction {
   std::uint64_t number = 0;  // a7
   std::shared_ptr<const detail::HostFunction> function;
-};
-
-struct HartRegisters {
-  std::array<std::uint64_t, 32> x{}, f{};
-  std::uint64_t pc = 0;
-  std::uint64_t gas = 0, gas_used = 0;
-  std::uint32_t frm = 0, fflags = 0;
-  std::uint64_t reservation_address = 0, reservation_value = 0;
-  std::uint32_t reservation_width = 0;
 };
 
 // A call that waits for the program to become callable.

@@ -30,17 +30,7 @@ Result<GuestSnapshot> GuestInstance::snapshot() {
   Result<memory::MemoryState> memory = memory_->state();
   if (!memory) return std::unexpected(memory.error());
   snapshot.memory = *std::move(memory);
-  HartRegisters& to = snapshot.registers;
-  std::copy_n(hart_.x.begin(), to.x.size(), to.x.begin());
-  to.f = hart_.f;
-  to.pc = hart_.pc;
-  to.gas = hart_.gas;
-  to.gas_used = hart_.gas_used();
-  to.frm = hart_.frm;
-  to.fflags = hart_.fflags;
-  to.reservation_address = hart_.reservation_address;
-  to.reservation_value = hart_.reservation_value;
-  to.reservation_width = hart_.reservation_width;
+  snapshot.registers = registers_of(hart_);
   return snapshot;
 }
 
@@ -60,19 +50,8 @@ Result<std::unique_ptr<GuestInstance>> GuestInstance::restore(const GuestSnapsho
   guest.pending_call_ = snapshot.pending_call;
   guest.load_bias_ = snapshot.load_bias;
   guest.call_registers_ = snapshot.call_registers;
-  const HartRegisters& from = snapshot.registers;
-  riscv::HartState& hart = guest.hart_;
-  std::ranges::copy(from.x, hart.x.begin());
-  hart.f = from.f;
-  hart.pc = from.pc;
-  hart.gas = from.gas;
-  hart.gas_granted = from.gas_used + from.gas;
-  hart.frm = from.frm;
-  hart.fflags = from.fflags;
-  hart.reservation_address = from.reservation_address;
-  hart.reservation_value = from.reservation_value;
-  hart.reservation_width = from.reservation_width;
-  guest.slice_start_ = from.gas_used - snapshot.slice_used;
+  set_registers(guest.hart_, snapshot.registers);
+  guest.slice_start_ = snapshot.registers.gas_used - snapshot.slice_used;
   guest.floats_are_zero_ = false;
   guest.bind_host_functions(snapshot.host_functions);
   guest.adopt_loaded_code();

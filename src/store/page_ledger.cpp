@@ -1,7 +1,5 @@
 #include "store/page_ledger.h"
 
-#include <functional>
-
 namespace caisson::store {
 namespace {
 
@@ -21,6 +19,8 @@ struct OwnBytes {
       bytes += sizeof(Endpoint) + endpoint.name.capacity() + endpoint.registers.capacity() * sizeof(InitialRegister) +
                2 * kAllocationBytes;
     }
+    for (const ImageImport& import : image.imports)
+      bytes += sizeof(ImageImport) + import.name.capacity() + import.signature.capacity() + 2 * kAllocationBytes;
     return bytes;
   }
   std::uint64_t operator()(const CNode& node) const { return node.slots.capacity() * sizeof(CNode::Slot); }
@@ -51,60 +51,46 @@ std::uint64_t bytes_below(const Node& node, unsigned height) {
 
 }  // namespace
 
-PageLedger::Shard& PageLedger::shard_of(const void* item) {
-  return shards_[(reinterpret_cast<std::uintptr_t>(item) >> 6) * 0x9E3779B97F4A7C15 >> 60];
+template <PageLedger::Change change>
+bool PageLedger::count(const void* item) {
+  return change == Change::kAdd ? counts_.up(item) : counts_.down(item);
 }
 
-bool PageLedger::count_up(const void* item) {
-  Shard& shard = shard_of(item);
-  const std::scoped_lock lock(shard.mutex);
-  return ++shard.counts[item] == 1;
-}
-
-bool PageLedger::count_down(const void* item) {
-  Shard& shard = shard_of(item);
-  const std::scoped_lock lock(shard.mutex);
-  const auto place = shard.counts.find(item);
-  if (--place->second != 0) return false;
-  shard.counts.erase(place);
-  return true;
-}
-
-template <bool (PageLedger::*count)(const void*)>
+template <PageLedger::Change change>
 std::uint64_t PageLedger::walk(const Node& node, unsigned height) {
-  if (!(this->*count)(&node)) return 0;
+  if (!count<change>(&node)) return 0;
   std::uint64_t bytes = kAllocationBytes;
   if (height > 1) {
+    const Inner& inner = static_cast<const Inner&>(node);
+    for (const auto& child : inner.nodes) counts_.prefetch(child.get());
     bytes += sizeof(Inner);
-    for (const auto& child : static_cast<const Inner&>(node).nodes) {
-      if (child) bytes += walk<count>(*child, height - 1);
+    for (const auto& child : inner.nodes) {
+      if (child) bytes += walk<change>(*child, height - 1);
     }
   } else {
+    const Leaf& leaf = static_cast<const Leaf&>(node);
+    for (const auto& page : leaf.pages) counts_.prefetch(page.get());
     bytes += sizeof(Leaf);
-    for (const auto& page : static_cast<const Leaf&>(node).pages) {
-      if (page && (this->*count)(page.get())) bytes += kCapabilityPageSize + kAllocationBytes;
+    for (const auto& page : leaf.pages) {
+      if (page && count<change>(page.get())) bytes += kCapabilityPageSize + kAllocationBytes;
     }
   }
   return bytes;
 }
 
-std::uint64_t PageLedger::add(const Capability& capability) {
+template <PageLedger::Change change>
+std::uint64_t PageLedger::account(const Capability& capability) {
   std::uint64_t bytes = own_bytes(capability);
-  if (const Data* const data = std::get_if<Data>(&capability)) {
-    const Data::State& state = capability::hashed_state(*data);
-    if (state.root) bytes += walk<&PageLedger::count_up>(*state.root, state.height);
-  }
+  const Data* const data = std::get_if<Data>(&capability);
+  if (data == nullptr) return bytes;
+  const Data::State& state = capability::hashed_state(*data);
+  const std::scoped_lock lock(mutex_);
+  if (state.root) bytes += walk<change>(*state.root, state.height);
   return bytes;
 }
 
-std::uint64_t PageLedger::remove(const Capability& capability) {
-  std::uint64_t bytes = own_bytes(capability);
-  if (const Data* const data = std::get_if<Data>(&capability)) {
-    const Data::State& state = capability::hashed_state(*data);
-    if (state.root) bytes += walk<&PageLedger::count_down>(*state.root, state.height);
-  }
-  return bytes;
-}
+std::uint64_t PageLedger::add(const Capability& capability) { return account<Change::kAdd>(capability); }
+std::uint64_t PageLedger::remove(const Capability& capability) { return account<Change::kRemove>(capability); }
 
 std::uint64_t memory_bytes(const Capability& capability) {
   std::uint64_t bytes = own_bytes(capability);

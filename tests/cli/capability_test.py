@@ -19,6 +19,8 @@ class Capabilities(CommandLineTest):
         freestanding = ["-O2", "-nostdlib", "-static", "-Wl,-e,0", "-ffreestanding", "-I", SDK]
         subprocess.run([COMPILER, *freestanding, "-o", cls.counter, HERE / "guests/counter.c"], check=True)
         subprocess.run([COMPILER, "-O1", "-static", "-o", cls.seal, HERE / "guests/seal.c"], check=True)
+        cls.ready = cls.folder / "ready"
+        subprocess.run([COMPILER, "-O1", "-static", "-I", SDK, "-o", cls.ready, HERE / "guests/ready.c"], check=True)
         cls.store = cls.folder / "store"
         cls.store.mkdir(mode=0o700)
 
@@ -45,6 +47,14 @@ class Capabilities(CommandLineTest):
     def test_every_function_is_an_endpoint_by_default(self):
         self.assertEqual(sorted(each["name"] for each in self.build()["endpoints"]), ["add", "fail"])
 
+    def test_a_program_with_a_library_is_an_image_once_it_is_ready(self):
+        built = json.loads(self.caisson("image", "build", "--json", "--store", self.store, self.ready).stdout)
+        self.assertEqual([each["name"] for each in built["endpoints"] if each["name"] == "digits"], ["digits"])
+        for tier in ("interp", "baseline", "optimized"):
+            self.assertEqual(self.invoke(f"--tier={tier}", built["image"], "digits", 1234567)["return_value"], "7")
+        short = self.caisson("image", "build", "--start-gas", "1000", "--store", self.store, self.ready)
+        self.assertIn("without calling caisson_ready()", short.stderr)
+
     def test_successors_remember(self):
         first = self.invoke("--successor", self.build()["instance"], "add", 3, 4)
         self.assertEqual(self.invoke(first["successor"], "add", 1, 1)["return_value"], "9")
@@ -52,7 +62,8 @@ class Capabilities(CommandLineTest):
 
     def test_what_cannot_be_built_or_called(self):
         program = self.caisson("image", "build", "--store", self.store, self.seal)
-        self.assert_own_error(program, "needs the Linux personality")
+        self.assertEqual(program.returncode, 125)
+        self.assertIn("without calling caisson_ready()", program.stderr.splitlines()[-1])
         self.assert_own_error(self.caisson("image", "build", "--endpoint", "add", self.counter), "is not NUMBER=FUNCTION")
         missing = self.caisson("image", "build", "--endpoint", "0=nothing", "--store", self.store, self.counter)
         self.assert_own_error(missing, "no exported function 'nothing'")

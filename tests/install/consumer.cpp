@@ -1,5 +1,6 @@
 // A program of a library user, built against the install tree.
 #include <caisson/engine.h>
+#include <caisson/kernel.h>
 #include <caisson/linux.h>
 
 #include <cstdio>
@@ -12,6 +13,8 @@ int main(int argc, char** argv) {
     std::puts(module.error().to_string().c_str());
     return 1;
   }
+  const auto kernel = caisson::Kernel::create(*engine, caisson::CapabilityStore::in_memory());
+  if (!kernel || kernel->derive(caisson::Hash())) return 1;
   const auto personality = caisson::make_linux_personality({.arguments = {"program"}, .program = "/program"});
   if (!personality) return 1;
   caisson::Result<caisson::Instance> instance = engine->instantiate(*module, {.personality = *personality});

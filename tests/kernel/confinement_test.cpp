@@ -1,6 +1,6 @@
 // Confinement: whatever a guest asks of its slots, it gets what a simple model of the tree says, and the same in every tier.
 //
-// One endpoint performs one operation. Random sequences of operations run in an instance and in the model, which copies where the kernel
+// One endpoint performs one operation, another has an instance in a slot perform it on its own slots. Random sequences of operations run in an instance and in the model, which copies where the kernel
 // shares and walks where the kernel looks up.
 #include <gtest/gtest.h>
 
@@ -32,8 +32,15 @@ CAISSON_EXPORT unsigned long operate(unsigned long number, unsigned long a, unsi
 }
 // 1: where there are 16 KiB to mint of.
 CAISSON_EXPORT unsigned long memory(void) { return (unsigned long)bytes; }
+// 2: has an instance perform one on its own slots, with something given, and catches what it yields under key 7. The error << 48, or what
+// the instance answered.
+CAISSON_EXPORT unsigned long call(unsigned long slot, unsigned long given, unsigned long number, unsigned long a, unsigned long b, unsigned long c) {
+  unsigned long arguments[6] = {number, a, b, c, 0, 0};
+  struct caisson_result result = caisson_host_call_with(slot, 0, CAISSON_ALL_GAS, given, 7, arguments);
+  return result.error ? result.error << 48 : result.value;
+}
 )guest";
-enum EndpointNumber : std::uint64_t { kOperate, kMemory };
+enum EndpointNumber : std::uint64_t { kOperate, kMemory, kCallEndpoint };
 
 enum Operation : std::uint64_t {
   kCopy = 1,
@@ -41,12 +48,20 @@ enum Operation : std::uint64_t {
   kDrop = 3,
   kSwap = 4,
   kMint = 5,
+  kYield = 16,
+  kSetImage = 17,
   kDerive = 18,
   kDataRead = 22,
   kDataMint = 23,
   kOpen = 24,
-  kSave = 25
+  kSave = 25,
+  kCall = 26,
+  kResume = 27,
+  kDropResume = 28
 };
+constexpr std::uint64_t kNoSlot = ~std::uint64_t{0};
+constexpr std::uint64_t kCaughtKey = 7;
+constexpr unsigned kGivenSlot = 255;
 constexpr std::uint64_t kPage = 4096;
 // Every byte of it is unmapped.
 constexpr std::uint64_t kNowhere = 0x2000'0000;
@@ -60,12 +75,18 @@ struct Step {
   std::array<std::uint64_t, 4> operands;
 };
 
+// Of kCall: the instance in a slot performs `inner`.
+struct CallStep {
+  std::uint64_t slot, given;
+  Step inner;
+};
+
 // What a slot holds, by value.
 struct Thing {
-  enum class Kind { kEmpty, kData, kImage, kNode, kLive, kSealed };
+  enum class Kind { kEmpty, kData, kImage, kNode, kLive, kSealed, kYielded };
   Kind kind = Kind::kEmpty;
   std::uint64_t size = 0;  // of data
-  std::map<unsigned, Thing> slots;  // of a node; none of them is empty
+  std::map<unsigned, Thing> slots;  // of a node or an instance; none of them is empty
 };
 using Kind = Thing::Kind;
 
@@ -75,17 +96,44 @@ class Model {
   explicit Model(unsigned image_slot) { root_.slots[image_slot].kind = Kind::kImage; }
 
   // The word that the guest answers.
-  std::uint64_t perform(const Step& step) {
-    value_ = 0;
-    const KernelError error = apply(step.number, step.operands);
-    return static_cast<std::uint64_t>(error) << 32 | value_;
+  std::uint64_t perform(const Step& step) { return perform(root_, step); }
+
+  // The same of kCallEndpoint.
+  std::uint64_t perform(const CallStep& step) {
+    const auto failed = [](KernelError error) { return static_cast<std::uint64_t>(error) << 48; };
+    const std::optional<Path> path = path_of(step.slot);
+    Thing* const node = node_of(root_, path);
+    if (node == nullptr) return failed(KernelError::kBadSlot);
+    Thing* const callee = in(*node, path->back());
+    if (callee == nullptr) return failed(KernelError::kEmptySlot);
+    if (callee->kind != Kind::kLive) return failed(KernelError::kWrongKind);
+    Thing* given_node = nullptr;
+    const std::optional<Path> given = path_of(step.given);
+    if (step.given != kNoSlot) {
+      given_node = node_of(root_, given);
+      if (given_node == nullptr) return failed(KernelError::kBadSlot);
+      if (in(*given_node, given->back()) == nullptr) return failed(KernelError::kEmptySlot);
+      if (begins_with(*path, *given)) return failed(KernelError::kMoved);
+      if (in(*callee, kGivenSlot) != nullptr) return failed(KernelError::kSlotTaken);
+      move(*given_node, given->back(), *callee, kGivenSlot);
+    }
+    if (step.inner.number == kYield && step.inner.operands[1] == kCaughtKey) {
+      // It keeps what it was given.
+      callee->kind = Kind::kYielded;
+      return failed(KernelError::kYielded);
+    }
+    const std::uint64_t answer = perform(*callee, step.inner);
+    if (given_node != nullptr && in(*callee, kGivenSlot) != nullptr)
+      move(*callee, kGivenSlot, *given_node, given->back());
+    return answer;
   }
 
-  std::size_t live() const { return count(root_, Kind::kLive); }
+  // Live ones and those that wait in yielded calls.
+  std::size_t instances() const { return count(root_, Kind::kLive) + count(root_, Kind::kYielded); }
 
   // Words of slots that hold something, at any depth that a path reaches; and of empty ones beside them.
   struct Places {
-    std::vector<std::uint64_t> taken, free, can_be_saved, can_be_opened;
+    std::vector<std::uint64_t> taken, free, can_be_saved, can_be_opened, can_be_called, can_be_resumed;
   };
   Places places() const {
     Places places;
@@ -108,8 +156,10 @@ class Model {
       }
       places.taken.push_back(word_of(inner));
       const Kind kind = found->second.kind;
-      if (count(found->second, Kind::kLive) != 0) places.can_be_saved.push_back(word_of(inner));
+      if (count_savable(found->second) != 0) places.can_be_saved.push_back(word_of(inner));
       if (kind == Kind::kData || kind == Kind::kSealed) places.can_be_opened.push_back(word_of(inner));
+      if (kind == Kind::kLive) places.can_be_called.push_back(word_of(inner));
+      if (kind == Kind::kYielded) places.can_be_resumed.push_back(word_of(inner));
       if (kind == Kind::kNode) add_places(found->second, inner, places);
     }
   }
@@ -144,9 +194,9 @@ class Model {
   }
 
   // The node that the last number is of; null where there is none.
-  Thing* node_of(const std::optional<Path>& path) {
+  static Thing* node_of(Thing& root, const std::optional<Path>& path) {
     if (!path) return nullptr;
-    Thing* node = &root_;
+    Thing* node = &root;
     for (std::size_t i = 0; i + 1 < path->size(); ++i) {
       const auto found = node->slots.find((*path)[i]);
       if (found == node->slots.end() || found->second.kind != Kind::kNode) return nullptr;
@@ -162,23 +212,47 @@ class Model {
 
   static std::size_t count(const Thing& thing, Kind kind) {
     std::size_t number = thing.kind == kind ? 1 : 0;
+    if (thing.kind == Kind::kSealed) return number;  // whatever it owns is sealed with it
     for (const auto& [slot, inner] : thing.slots) number += count(inner, kind);
     return number;
   }
   static std::size_t count_slots(const Thing& thing) {
+    if (thing.kind != Kind::kNode) return 0;
     std::size_t number = thing.slots.size();
     for (const auto& [slot, inner] : thing.slots) number += count_slots(inner);
     return number;
   }
+  // Live instances that SAVE finds: in CNodes, not in what owns something.
+  static std::size_t count_savable(const Thing& thing) {
+    if (thing.kind == Kind::kLive) return 1;
+    std::size_t number = 0;
+    if (thing.kind != Kind::kNode) return number;
+    for (const auto& [slot, inner] : thing.slots) number += count_savable(inner);
+    return number;
+  }
   static void seal_all(Thing& thing) {
     if (thing.kind == Kind::kLive) thing.kind = Kind::kSealed;
+    if (thing.kind != Kind::kNode) return;
     for (auto& [slot, inner] : thing.slots) seal_all(inner);
   }
 
-  KernelError apply(std::uint64_t number, const std::array<std::uint64_t, 4>& operands) {
+  static void move(Thing& from, unsigned from_number, Thing& to, unsigned to_number) {
+    Thing moved = std::move(from.slots[from_number]);
+    from.slots.erase(from_number);
+    to.slots[to_number] = std::move(moved);
+  }
+
+  std::uint64_t perform(Thing& root, const Step& step) {
+    value_ = 0;
+    const KernelError error = apply(root, step.number, step.operands);
+    return static_cast<std::uint64_t>(error) << 32 | value_;
+  }
+
+  KernelError apply(Thing& root, std::uint64_t number, const std::array<std::uint64_t, 4>& operands) {
+    if (number == kYield) return operands[1] == 0 ? KernelError::kBadArgument : KernelError::kNoCatcher;
     // DATA_MINT is the one whose slot is its third operand.
     const std::optional<Path> first = path_of(number == kDataMint ? operands[2] : operands[0]);
-    Thing* const first_node = node_of(first);
+    Thing* const first_node = node_of(root, first);
     if (first_node == nullptr) return KernelError::kBadSlot;
     Thing* const first_thing = in(*first_node, first->back());
     if (number == kMint || number == kDataMint) {
@@ -205,15 +279,25 @@ class Model {
       case kOpen:
         return open(*first_thing, operands[1], operands[2]);
       case kSave:
-        if (count(*first_thing, Kind::kLive) == 0) return KernelError::kWrongKind;
+        if (first_thing->kind == Kind::kYielded) return KernelError::kUnsupported;
+        if (count_savable(*first_thing) == 0) return KernelError::kWrongKind;
         seal_all(*first_thing);
+        return KernelError::kOk;
+      case kSetImage:
+        return first_thing->kind == Kind::kImage ? KernelError::kOk : KernelError::kWrongKind;
+      case kResume:
+      case kDropResume:
+        if (first_thing->kind != Kind::kYielded) return KernelError::kWrongKind;
+        first_thing->kind = Kind::kLive;
+        // What HOST_YIELD returned is what the instance answers.
+        if (number == kResume) value_ = operands[1] & 0xFFFF'FFFF;
         return KernelError::kOk;
       case kDerive:
         if (first_thing != nullptr && first_thing->kind != Kind::kImage) return KernelError::kWrongKind;
         break;
     }
     const std::optional<Path> second = path_of(operands[1]);
-    Thing* const second_node = node_of(second);
+    Thing* const second_node = node_of(root, second);
     if (second_node == nullptr) return KernelError::kBadSlot;
     Thing* const second_thing = in(*second_node, second->back());
     if (number == kSwap) {
@@ -228,7 +312,7 @@ class Model {
     }
     if (number == kCopy) {
       if (count_slots(*first_thing) > 4096) return KernelError::kNoMemory;
-      if (count(*first_thing, Kind::kLive) != 0) return KernelError::kNotCopyable;
+      if (count(*first_thing, Kind::kLive) + count(*first_thing, Kind::kYielded) != 0) return KernelError::kNotCopyable;
       Thing copy = *first_thing;
       second_node->slots[second->back()] = std::move(copy);
       return KernelError::kOk;
@@ -276,6 +360,7 @@ class Sequence {
       if (step.number == kMint || step.number == kDataMint) first = &places.free;
       if (step.number == kSave) first = &places.can_be_saved;
       if (step.number == kOpen) first = &places.can_be_opened;
+      if (step.number == kResume || step.number == kDropResume) first = &places.can_be_resumed;
       if (!first->empty()) step.operands[step.number == kDataMint ? 2 : 0] = (*first)[below(first->size())];
     }
     const bool has_target = step.number == kCopy || step.number == kMove || step.number == kDerive;
@@ -284,9 +369,10 @@ class Sequence {
     return step;
   }
   Step next() {
-    constexpr Operation kOften[] = {kCopy,     kCopy,     kCopy, kMove, kMove, kDrop, kSwap,   kSwap,
-                                    kMint,     kMint,     kMint, kMint, kMint, kMint, kDerive, kDerive,
-                                    kDataRead, kDataMint, kOpen, kOpen, kSave, kSave};
+    constexpr Operation kOften[] = {kCopy,   kCopy,     kCopy,     kMove,     kMove,       kDrop,       kSwap,
+                                    kSwap,   kMint,     kMint,     kMint,     kMint,       kMint,       kMint,
+                                    kDerive, kDerive,   kDataRead, kDataMint, kOpen,       kOpen,       kSave,
+                                    kSave,   kSetImage, kResume,   kResume,   kDropResume, kDropResume, kYield};
     const Operation operation = kOften[below(std::size(kOften))];
     switch (operation) {
       case kDataRead:
@@ -300,6 +386,18 @@ class Sequence {
       default:
         return {operation, {slot(), slot(), below(1000), below(1000)}};
     }
+  }
+  CallStep next_call(const Model::Places& places) {
+    CallStep step{slot(), kNoSlot, next()};
+    if (!one_in(8) && !places.can_be_called.empty())
+      step.slot = places.can_be_called[below(places.can_be_called.size())];
+    if (one_in(2)) step.given = one_in(4) || places.taken.empty() ? slot() : places.taken[below(places.taken.size())];
+    // What the callee has is little: a CNode or two, and what it was given.
+    if (one_in(3)) step.inner = {kMint, {below(3), 0, 0, 0}};
+    if (one_in(4)) step.inner = {kMove, {choose({255, 255, 0, 1}), choose({0, 1, path_word(0, 0), 255}), 0, 0}};
+    if (one_in(6)) step.inner = {kDerive, {254, choose({0, 1, 2, 255}), 0, 0}};
+    if (one_in(5)) step.inner = {kYield, {below(100), choose({kCaughtKey, kCaughtKey, 8, 0}), 0, 0}};
+    return step;
   }
   // What no guest has a use for.
   Step next_hostile(const Model::Places& places) {
@@ -336,12 +434,12 @@ class Sequence {
 };
 
 constexpr unsigned kImageSlot = 5;
-constexpr unsigned kSequences = 400, kSteps = 80;
+constexpr unsigned kSequences = 300, kSteps = 80;
 
 // Of each sequence: gas and the hash at the end, after each step was checked.
 std::vector<std::string> run_all(Tier tier, const std::vector<std::uint8_t>& elf) {
   KernelWorld world(tier);
-  const Hash image = world.image(elf, {"operate", "memory"});
+  const Hash image = world.image(elf, {"operate", "memory", "call"});
   std::vector<std::string> ends;
   // By operation, how often it did something; by error, how often it was the answer.
   std::map<std::uint64_t, unsigned> done, errors;
@@ -361,15 +459,39 @@ std::vector<std::string> run_all(Tier tier, const std::vector<std::uint8_t>& elf
       if (expected >> 32 == 0) ++done[step.number];
       ++errors[expected >> 32];
       const bool is_equal = result && result->exit_reason == ExitReason::kHostCall &&
-                            result->return_value == expected && instance.instance_count() == model.live() + 1;
+                            result->return_value == expected && instance.instance_count() == model.instances() + 1;
       EXPECT_TRUE(is_equal) << test::tier_name(tier) << " seed " << seed << " operation " << step.number << std::hex
                             << " (0x" << step.operands[0] << ", 0x" << step.operands[1] << ", 0x" << step.operands[2]
                             << ") answered 0x" << (result ? result->return_value : 0) << ", not 0x" << expected;
       return is_equal;
     };
+    const auto check_call = [&](const CallStep& step) {
+      const std::array<std::uint64_t, 6> arguments = {step.slot,
+                                                      step.given,
+                                                      step.inner.number,
+                                                      step.inner.operands[0],
+                                                      step.inner.operands[1],
+                                                      step.inner.operands[2]};
+      const std::uint64_t expected = model.perform(step);
+      const auto result = instance.invoke(kCallEndpoint, arguments, 10'000'000);
+      EXPECT_TRUE(result) << result.error().to_string();
+      if (expected >> 48 == 0) ++done[kCall];
+      ++errors[expected >> 48];
+      const bool is_equal = result && result->exit_reason == ExitReason::kHostCall &&
+                            result->return_value == expected && instance.instance_count() == model.instances() + 1;
+      EXPECT_TRUE(is_equal) << test::tier_name(tier) << " seed " << seed << std::hex << " call of 0x" << step.slot
+                            << " given 0x" << step.given << " for operation " << step.inner.number << " (0x"
+                            << step.inner.operands[0] << ", 0x" << step.inner.operands[1] << ") answered 0x"
+                            << (result ? result->return_value : 0) << ", not 0x" << expected;
+      return is_equal;
+    };
     for (const std::uint64_t node : {std::uint64_t{0}, std::uint64_t{1}, path_word(0, 1), path_word(1, 0)})
       if (!check({kMint, {node}})) return ends;
     for (unsigned i = 0; i < kSteps; ++i) {
+      if (sequence.one_in(4)) {
+        if (!check_call(sequence.next_call(model.places()))) return ends;
+        continue;
+      }
       if (!check(sequence.one_in(12) ? sequence.next_hostile(model.places()) : sequence.next(model.places())))
         return ends;
     }
@@ -386,12 +508,14 @@ std::vector<std::string> run_all(Tier tier, const std::vector<std::uint8_t>& elf
     ends.push_back(std::to_string(instance.gas_used()) + ' ' + sealed->to_string());
   }
   // Sequences that only fail would show nothing.
-  for (const std::uint64_t operation : {kCopy, kMove, kDrop, kSwap, kMint, kDerive, kDataRead, kDataMint, kOpen, kSave})
-    EXPECT_GE(done[operation], 50u) << operation;
+  for (const std::uint64_t operation : {kCopy, kMove, kDrop, kSwap, kMint, kDerive, kDataRead, kDataMint, kOpen, kSave,
+                                        kSetImage, kCall, kResume, kDropResume})
+    EXPECT_GE(done[operation], 30u) << operation;
   for (const KernelError error :
        {KernelError::kBadSlot, KernelError::kEmptySlot, KernelError::kSlotTaken, KernelError::kWrongKind,
-        KernelError::kBadArgument, KernelError::kBadAddress, KernelError::kNotCopyable})
-    EXPECT_GE(errors[static_cast<std::uint64_t>(error)], 50u) << kernel::name_of(error);
+        KernelError::kBadArgument, KernelError::kBadAddress, KernelError::kNotCopyable, KernelError::kMoved,
+        KernelError::kNoCatcher, KernelError::kYielded})
+    EXPECT_GE(errors[static_cast<std::uint64_t>(error)], 30u) << kernel::name_of(error);
   return ends;
 }
 

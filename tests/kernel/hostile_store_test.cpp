@@ -118,5 +118,44 @@ TEST(HostileStore, WhatItHoldsIsAnErrorOrARun) {
   }
 }
 
+// A frame that was granted more than its share, and used it: what is left of the share must not come out as nearly 2^64.
+TEST(HostileStore, NoShareIsLessThanWhatWasUsedOfIt) {
+  if (!test::has_guest_compiler()) GTEST_SKIP() << test::kNoGuestCompiler;
+  const auto elf = test::compile_functions(kGuest);
+  ASSERT_TRUE(elf) << elf.error().to_string();
+  test::KernelWorld world(Tier::kInterp);
+  KernelInstance whole = world.kernel().derive(world.image(*elf, {"nest"})).value();
+  ASSERT_EQ(whole.invoke(0, std::array<std::uint64_t, 1>{1}, 9'000)->exit_reason, ExitReason::kOutOfGas);
+  SealedInstance caller = std::get<SealedInstance>(**world.store().get(whole.seal().value()));
+  ASSERT_EQ(caller.phase, InstancePhase::kCalling);
+  ASSERT_GT(caller.pending.gas_granted, 1'000u);
+  const SealedInstance honest = caller;
+  caller.pending.gas_share = 5;
+  EXPECT_FALSE(world.kernel().open(world.store().put(caller).value()));
+  EXPECT_TRUE(world.kernel().open(world.store().put(honest).value()));
+}
+
+// More memory than the image allows would look like a host without windows.
+TEST(HostileStore, NoInstanceHasMoreMemoryThanItsImageAllows) {
+  if (!test::has_guest_compiler()) GTEST_SKIP() << test::kNoGuestCompiler;
+  const auto elf = test::compile_functions(kGuest);
+  ASSERT_TRUE(elf) << elf.error().to_string();
+  test::KernelWorld world(Tier::kInterp);
+  KernelInstance whole = world.kernel().derive(world.image(*elf, {"nest"})).value();
+  SealedInstance sealed = std::get<SealedInstance>(**world.store().get(whole.seal().value()));
+  Image image = std::get<Image>(**world.store().get(sealed.image));
+  std::uint64_t pages = 0;
+  for (const ImageMapping& mapping : sealed.mappings) pages += mapping.page_count;
+  image.memory_limit = pages * kCapabilityPageSize;
+  sealed.image = world.store().put(image).value();
+  EXPECT_TRUE(world.kernel().open(world.store().put(sealed).value()));
+  const Data more = Data::zeros(static_cast<std::uint32_t>(pages + 1));
+  sealed.memory = world.store().put(more).value();
+  sealed.mappings.back().page_count += 1;
+  const auto opened = world.kernel().open(world.store().put(sealed).value());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kInvalidImage) << opened.error().to_string();
+}
+
 }  // namespace
 }  // namespace caisson

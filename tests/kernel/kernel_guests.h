@@ -49,6 +49,7 @@ class KernelWorld {
     kernel_ = std::make_unique<Kernel>(Kernel::create(*engine_, store_, options_).value());
   }
 
+  Engine& engine() { return *engine_; }
   Kernel& kernel() { return *kernel_; }
   CapabilityStore& store() { return *store_; }
   const std::shared_ptr<CapabilityStore>& shared_store() const { return store_; }

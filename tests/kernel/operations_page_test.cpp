@@ -22,15 +22,15 @@ for each; [kernel.md](kernel.md) follows one through the code.
 
 - a1 is the error code, 0 = done. a0 is the result, 0 where none is named. No other register changes.
 - An operation that is rejected has changed nothing but the gas; it never ends the guest.
-- Gas: the floor, and what the operation declares times the prices per page and per page of code — pages of the callee's image, pages that are
-  mapped, minted or sealed, slots of a CNode that is copied. Bytes that are copied cost 1 gas per 16. The `ecall` itself costs 40. All is paid before
+- Gas: the floor, and what the operation declares times the prices per page and per page of code — pages that the callee or its image
+  has mapped, pages that are mapped, minted or sealed, slots that are copied, opened or sealed, frames of a yielded call. Bytes that are copied cost 1 gas per 16. The `ecall` itself costs 40. All is paid before
   any effect, and nothing depends on what is cached or resident. Where gas falls short the run stops at the `ecall`, which is made again when it is resumed.
 - A slot is a number 0…255 of the instance's own root CNode, or a path through CNodes: 2…6 numbers in the lowest bytes, the first in the lowest, and
   how many in the top byte. Nothing outside the own tree has a name.
 - DERIVE_SPAWN of an *empty* slot takes the own image.
 - HOST_CALL takes six argument words in t0…t5 (x5, x6, x7, x28, x29, x30), which are the callee's a0…a5. The callee is moved out of its slot for the
   call: whoever reaches for it meanwhile gets Moved. What is given lies in the callee's slot 255.
-- A share of gas (a2) bounds what the callee uses, over all its runs of this call; running out of it is the callee's failure. Without a share the callee
+- A share of gas (a2) bounds what the callee uses, over all its runs of this call; running out of it is the callee's failure, and uses up all of it. Without a share the callee
   runs on the caller's gas, and running out of it stops the whole invocation, which can be resumed or sealed.
 - HOST_YIELD goes to the nearest frame below whose HOST_CALL named the key in a4; what runs between waits with the yielding instance.
 
@@ -46,7 +46,9 @@ std::string render_page() {
                         row.per_code_page, row.operands, row.result, row.effect);
   }
   page +=
-      "\nNumbers from 0x1040 on are host functions of the embedder, which instances of the kernel do not have yet.\n\n"
+      "\nNumbers from 0x1040 on are the host functions that the image imports (`CAISSON_IMPORT` of caisson/guest.h), "
+      "in the order of\n"
+      "the program; they cost what the embedder says.\n\n"
       "## Error codes\n\n| code | name | meaning |\n| --- | --- | --- |\n";
   for (unsigned code = 0; !name_of(static_cast<KernelError>(code)).empty(); ++code) {
     const auto error = static_cast<KernelError>(code);

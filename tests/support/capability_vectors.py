@@ -102,12 +102,20 @@ def endpoint(index, name, pc, initial):
     return merkleize([number(index), byte_list(name, 255), number(pc), root]), container(u(index, 4), [name], u(pc, 8), [text])
 
 
+def imported(index, name, signature):
+    return merkleize([number(index), byte_list(name, 255), byte_list(signature, 1024)]), container(u(index, 4), [name], [signature])
+
+
 def image(data_hash):
     maps_root, maps = mappings([mapping(16, 2, 5, data_hash, 1), mapping(32, 4, 3, bytes(32), 0)], 4096)
     ends = [endpoint(0, b"main", 0x10040, [(2, 0x24000), (3, 0x20800)]), endpoint(7, b"", 0x10100, [])]
     ends_root = listed([root for root, _ in ends], 4096)
-    root = merkleize([number(1), number(0), maps_root, ends_root, number(1 << 28), number(0), bytes(32), number(0)])
-    return 2, root, container(u(1, 4), u(0, 1), [maps], [variable_list([text for _, text in ends])], u(1 << 28, 8), u(0, 8), bytes(32), u(0, 8))
+    functions = [imported(0, b"add", b"int(int, int)"), imported(3, b"log_line", b"void(const char*)")]
+    functions_root = listed([root for root, _ in functions], 1024)
+    root = merkleize([number(1), number(0), maps_root, ends_root, number(1 << 28), number(0), bytes(32), number(0), functions_root])
+    return 2, root, container(
+        u(1, 4), u(0, 1), [maps], [variable_list([text for _, text in ends])], u(1 << 28, 8), u(0, 8), bytes(32), u(0, 8),
+        [variable_list([text for _, text in functions])])
 
 
 def cnode(slots):

@@ -45,6 +45,8 @@ inline Image sample_image() {
   image.endpoints = {{.number = 0, .name = "main", .pc = 0x10040, .registers = {{2, 0x24000}, {3, 0x20800}}},
                      {.number = 7, .pc = 0x10100}};
   image.memory_limit = 1U << 28;
+  image.imports = {{.number = 0, .name = "add", .signature = "int(int, int)"},
+                   {.number = 3, .name = "log_line", .signature = "void(const char*)"}};
   return image;
 }
 

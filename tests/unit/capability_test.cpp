@@ -24,16 +24,16 @@ constexpr Expected kExpected[] = {
      "d7fec1de388b6593240173a994fce9d11c4ed39f77d34f29cbbee40d309c4065"},
     {"data", "c3f5f13726a49a03436a3dee68b9db480ba01a906616fcea830dd57440093aad", 8225,
      "3224aa23f6b4be19a5dd666524a1b28a6d1ad6038df1f6e1494a38cc24f42b59"},
-    {"image", "22a6ceb748cd2906f14bbc3b61d7a26f07a97e6ceb3213205b2eed476baa5324", 230,
-     "4bcc4dfddba34e4595221e558d69273c9c5c9ddde71360db1c100ec973a32da6"},
-    {"cnode", "0da7d44184c463877fb73ae034640691c4386e5edfc30e7dbfd9359a29371fc2", 75,
-     "4e27288434e903051ee6c7582f8d8ca80e3bffd7b4a18c51db51d958a51437c5"},
+    {"image", "6510654adc7a5ca52cd9b254a16bc11549dfbad8d9cd3a8a6a3c1560c7b23f82", 307,
+     "71185f2c85493570b731aa638b321383a30fe5dc1224078effe074f337fe827b"},
+    {"cnode", "632198aa1d8bf2c1d9766106aa6c9cf71de878bcedd57c40b718cedc945fe0cc", 75,
+     "737ee9d1d1d37d1f6f74ea05a792a9344243d80748ad2363a19bb6c1eca8789d"},
     {"empty cnode", "49103eb648ae9932222ef7a70baab78f71c4febb98dfedf86bf8151ad7ca0aef", 5,
      "9cef010630f315992280dec416a00d3fd3637f249a253aa287f24332ccf9e78a"},
     {"owning cnode", "fa3d583bc89ea9c76663ebc3d0471598d9a1f4bf5dca5d7869636a654b1e1dde", 40,
      "0b7a181e13809894db59ec765b300cdd5dc6efdfbb52e3914bcaced1cc723024"},
-    {"instance", "ef853a3fa80e4e2b81aba0066bffc934fdbc1215c0307a230c6f18b68d39f3c8", 971,
-     "193a4347f5759ebe1511c58859e93bc44acfd179d9e93d6c8fa2b9db0da1f5eb"},
+    {"instance", "313a647d4266253639778847ed090ea6843b75b3ad9fb12bdd94a2395498d2fe", 971,
+     "e564ee5c78934a80fc6b77de8e34182174c3db2fbd043358b9cd68b242ffeb64"},
 };
 
 std::vector<Capability> samples() {
@@ -180,6 +180,13 @@ const Broken kBrokenImages[] = {
     {"image.endpoints[0].registers", [](Image& image) { image.endpoints[0].registers[0].number = 0; }},
     {"image.endpoints[0].registers", [](Image& image) { image.endpoints[0].registers[1].number = 2; }},
     {"image.endpoints[0].registers", [](Image& image) { image.endpoints[0].registers[1].number = 32; }},
+    {"image.imports", [](Image& image) { image.imports.resize(1025, image.imports[0]); }},
+    {"image.imports[1].number", [](Image& image) { image.imports[1].number = 0; }},
+    {"image.imports[1].number", [](Image& image) { image.imports[1].number = 4096; }},
+    {"image.imports[0].name", [](Image& image) { image.imports[0].name.clear(); }},
+    {"image.imports[0].name", [](Image& image) { image.imports[0].name.assign(256, 'x'); }},
+    {"image.imports[1].signature", [](Image& image) { image.imports[1].signature.clear(); }},
+    {"image.imports[1].signature", [](Image& image) { image.imports[1].signature.assign(1025, 'x'); }},
 };
 
 void expect_broken(const Capability& capability, const std::string& where) {
@@ -202,7 +209,11 @@ TEST(Capability, RulesOfImages) {
   program.program = hash_of(test::sample_data());
   program.program_size = 1000;
   program.stack_size = 8 << 20;
+  program.imports.clear();
   EXPECT_TRUE(check(program));
+  Image with_imports = program;
+  with_imports.imports = test::sample_image().imports;
+  expect_broken(with_imports, "image.imports");
   EXPECT_EQ(*decode_capability(encode(program)), Capability(program));
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "caisson/kernel.h"
+#include "caisson/linux.h"
 #include "caisson/program_bytes.h"
 #include "command_line.h"
 #include "exit_status.h"
@@ -22,9 +23,11 @@ namespace {
 constexpr VerbText kText = {
     .name = "image build",
     .summary =
-        "Makes an image of a program of functions (no `_start`) and puts it, and a first instance of it, into the "
-        "store.\n"
-        "Prints their hashes, which caisson invoke takes.",
+        "Makes an image of a program's exported functions and puts it, and a first instance of it, into the store.\n"
+        "Prints their hashes, which caisson invoke takes.\n"
+        "A program with an entry point first runs until it calls caisson_ready(): the image is its memory then. Its "
+        "system\n"
+        "calls are answered until that moment and no longer.",
     .usage = "[OPTIONS] FILE",
     .example = "caisson image build --endpoint 0=add plugin.elf",
 };
@@ -48,6 +51,10 @@ Result<ImageOptions::NamedEndpoint> parse_endpoint(const std::string& text) {
 int build(const std::string& file, BuildOptions options) {
   const Result<ProgramBytes> program = ProgramBytes::from_file(file);
   if (!program) return report_program_error(kText.name, program.error());
+  const auto personality =
+      make_linux_personality({.arguments = {file}, .program = "/program", .standard_input = -1, .standard_output = 2});
+  if (!personality) return report_error(kText.name, personality.error().to_string());
+  options.image.personality = *personality;
   const Result<BuiltImage> built = build_image(program->span(), options.image);
   if (!built) return report_error(kText.name, built.error().to_string());
   if (const Result<void> resolved = resolve_store_directory(options.store); !resolved)
@@ -98,6 +105,9 @@ int image_build_verb(const Arguments& arguments) {
   app.add_option("--memory", memory, "bytes that an instance may have; default and most: 4G")
       ->each(convert_into(options.image.memory_limit, parse_size))
       ->type_name("SIZE");
+  app.add_option("--start-gas", options.image.start_gas,
+                 "of a program with an entry point, until it is ready; default: 100000000000")
+      ->type_name("N");
   add_store_option(command_line, options.store);
   app.add_flag("--json", options.as_json, "print one JSON object");
   if (const std::optional<int> status = command_line.parse(arguments)) return *status;

@@ -11,6 +11,9 @@
  *     return child.error ? ~0ul : child.value + 1;
  *   }
  *
+ * Host functions of the embedder are called as caisson/guest.h says. A program may have a C library: caisson image build runs its main
+ * until caisson_ready(), and the image begins with its memory as it is then. Linux system calls are answered before that only.
+ *
  * A slot is a number 0…255 of the instance's own root CNode, or CAISSON_PATH of up to six numbers that leads through CNodes in it.
  * Every operation gives an error code, 0 = done; CAISSON_ERROR_… names them.
  */
