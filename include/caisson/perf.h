@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "caisson/result.h"
@@ -85,5 +86,10 @@ bool available() noexcept;
 // Calls `run` once per counter (kSeparate) or once (kNested). Errors: kUnsupported (a build without counters, a processor without an even
 // time stamp counter), kBusy (another measurement runs), and the first of `run`, which ends the measurement.
 Result<Report> measure(const Options& options, const std::function<Result<void>()>& run);
+
+// For a bench, beside its own figures: one run of a case with all counters, as text under a line with its name. Errors: those of
+// measure().
+Result<std::string> report_of_case(std::string_view name, const std::function<Result<void>()>& run,
+                                   Timer timer = Timer::kClock);
 
 }  // namespace caisson::perf

@@ -5,7 +5,7 @@
 
 namespace caisson::baseline {
 
-CAISSON_PERF_MODULE(baseline_module, "COMPILE", 20);
+CAISSON_PERF_MODULE(baseline_module, "COMPILE", 21);
 CAISSON_PERF_COUNTER(baseline_counter, baseline_module, "compile::baseline");
 
 }  // namespace caisson::baseline

@@ -5,7 +5,7 @@
 
 namespace caisson::compile {
 
-CAISSON_PERF_MODULE(compile_module, "COMPILE", 20);
+CAISSON_PERF_MODULE(compile_module, "COMPILE", 22);
 CAISSON_PERF_COUNTER(optimized_counter, compile_module, "compile::optimized");
 
 }  // namespace caisson::compile

@@ -164,6 +164,7 @@ class LinuxPersonality final : public runtime::Personality {
   static EcallOutcome answer_unknown(GuestInstance&, riscv::HartState& hart, void* context) {
     LinuxPersonality& self = *static_cast<LinuxPersonality*>(context);
     self.count_unknown(hart.x[riscv::kA7]);
+    CAISSON_PERF_SCOPE(others_counter);
     return self.conclude(hart, -ENOSYS);
   }
 

@@ -523,7 +523,6 @@ std::size_t AddressSpace::write(std::uint64_t address, const void* from, std::si
 }
 
 void AddressSpace::prepare_host_write(std::uint64_t address, std::size_t length) {
-  CAISSON_PERF_SCOPE(cow_counter);
   const std::size_t reachable = tracks() ? within_window(address, length) : 0;
   if (reachable == 0) return;
   // Where the host refuses, the write fails as on a page that is not writable.

@@ -75,10 +75,19 @@ class Scope {
       end();
     state_ = 0;
   }
+  // Ends it without a trace: what it began was something else.
+  void drop() noexcept {
+    if (state_ != 0) [[unlikely]]
+      leave();
+    state_ = 0;
+  }
 
  private:
   void begin(unsigned index) noexcept;
   void end() const noexcept;
+  void leave() const noexcept;
+  // Nested mode: takes it out of the open scopes of its thread.
+  void unlink(Scope** innermost) const noexcept;
 
   // What begin() alone sets is not touched where the counter is off.
   std::uint64_t state_;

@@ -133,4 +133,10 @@ std::string Report::to_csv() const {
   return csv;
 }
 
+Result<std::string> report_of_case(std::string_view name, const std::function<Result<void>()>& run, Timer timer) {
+  const Result<Report> report = measure({.timer = timer, .mode = Mode::kNested}, run);
+  if (!report) return std::unexpected(report.error());
+  return fmt::format("path counters of {}\n{}", name, report->to_text());
+}
+
 }  // namespace caisson::perf

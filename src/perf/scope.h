@@ -4,6 +4,7 @@
 //   CAISSON_PERF_COUNTER(put_counter, store_module, "store::put");        // rows stand in the order of their lines
 //   void put() { CAISSON_PERF_SCOPE(put_counter); … }                     // early returns included
 //   CAISSON_PERF_SNIPPET(part, put_counter); …; CAISSON_PERF_STOP(part);  // ends by hand, or with its scope
+//   CAISSON_PERF_DROP(part);                                              // instead of STOP: it is not counted
 //
 // Without -DCAISSON_PERF=ON all of them are nothing: this file is where that is decided.
 //
@@ -23,6 +24,7 @@
 #define CAISSON_PERF_SCOPE(counter) const ::caisson::perf::Scope CAISSON_PERF_JOIN(perf_scope_, __LINE__)(counter)
 #define CAISSON_PERF_SNIPPET(scope, counter) ::caisson::perf::Scope scope(counter)
 #define CAISSON_PERF_STOP(scope) scope.stop()
+#define CAISSON_PERF_DROP(scope) scope.drop()
 
 #else
 
@@ -31,5 +33,6 @@
 #define CAISSON_PERF_SCOPE(counter) static_cast<void>(0)
 #define CAISSON_PERF_SNIPPET(scope, counter) static_cast<void>(0)
 #define CAISSON_PERF_STOP(scope) static_cast<void>(0)
+#define CAISSON_PERF_DROP(scope) static_cast<void>(0)
 
 #endif

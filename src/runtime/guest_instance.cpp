@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "gas/gas_schedule.h"
-#include "memory/memory_counters.h"
 #include "runtime/guest_layout.h"
 
 namespace caisson::runtime {
@@ -220,7 +219,6 @@ void GuestInstance::handle_trap() {
 }
 
 void GuestInstance::handle_fault() {
-  CAISSON_PERF_SCOPE(memory::fault_counter);
   hart_.reservation_width = 0;
   const riscv::Trap trap = hart_.trap;
   if (phase_ != Phase::kNew && personality_ != nullptr && personality_->on_trap(*this, hart_, trap)) return;

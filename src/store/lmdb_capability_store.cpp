@@ -99,7 +99,7 @@ bool LmdbCapabilityStore::is_damaged(const Hash& hash) {
 }
 
 Result<bool> LmdbCapabilityStore::put_again(const Hash& hash, const Capability& capability) {
-  CAISSON_PERF_SCOPE(put_hit_counter);
+  CAISSON_PERF_SNIPPET(hit, put_hit_counter);
   ++puts_;
   const bool repair = is_damaged(hash);
   // What was said to be damaged is made good only by what has the hash.
@@ -120,15 +120,17 @@ Result<bool> LmdbCapabilityStore::put_again(const Hash& hash, const Capability& 
     const std::scoped_lock lock(damaged_mutex_);
     damaged_.erase(hash);
   }
-  if (was_there) ++put_hits_;
+  if (was_there) {
+    ++put_hits_;
+  } else {
+    CAISSON_PERF_DROP(hit);
+  }
   return was_there;
 }
 
 Result<Hash> LmdbCapabilityStore::put(const Capability& capability) {
   if (Result<void> checked = check(capability); !checked) return std::unexpected(checked.error());
-  CAISSON_PERF_SNIPPET(hashing, hash_counter);
   const Hash hash = hash_of(capability);
-  CAISSON_PERF_STOP(hashing);
   const Result<bool> again = put_again(hash, capability);
   if (!again) return std::unexpected(again.error());
   if (*again) return hash;

@@ -55,12 +55,15 @@ void MemoryCapabilityStore::unreference(Shard& shard, Entry& entry, std::uint64_
 }
 
 bool MemoryCapabilityStore::put_again(const Hash& hash) {
-  CAISSON_PERF_SCOPE(put_hit_counter);
+  CAISSON_PERF_SNIPPET(hit, put_hit_counter);
   Shard& shard = shard_of(hash);
   const std::scoped_lock lock(shard.mutex);
   ++shard.stats.puts;
   Entry* const entry = find(shard, hash);
-  if (entry == nullptr) return false;
+  if (entry == nullptr) {
+    CAISSON_PERF_DROP(hit);
+    return false;
+  }
   ++shard.stats.put_hits;
   reference(shard, *entry, &Entry::callers);
   return true;
@@ -68,9 +71,7 @@ bool MemoryCapabilityStore::put_again(const Hash& hash) {
 
 Result<Hash> MemoryCapabilityStore::put(const Capability& capability) {
   if (Result<void> checked = check(capability); !checked) return std::unexpected(checked.error());
-  CAISSON_PERF_SNIPPET(hashing, hash_counter);
   const Hash hash = hash_of(capability);
-  CAISSON_PERF_STOP(hashing);
   if (put_again(hash)) return hash;
   if (Result<void> inserted = insert(hash, capability); !inserted) return std::unexpected(inserted.error());
   return hash;

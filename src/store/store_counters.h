@@ -6,10 +6,8 @@
 namespace caisson::store {
 
 CAISSON_PERF_MODULE(store_module, "STORE", 80);
-CAISSON_PERF_COUNTER(put_counter, store_module, "store::put");
-// Of each put the part that a hit consists of: a put that is no hit has store::put too.
+CAISSON_PERF_COUNTER(put_counter, store_module, "store::put");  // of what is not there yet
 CAISSON_PERF_COUNTER(put_hit_counter, store_module, "store::put_hit");
 CAISSON_PERF_COUNTER(get_counter, store_module, "store::get");
-CAISSON_PERF_COUNTER(hash_counter, store_module, "store::hash");
 
 }  // namespace caisson::store

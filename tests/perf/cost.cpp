@@ -46,7 +46,7 @@ double best_turn(Body body) {
 void empty_scope() { CAISSON_PERF_SCOPE(cost_counter); }
 
 struct Figures {
-  double turn = 0;   // of the loop
+  double turn = 0;  // of the loop
   double floor = 0;  // what the scope records
 };
 

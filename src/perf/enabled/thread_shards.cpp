@@ -176,6 +176,26 @@ void Scope::begin(unsigned index) noexcept {
   start_ = (state_ & CountingState::kTsc) != 0 ? tsc_ticks_at_begin() : clock_ticks();
 }
 
+// A scope that is stopped by hand may not be the innermost one.
+void Scope::unlink(Scope** innermost) const noexcept {
+  Scope** link = innermost;
+  while (*link != nullptr && *link != this) link = &(*link)->outer_;
+  if (*link == this) *link = outer_;
+}
+
+void Scope::leave() const noexcept {
+  ThreadShards* const thread = thread_shards;
+  if (thread == nullptr) return;
+  if ((state_ & CountingState::kNested) != 0) {
+    unlink(&thread->innermost);
+    // The time is that of the scope around it, but for what others inside have counted.
+    if (outer_ != nullptr) outer_->inner_ticks_ += inner_ticks_;
+    return;
+  }
+  Shard& shard = thread->shards[index_];
+  if (shard.state.load(std::memory_order_relaxed) == state_) --shard.depth;
+}
+
 void Scope::end() const noexcept {
   if (start_ == kInner && (state_ & CountingState::kNested) == 0) {
     if (thread_shards == nullptr) return;
@@ -191,10 +211,7 @@ void Scope::end() const noexcept {
   ThreadShards* const thread = thread_shards;
   if (thread == nullptr) return;
   if ((state_ & CountingState::kNested) != 0) {
-    // A scope that is stopped by hand may not be the innermost one.
-    Scope** link = &thread->innermost;
-    while (*link != nullptr && *link != this) link = &(*link)->outer_;
-    if (*link == this) *link = outer_;
+    unlink(&thread->innermost);
     if (outer_ != nullptr) outer_->inner_ticks_ += elapsed + nested_overhead.load(std::memory_order_relaxed);
     elapsed -= std::min(elapsed, inner_ticks_);
   }
