@@ -181,7 +181,6 @@ bool Promotion::request(std::uint32_t pc, const Heat& heat) {
 }
 
 std::vector<std::uint32_t> Promotion::poll() {
-  CAISSON_PERF_SCOPE(lookup_counter);
   const riscv::OwnFloatState floats;
   std::vector<std::uint32_t> published;
   if (pending_.empty()) return published;
@@ -190,6 +189,7 @@ std::vector<std::uint32_t> Promotion::poll() {
   for (std::size_t index = 0; index < pending_.size();) {
     InterpretReason reason;
     {
+      CAISSON_PERF_SCOPE(lookup_counter);
       const ReadGuard guard(*reader_);
       reason = backend.lookup({*pending_[index].slot, *reader_, 0}).reason;
     }

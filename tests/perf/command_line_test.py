@@ -152,6 +152,10 @@ class Counted(CommandLineTest):
             (["--perf", "--perf-mode=both"], "is not one of separate, nested"),
             (["--perf", "--perf-format=xml"], "is not one of text, json, csv"),
             (["--perf", "--seal-at=100"], "--seal-at"),
+            (["--perf-mode=nested"], "--perf-mode goes with --perf"),
+            (["--perf-detail"], "--perf-detail goes with --perf"),
+            (["--perf-format=csv"], "--perf-format goes with --perf"),
+            (["--perf-output=x"], "--perf-output goes with --perf"),
         ):
             self.assert_own_error(self.caisson("run", *options, self.program, "exit", "0"), text)
         done = self.caisson("run", "--perf", "--perf-output=/no/such/folder/x", self.program, "exit", "0")

@@ -6,10 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "caisson/engine.h"
+#include "caisson/jit_backend.h"
 #include "caisson/kernel.h"
 #include "caisson/linux.h"
 #include "caisson/perf.h"
@@ -202,6 +204,32 @@ TEST(CountedLayers, FaultsOfAProgram) {
     EXPECT_EQ(counts.contains("compile::decode"), tier == Tier::kInterp);
     EXPECT_EQ(counts.contains("compile::baseline"), tier == Tier::kBaseline);
   }
+}
+
+// --- COMPILE: what tests/perf/command_line_test.py cannot see ---
+
+constexpr char kSpins[] = R"guest(
+CAISSON_EXPORT unsigned long spin(unsigned long n) {
+  unsigned long sum = 0;
+  for (unsigned long i = 0; i < n; ++i) sum = (sum ^ i) * 31;
+  return sum;
+}
+)guest";
+
+TEST(CountedLayers, LookUpsOfCompiledCode) {
+  if (!test::has_guest_compiler()) GTEST_SKIP() << test::kNoGuestCompiler;
+  const auto elf = test::compile_functions(kSpins);
+  ASSERT_TRUE(elf) << elf.error().to_string();
+  RuntimeStatsSnapshot stats;
+  const Counts counts = counts_of([&] {
+    const Engine engine = Engine::create({.hot_threshold = 0, .blocking = true}).value();
+    Instance instance = engine.instantiate(engine.load_bytes(*elf, "spin").value(), {.tier = Tier::kAuto}).value();
+    ASSERT_TRUE(instance.call<std::uint64_t>("spin", std::uint64_t{2'000'000}));
+    stats = engine.stats().jit;
+  });
+  EXPECT_GT(stats.hits, 0);
+  EXPECT_EQ(counts.at("compile::lookup"), std::accumulate(stats.misses.begin(), stats.misses.end(), stats.hits));
+  EXPECT_EQ(counts.at("compile::publish"), stats.hits);
 }
 
 TEST(CountedLayers, TheReportOfABenchsCase) {

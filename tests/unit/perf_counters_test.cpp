@@ -133,6 +133,32 @@ TEST_P(EachTimer, ASnippetEndsByHandAndOnlyOnce) {
   EXPECT_GE(scope.total, 20.9 * kMillisecond);
 }
 
+// In both modes: it is no call, and its time is the outer scope's.
+TEST_P(EachTimer, ADroppedSnippetLeavesNoTrace) {
+  for (const Mode mode : {Mode::kSeparate, Mode::kNested}) {
+    const Report report = measured({.timer = GetParam(), .mode = mode}, [] {
+      CAISSON_PERF_SCOPE(outer_counter);
+      CAISSON_PERF_SNIPPET(dropped, inner_counter);
+      spin(5 * kMillisecond);
+      {
+        CAISSON_PERF_SCOPE(late_counter);
+        spin(kMillisecond);
+      }
+      CAISSON_PERF_DROP(dropped);
+      CAISSON_PERF_DROP(dropped);
+      CAISSON_PERF_STOP(dropped);
+      // The counter is as it was.
+      CAISSON_PERF_SCOPE(inner_counter);
+    });
+    ASSERT_EQ(report.rows.size(), 3u);
+    const Row* const outer = find_row(report, "early::outer");
+    EXPECT_GE(outer->total, 4.9 * kMillisecond);
+    EXPECT_EQ(find_row(report, "early::inner")->calls, 1u);
+    EXPECT_LT(find_row(report, "early::inner")->total, 4.9 * kMillisecond);
+    EXPECT_EQ(find_row(report, "late::step")->calls, 1u);
+  }
+}
+
 TEST_P(EachTimer, TheFloorIsMeasuredAndSubtracted) {
   constexpr int kScopes = 100'000;
   const Report report = measured({.timer = GetParam()}, [] {

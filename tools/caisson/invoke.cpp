@@ -119,6 +119,8 @@ int invoke_verb(const Arguments& words) {
                               "of an image or instance in the store: seal what the call leaves, and print its hash");
   add_store_option(command_line, call.store);
   if (const std::optional<int> status = command_line.parse(words)) return *status;
+  if (const Result<void> checked = check_perf_options(options.perf); !checked)
+    return command_line.report_misuse(checked.error().message);
   const std::vector<std::string>& operands = command_line.operands();
   const Result<std::vector<std::uint64_t>> arguments = parse_arguments(operands);
   if (!arguments) return command_line.report_misuse(arguments.error().message);

@@ -18,9 +18,13 @@ struct PerfOptions {
   bool detail = false;
   PerfFormat format = PerfFormat::kText;
   std::string output;  // a file; empty: stderr
+  std::string refinement;  // one of the other options that was given, if any
 };
 
 // `options` must outlive the parse.
 void add_perf_options(CLI::App& app, PerfOptions& options);
+
+// Errors: kInvalidArgument where an option says how to count, and none says to count.
+Result<void> check_perf_options(const PerfOptions& options);
 
 }  // namespace caisson::cli

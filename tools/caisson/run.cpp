@@ -133,6 +133,8 @@ int run_verb(const Arguments& arguments) {
       ->type_name("HASH");
   add_store_option(command_line, options.store);
   if (const std::optional<int> status = command_line.parse(arguments)) return *status;
+  if (const Result<void> checked = check_perf_options(options.guest.perf); !checked)
+    return command_line.report_misuse(checked.error().message);
   if (options.opened) {
     if (!command_line.operands().empty())
       return command_line.report_misuse("--open goes on with a program: there is no PROGRAM to name");
