@@ -225,7 +225,7 @@ TEST(CountedLayers, LookUpsOfCompiledCode) {
     const Engine engine = Engine::create({.hot_threshold = 0, .blocking = true}).value();
     Instance instance = engine.instantiate(engine.load_bytes(*elf, "spin").value(), {.tier = Tier::kAuto}).value();
     ASSERT_TRUE(instance.call<std::uint64_t>("spin", std::uint64_t{2'000'000}));
-    stats = engine.stats().jit;
+    stats = engine.stats().jit.value();
   });
   EXPECT_GT(stats.hits, 0);
   EXPECT_EQ(counts.at("compile::lookup"), std::accumulate(stats.misses.begin(), stats.misses.end(), stats.hits));
