@@ -1,22 +1,13 @@
 #include "base/merkle.h"
 
-// As in hash.cpp: the interface without providers.
-#define OPENSSL_API_COMPAT 0x10100000L
-#include <openssl/sha.h>
-
-#include <cstring>
+#include <algorithm>
 #include <vector>
 
 namespace caisson::base {
 namespace {
 
-// What SHA-256 appends to a message of 64 bytes: a one, zeros, the length in bits.
-constexpr std::array<std::uint8_t, SHA256_CBLOCK> kPadding = [] {
-  std::array<std::uint8_t, SHA256_CBLOCK> block{};
-  block[0] = 0x80;
-  block[SHA256_CBLOCK - 2] = 512 >> 8;
-  return block;
-}();
+// Trees of so many chunks take no memory from the heap: containers have at most 17 fields.
+constexpr std::size_t kFewChunks = 32;
 
 Sha256 mix_in(const Sha256& root, std::uint64_t number) {
   Sha256 chunk{};
@@ -28,19 +19,10 @@ Sha256 mix_in(const Sha256& root, std::uint64_t number) {
 }  // namespace
 
 Sha256 hash_pair(const Sha256& left, const Sha256& right) {
-  // Block by block: SHA256_Update() and SHA256_Final() copy and count for longer than a block takes.
-  std::array<std::uint8_t, SHA256_CBLOCK> block;
-  std::memcpy(block.data(), left.data(), left.size());
-  std::memcpy(block.data() + left.size(), right.data(), right.size());
-  SHA256_CTX context;
-  SHA256_Init(&context);
-  SHA256_Transform(&context, block.data());
-  SHA256_Transform(&context, kPadding.data());
+  const std::array<Sha256, 2> pair = {left, right};
   Sha256 digest;
-  for (unsigned word = 0; word < digest.size() / 4; ++word) {
-    const std::uint32_t big_endian = std::byteswap(static_cast<std::uint32_t>(context.h[word]));
-    std::memcpy(digest.data() + 4 * word, &big_endian, sizeof big_endian);
-  }
+  const Sha256Job job{pair.front().data(), &digest};
+  sha256_batch(std::span(&job, 1), sizeof pair);
   return digest;
 }
 
@@ -56,15 +38,24 @@ const Sha256& zero_subtree(unsigned level) {
 
 Sha256 merkleize(std::span<const Sha256> chunks, std::uint64_t limit) {
   const unsigned levels = limit <= 1 ? 0 : static_cast<unsigned>(std::bit_width(limit - 1));
+  // Zeros at the end are as if they were missing.
+  while (!chunks.empty() && chunks.back() == Sha256{}) chunks = chunks.first(chunks.size() - 1);
   if (chunks.empty()) return zero_subtree(levels);
-  std::vector<Sha256> nodes(chunks.begin(), chunks.end());
+  std::array<Sha256, kFewChunks + 1> few;
+  std::vector<Sha256> many;
+  if (chunks.size() > kFewChunks) many.resize(chunks.size() + 1);
+  Sha256* const nodes = many.empty() ? few.data() : many.data();
+  std::ranges::copy(chunks, nodes);
+  std::size_t count = chunks.size();
+  PairHasher hasher;
   for (unsigned level = 0; level < levels; ++level) {
-    const std::size_t count = nodes.size();
-    for (std::size_t index = 0; index < count; index += 2)
-      nodes[index / 2] = hash_pair(nodes[index], index + 1 < count ? nodes[index + 1] : zero_subtree(level));
-    nodes.resize((count + 1) / 2);
+    if (count % 2 != 0) nodes[count] = zero_subtree(level);
+    count = (count + 1) / 2;
+    // A parent takes the place of a node that is hashed with it or was before.
+    for (std::size_t index = 0; index < count; ++index) hasher.add(nodes + 2 * index, nodes[index]);
+    hasher.finish();
   }
-  return nodes.front();
+  return nodes[0];
 }
 
 Sha256 mix_in_length(const Sha256& root, std::uint64_t length) { return mix_in(root, length); }

@@ -1,6 +1,10 @@
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <span>
+#include <vector>
 
+#include "base/sha256_batch.h"
 #include "capability/data_nodes.h"
 
 namespace caisson {
@@ -35,18 +39,68 @@ Kind& own_node(std::shared_ptr<Node>& node, std::uint64_t owner, Height... heigh
   return static_cast<Kind&>(*node);
 }
 
-const base::Sha256& make_node_hashes(Node& node, unsigned height) {
-  for (unsigned rest = node.changed; rest != 0; rest &= rest - 1) {
-    const auto index = static_cast<unsigned>(std::countr_zero(rest));
-    if (height > 1) {
-      node.hashes.set_leaf(index, make_node_hashes(*static_cast<Inner&>(node).nodes[index], height - 1));
-    } else {
-      const auto& page = static_cast<Leaf&>(node).pages[index];
-      node.hashes.set_leaf(index, page ? base::sha256(*page) : base::Sha256{});
+// Nodes whose hashes are to be made, by height - 1. A leaf of pages whose hashes were known (set_hashed_page) has no mark; its parent has.
+using ChangedNodes = std::array<std::vector<Node*>, capability::kMostHeight>;
+
+void add_changed(Node& node, unsigned height, ChangedNodes& changed) {
+  changed[height - 1].push_back(&node);
+  for (unsigned rest = node.changed; rest != 0 && height > 1; rest &= rest - 1)
+    add_changed(*static_cast<Inner&>(node).nodes[static_cast<unsigned>(std::countr_zero(rest))], height - 1, changed);
+}
+
+// Hashes the pages that changed, many at once.
+void hash_pages(std::span<Node* const> leaves) {
+  struct Place {
+    Node* leaf;
+    unsigned index;
+  };
+  constexpr std::size_t kBatch = 32;
+  std::array<base::Sha256Job, kBatch> jobs;
+  std::array<base::Sha256, kBatch> digests;
+  std::array<Place, kBatch> places;
+  std::size_t count = 0;
+  const auto finish = [&] {
+    base::sha256_batch(std::span(jobs).first(count), kCapabilityPageSize);
+    for (std::size_t job = 0; job < count; ++job) places[job].leaf->hashes.set_leaf(places[job].index, digests[job]);
+    count = 0;
+  };
+  for (Node* const leaf : leaves) {
+    for (unsigned rest = leaf->changed; rest != 0; rest &= rest - 1) {
+      const auto index = static_cast<unsigned>(std::countr_zero(rest));
+      const auto& page = static_cast<Leaf&>(*leaf).pages[index];
+      if (!page) {
+        leaf->hashes.set_leaf(index, {});
+        continue;
+      }
+      if (count == kBatch) finish();
+      jobs[count] = {page->data(), &digests[count]};
+      places[count++] = {leaf, index};
     }
   }
-  node.changed = 0;
-  return node.hashes.root();
+  finish();
+}
+
+// Level by level, so that what does not wait for each other is hashed at once.
+const base::Sha256& make_node_hashes(Node& root, unsigned height) {
+  ChangedNodes changed;
+  add_changed(root, height, changed);
+  // From here on nothing fails, and marks can go.
+  std::vector<base::MerkleTree<kNodeLevels>*> trees;
+  trees.reserve(std::ranges::max(changed, {}, &std::vector<Node*>::size).size());
+  hash_pages(changed[0]);
+  for (unsigned level = 1; level <= height; ++level) {
+    trees.clear();
+    for (Node* const node : changed[level - 1]) {
+      for (unsigned rest = level > 1 ? node->changed : 0U; rest != 0; rest &= rest - 1) {
+        const auto index = static_cast<unsigned>(std::countr_zero(rest));
+        node->hashes.set_leaf(index, static_cast<Inner&>(*node).nodes[index]->hashes.known_root());
+      }
+      node->changed = 0;
+      trees.push_back(&node->hashes);
+    }
+    base::MerkleTree<kNodeLevels>::make_roots(trees);
+  }
+  return root.hashes.root();
 }
 
 }  // namespace

@@ -64,6 +64,7 @@ class Capabilities(CommandLineTest):
         program = self.caisson("image", "build", "--store", self.store, self.seal)
         self.assertEqual(program.returncode, 125)
         self.assertIn("without calling caisson_ready()", program.stderr.splitlines()[-1])
+        self.assertIn("caisson run --seal-at=0", program.stderr.splitlines()[-1])
         self.assert_own_error(self.caisson("image", "build", "--endpoint", "add", self.counter), "is not NUMBER=FUNCTION")
         missing = self.caisson("image", "build", "--endpoint", "0=nothing", "--store", self.store, self.counter)
         self.assert_own_error(missing, "no exported function 'nothing'")

@@ -52,6 +52,7 @@ class GuestGenerator {
       while (words_.size() < end) put({.row = Op::kAddi});
     }
     stores_ = below(3) != 0;
+    floats_ = below(2) == 0 ? 8 : 32;
     const std::size_t loop = words_.size();
     for (std::uint32_t count = 4 + below(40); count != 0; --count) put_item();
     put({.row = Op::kAddi, .rd = kForward, .rs1 = kForward, .imm = static_cast<std::int32_t>(below(64))});
@@ -95,9 +96,10 @@ class GuestGenerator {
     static constexpr Op kLoads[] = {Op::kLd, Op::kLd, Op::kLw, Op::kLwu, Op::kLbu, Op::kLh};
     static constexpr Op kStores[] = {Op::kSd, Op::kSd, Op::kSw, Op::kSb, Op::kSh};
     const auto reg = [&] { return pick(kRegisters); };
-    const auto vector = [&] { return static_cast<std::uint8_t>(below(8)); };
+    const auto vector = [&] { return static_cast<std::uint8_t>(below(floats_)); };
     if (below(8) == 0) return put_twin();
-    switch (below(12)) {
+    // With many of them, so often that there are more than host registers.
+    switch (floats_ > 8 && below(2) == 0 ? 6 + below(3) : below(12)) {
       case 0:
       case 1:
       case 2:
@@ -132,8 +134,25 @@ class GuestGenerator {
     put({.row = Op::kLd, .rd = pick(kRegisters), .rs1 = kTwin, .imm = pick(kOffsets)});
   }
 
+  // One of four cases, by two bits of a register.
+  void put_table_jump() {
+    constexpr std::int32_t kCases = 4, kCaseWords = 4, kJumpWords = 5;
+    const std::uint8_t place = pick(kRegisters);
+    const std::uint8_t start = place == kRegisters[0] ? kRegisters[1] : kRegisters[0];
+    put({.row = Op::kAndi, .rd = place, .rs1 = pick(kRegisters), .imm = kCases - 1});
+    put({.row = Op::kSlli, .rd = place, .rs1 = place, .imm = 4});
+    put({.row = Op::kAuipc, .rd = start, .imm = 0});
+    put({.row = Op::kAdd, .rd = start, .rs1 = start, .rs2 = place});
+    put({.row = Op::kJalr, .rd = 0, .rs1 = start, .imm = (kJumpWords - 2) * 4 + static_cast<std::int32_t>(below(2))});
+    for (std::int32_t made = 1; made <= kCases; ++made) {
+      for (std::int32_t plain = 1; plain < kCaseWords; ++plain) put_plain();
+      // Behind all of them.
+      put({.row = Op::kJal, .rd = 0, .imm = (kCases - made) * kCaseWords * 4 + 4});
+    }
+  }
+
   void put_item() {
-    switch (below(14)) {
+    switch (below(16)) {
       case 0: {  // over some
         const std::uint64_t count = 1 + below(4);
         put({.row = below(2) == 0 ? Op::kBlt : Op::kBne,
@@ -148,6 +167,8 @@ class GuestGenerator {
         const std::int32_t target = 4 + function * static_cast<std::int32_t>(kFunctionWords) * 4;
         return put({.row = Op::kJal, .rd = riscv::kRa, .imm = target - static_cast<std::int32_t>(words_.size()) * 4});
       }
+      case 2:
+        return put_table_jump();
       default:
         return put_plain();
     }
@@ -156,6 +177,7 @@ class GuestGenerator {
   std::mt19937_64 random_;
   std::vector<std::uint32_t> words_;
   bool stores_ = false;
+  std::uint64_t floats_ = 8;  // registers that are used
 };
 
 struct Outcome {

@@ -1,5 +1,6 @@
 // The kernel at the limits that its embedder sets: an error code or an exit, nothing that remains, and an instance that goes on afterwards.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "kernel/kernel_error.h"
 #include "kernel_guests.h"
@@ -269,6 +271,66 @@ TEST_P(KernelLimits, CallsWithoutRoomToParkLeaveTheInstanceUsable) {
       EXPECT_EQ(invoke(instance, kRecurse, 1), 1u) << pages;
     }
   }
+}
+
+// The host's address space has room for so many windows more, until it ends.
+class FewWindows {
+ public:
+  explicit FewWindows(std::uint64_t windows) {
+    // With what the interpreter reserves for decoded code.
+    constexpr std::uint64_t kWindowBytes = (std::uint64_t{4} << 30) + (std::uint64_t{160} << 20);
+    std::uint64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    ::getrlimit(RLIMIT_AS, &before_);
+    rlimit few = before_;
+    few.rlim_cur = pages * 4096 + windows * kWindowBytes + (std::uint64_t{256} << 20);
+    ::setrlimit(RLIMIT_AS, &few);
+  }
+  ~FewWindows() { ::setrlimit(RLIMIT_AS, &before_); }
+  FewWindows(const FewWindows&) = delete;
+  FewWindows& operator=(const FewWindows&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+// Far fewer than the kernel may keep: instances give theirs up for others, and where there is none, callers are told.
+TEST_P(KernelLimits, AHostWithoutAddressSpaceForWindows) {
+  if (test::kHasSanitizer) GTEST_SKIP() << "a sanitizer reserves address space of its own";
+  bool some_failed = false;
+  {
+    KernelWorld warm(GetParam());
+  }
+  const std::size_t mappings = count_mappings();
+  for (const std::uint64_t windows : {0, 1, 2, 3, 8}) {
+    KernelWorld world(GetParam(), {.resident_instances = 1000});
+    const Hash image = world.image(guest_elf(), kEndpoints);
+    KernelInstance instance = world.kernel().derive(image).value();
+    const std::uint64_t referenced = world.store().stats().referenced;
+    {
+      const FewWindows few(windows);
+      for (const auto& [endpoint, argument] : {std::pair{kSpawn, 40}, {kTouchAll, 40}, {kRecurse, 50}, {kHog, 20}}) {
+        const auto result = instance.invoke(endpoint, std::array{static_cast<std::uint64_t>(argument)}, kGas);
+        if (!result) {
+          EXPECT_EQ(result.error().code, ErrorCode::kOutOfMemory) << result.error().to_string();
+          some_failed = true;
+          continue;
+        }
+        EXPECT_EQ(result->exit_reason, ExitReason::kHostCall) << windows;
+        // With two windows for one call of another nothing fails.
+        if (windows >= 2 && endpoint == kTouchAll) EXPECT_EQ(result->return_value, counted(40)) << windows;
+        if (windows >= 2 && endpoint == kRecurse) EXPECT_EQ(result->return_value, 50u) << windows;
+      }
+    }
+    EXPECT_EQ(invoke(instance, kEmpty), 0u) << windows;
+    EXPECT_EQ(instance.instance_count(), 1u) << windows;
+    EXPECT_EQ(invoke(instance, kSpawn, 40), counted(40)) << windows;
+    EXPECT_EQ(invoke(instance, kTouchAll, 40), counted(40)) << windows;
+    EXPECT_EQ(invoke(instance, kEmpty), 0u) << windows;
+    EXPECT_EQ(world.store().stats().referenced, referenced) << windows;
+  }
+  EXPECT_TRUE(some_failed);
+  EXPECT_LE(count_mappings(), mappings + kMappingsKept);
 }
 
 TEST_P(KernelLimits, FullCNodesSaySlotTaken) {

@@ -147,6 +147,45 @@ TEST(Merkle, APairIsTheHashOfBoth) {
   }
 }
 
+// Every number of messages to the second full pair of lanes and beyond, of one block, two and a page, with and without the processor's extensions.
+TEST(Sha256Batch, EachDigestIsThatOfItsMessage) {
+  std::mt19937_64 random(3);
+  for (const std::size_t size : {std::size_t{64}, std::size_t{128}, std::size_t{4096}}) {
+    for (std::size_t count = 0; count <= 7; ++count) {
+      std::vector<std::vector<std::uint8_t>> messages(count, std::vector<std::uint8_t>(size));
+      std::vector<Sha256> expected(count);
+      std::vector<Sha256> digests(count);
+      std::vector<Sha256> plain_digests(count);
+      std::vector<Sha256Job> jobs;
+      std::vector<Sha256Job> plain_jobs;
+      for (std::size_t index = 0; index < count; ++index) {
+        for (std::uint8_t& byte : messages[index]) byte = static_cast<std::uint8_t>(random());
+        expected[index] = sha256(messages[index]);
+        jobs.push_back({messages[index].data(), &digests[index]});
+        plain_jobs.push_back({messages[index].data(), &plain_digests[index]});
+      }
+      sha256_batch(jobs, size);
+      sha256_batch_without_extensions(plain_jobs, size);
+      EXPECT_EQ(digests, expected) << size;
+      EXPECT_EQ(plain_digests, expected) << size;
+    }
+  }
+}
+
+TEST(Sha256Batch, ADigestMayTakeThePlaceOfAMessageBefore) {
+  std::vector<Sha256> nodes(16);
+  for (std::size_t index = 0; index < nodes.size(); ++index) nodes[index] = filled(static_cast<std::uint8_t>(index));
+  std::vector<Sha256> expected;
+  std::vector<Sha256Job> jobs;
+  for (std::size_t parent = 0; parent < nodes.size() / 2; ++parent) {
+    expected.push_back(plain_pair(nodes[2 * parent], nodes[2 * parent + 1]));
+    jobs.push_back({nodes[2 * parent].data(), &nodes[parent]});
+  }
+  sha256_batch(jobs, 2 * sizeof(Sha256));
+  nodes.resize(expected.size());
+  EXPECT_EQ(nodes, expected);
+}
+
 TEST(Merkle, RootsOfZeros) {
   // As in the consensus specifications' list of zero hashes.
   EXPECT_EQ(hex(zero_subtree(1)), "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b");
@@ -166,6 +205,26 @@ TEST(Merkle, PadsWithZerosUpToTheLimit) {
   EXPECT_EQ(merkleize(std::span(three).first(1), 1), filled(1));
   EXPECT_EQ(mix_in_length(four, 0x0102), plain_pair(four, root_of_number(0x0102)));
   EXPECT_EQ(mix_in_selector(four, 3), plain_pair(four, root_of_number(3)));
+}
+
+TEST(Merkle, TreesOfAnyNumberOfChunksAreMadeOfTheirPairs) {
+  std::mt19937_64 random(4);
+  const auto plain_root = [](std::vector<Sha256> nodes) {
+    for (; nodes.size() > 1; nodes.resize(nodes.size() / 2)) {
+      for (std::size_t index = 0; index < nodes.size() / 2; ++index)
+        nodes[index] = plain_pair(nodes[2 * index], nodes[2 * index + 1]);
+    }
+    return nodes.front();
+  };
+  for (std::size_t count = 1; count <= 150; ++count) {
+    std::vector<Sha256> chunks(count);
+    for (Sha256& chunk : chunks) chunk = random() % 3 == 0 ? Sha256{} : filled(static_cast<std::uint8_t>(random()));
+    std::vector<Sha256> padded = chunks;
+    padded.resize(std::bit_ceil(count));
+    EXPECT_EQ(merkleize(chunks, count), plain_root(padded)) << count;
+    padded.resize(512);
+    EXPECT_EQ(merkleize(chunks, 512), plain_root(padded)) << count;
+  }
 }
 
 TEST(Merkle, ATreeThatRemembersIsAsOneFromScratch) {

@@ -56,6 +56,11 @@ int build(const std::string& file, BuildOptions options) {
   if (!personality) return report_error(kText.name, personality.error().to_string());
   options.image.personality = *personality;
   const Result<BuiltImage> built = build_image(program->span(), options.image);
+  if (!built && built.error().code == ErrorCode::kGuestEnded) {
+    constexpr std::string_view kWhole =
+        "a program that is to run as a whole goes into the store by caisson run --seal-at=0";
+    return report_error(kText.name, fmt::format("{}; {}", built.error().to_string(), kWhole));
+  }
   if (!built) return report_error(kText.name, built.error().to_string());
   if (const Result<void> resolved = resolve_store_directory(options.store); !resolved)
     return report_error(kText.name, resolved.error().to_string());

@@ -1,6 +1,7 @@
 #include "optimized/llvm/compile_unit.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <llvm-c/Disassembler.h>
 #include <llvm/Analysis/AliasAnalysis.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
@@ -35,10 +36,11 @@ constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
 constexpr const char* kProcessor = "x86-64-v3";
 
 // Options of LLVM that only a command line can set.
-void set_option(const char* name, bool value) {
+template <class Value>
+void set_option(const char* name, Value value) {
   auto& options = llvm::cl::getRegisteredOptions();
   if (const auto found = options.find(name); found != options.end())
-    static_cast<llvm::cl::opt<bool>*>(found->second)->setValue(value);
+    static_cast<llvm::cl::opt<Value>*>(found->second)->setValue(value);
 }
 
 // What LLVM keeps per process.
@@ -55,6 +57,8 @@ void prepare_llvm() {
     set_option("enable-patchpoint-liveness", false);
     // Counts differences of iterations into registers of their own, of which unrolled loops have too few.
     set_option("disable-lsr", true);
+    // Percent of a jump table's places that have to be targets: those of guests are places in their code (Lifter::indirect_jump).
+    set_option("jump-table-density", 2U);
   });
 }
 
@@ -146,6 +150,7 @@ std::string text_of(const GuestUnit& unit) {
                         block.is_checked ? ", checked" : "", block.end == BlockEnd::kLeave ? ", leaves" : "");
     if (block.next_block >= 0 || block.target_block >= 0)
       text += fmt::format("  to {} {}\n", block.next_block, block.target_block);
+    if (!block.targets.empty()) text += fmt::format("  by a table to {}\n", fmt::join(block.targets, " "));
     text += fmt::format("  needed {:x} dirty {:x}\n", block.needed, block.dirty);
   }
   return text;

@@ -29,6 +29,9 @@ constexpr std::uint32_t kPage = 4096;
 constexpr std::uint32_t kLargestInlined = 40, kDeepestInlining = 3;
 constexpr std::size_t kMostInlined = 32;
 
+// Blocks that only an indirect jump leads to, and the edges of all such jumps to all such blocks.
+constexpr std::size_t kMostJumpTargets = 128, kMostJumpEdges = 1024;
+
 constexpr bool is_branch(Op op) { return riscv::info(op).gas_class == riscv::GasClass::kBranch; }
 
 FloatKind merge(FloatKind a, FloatKind b) {
@@ -47,7 +50,11 @@ class UnitReader {
   std::optional<GuestUnit> read(std::uint32_t entry) {
     if (add(entry, 0) != 0) return std::nullopt;
     // Breadth first, so that what is near the entry is in.
-    for (std::size_t index = 0; index < unit_.blocks.size(); ++index) follow(index);
+    std::size_t index = 0;
+    do {
+      for (; index < unit_.blocks.size(); ++index) follow(index);
+    } while (add_jump_targets());
+    settle_jumps();
     settle_returns();
     unroll_loops(unit_);
     count_predecessors();
@@ -101,6 +108,55 @@ class UnitReader {
     }
     unit_.blocks[index].next_block = next_block;
     unit_.blocks[index].target_block = target_block;
+  }
+
+  // Jump tables are data, of which a unit knows nothing. But what nothing leads to, behind code that does not go on, is there for an indirect
+  // jump of the same function: such blocks are taken in, and the jump looks whether its pc is that of one. Whether any was added.
+  bool add_jump_targets() {
+    if (std::ranges::none_of(unit_.blocks, &UnitReader::is_indirect_jump)) return false;
+    std::uint32_t highest = 0;
+    for (const UnitBlock& block : unit_.blocks) {
+      if (block.context == 0) highest = std::max(highest, block.pc);
+    }
+    bool added = false;
+    for (std::size_t index = 0; index < unit_.blocks.size() && jump_targets_.size() < kMostJumpTargets; ++index) {
+      const UnitBlock& block = unit_.blocks[index];
+      const bool goes_on = block.end == BlockEnd::kGoOn ? block.next == block.behind
+                                                        : !is_indirect_jump(block) && block.end != BlockEnd::kReturn;
+      if (block.context != 0 || goes_on) continue;
+      // Behind a return and a jump to elsewhere there may be another function.
+      const bool is_inside = is_indirect_jump(block) || block.next_block != UnitBlock::kOutside;
+      const std::uint32_t pc = block.behind;
+      if ((!is_inside && pc > highest) || indices_.contains({0, pc}) || begins_function(pc)) continue;
+      const int target = add(pc, 0);
+      if (target == UnitBlock::kOutside) continue;
+      jump_targets_.push_back(target);
+      added = true;
+    }
+    return added;
+  }
+
+  static bool is_indirect_jump(const UnitBlock& block) { return block.end == BlockEnd::kIndirectJump; }
+
+  // Whether a stack frame is made there.
+  bool begins_function(std::uint32_t pc) const {
+    const std::size_t offset = pc - code_.base;
+    if (offset >= code_.bytes.size()) return true;
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, code_.bytes.data() + offset, std::min(code_.bytes.size() - offset, sizeof bits));
+    const Decoded decoded = riscv::decode(bits);
+    return decoded.op == Op::kAddi && decoded.rd == riscv::kSp && decoded.rs1 == riscv::kSp && decoded.imm < 0;
+  }
+
+  // Each jump may lead to each target: what that takes is bounded.
+  void settle_jumps() {
+    const auto jumps = static_cast<std::size_t>(std::ranges::count_if(unit_.blocks, is_indirect_jump));
+    if (jumps * jump_targets_.size() > kMostJumpEdges) return;
+    std::ranges::sort(jump_targets_, {},
+                      [this](int target) { return unit_.blocks[static_cast<std::size_t>(target)].pc; });
+    for (UnitBlock& block : unit_.blocks) {
+      if (is_indirect_jump(block)) block.targets = jump_targets_;
+    }
   }
 
   // Calls are taken in where the function is small and leaves by returns alone.
@@ -281,8 +337,10 @@ class UnitReader {
 
   template <class Each>
   void for_each_successor(const UnitBlock& block, const Each& each) {
-    if (block.next_block != UnitBlock::kOutside) each(unit_.blocks[static_cast<std::size_t>(block.next_block)]);
-    if (block.target_block != UnitBlock::kOutside) each(unit_.blocks[static_cast<std::size_t>(block.target_block)]);
+    for (std::size_t number = 0; number < block.successor_count(); ++number) {
+      if (const int next = block.successor(number); next != UnitBlock::kOutside)
+        each(unit_.blocks[static_cast<std::size_t>(next)]);
+    }
   }
   static bool is_call(const UnitBlock& block) {
     return block.end == BlockEnd::kCall || block.end == BlockEnd::kIndirectCall;
@@ -308,18 +366,15 @@ class UnitReader {
     std::vector<std::int64_t> dearest(blocks.size(), 0);  // path from the block to the next check
     struct Step {
       std::size_t block;
-      int successor;
+      std::size_t successor;
     };
     std::vector<Step> path{{0, 0}};
     state[0] = kOpen;
     while (!path.empty()) {
       Step& step = path.back();
       UnitBlock& block = blocks[step.block];
-      const int successor = step.successor == 0   ? block.next_block
-                            : step.successor == 1 ? block.target_block
-                                                  : UnitBlock::kOutside;
-      if (step.successor < 2) {
-        ++step.successor;
+      if (step.successor < block.successor_count()) {
+        const int successor = block.successor(step.successor++);
         if (successor == UnitBlock::kOutside) continue;
         const auto next = static_cast<std::size_t>(successor);
         if (state[next] == kOpen) {
@@ -369,7 +424,14 @@ class UnitReader {
         left.insert(left.end(), predecessors[index].begin(), predecessors[index].end());
       }
     }
-    // A loop that contains another one of the same header is around it: a unit that begins in an inner loop has all loops there.
+    // A loop that contains another one of the same header is around it: a unit that begins in an inner loop has all loops there. But where it
+    // jumps by a table it is most likely what the others are exceptions of.
+    const auto dispatches = [&](const std::vector<bool>& loop) {
+      for (std::size_t index = 0; index < blocks.size(); ++index) {
+        if (loop[index] && !blocks[index].targets.empty()) return true;
+      }
+      return false;
+    };
     for (std::size_t one = 0; one < loops.size(); ++one) {
       const std::size_t header = backward_edges_[one].to;
       bool is_around = false;
@@ -380,7 +442,7 @@ class UnitReader {
           contains &= loops[one][index] || !loops[other][index];
         is_around |= contains;
       }
-      if (is_around) continue;
+      if (is_around && !dispatches(loops[one])) continue;
       std::vector<bool>& loop = blocks[header].loop;
       loop.resize(blocks.size());
       for (std::size_t index = 0; index < blocks.size(); ++index) loop[index] = loop[index] || loops[one][index];
@@ -398,26 +460,30 @@ class UnitReader {
 
   // The registers that are used least, where more are written than there are host registers.
   void choose_homed() {
-    // Of 6, 8, 9, 10, 11, 12 and all, 9 to 11 were best over the kernels of `caisson bench compute`.
-    constexpr std::size_t kKept = 10;
-    std::array<double, 32> weights{};
+    // Over the kernels of `caisson bench compute`, of 6, 8, 9, 10, 11, 12 and all, 9 to 11 integers were best; of 8, 10, 12 and all, 12 floats.
+    constexpr std::size_t kKeptIntegers = 10, kKeptFloats = 12;
+    std::array<double, 64> weights{};
     RegisterSet defined = 0;
     for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
       const double weight = static_cast<double>(1U << 3 * std::min(depths_[index], 4U));
       defined |= unit_.blocks[index].defined;
       for (const UnitInstruction& instruction : unit_.blocks[index].instructions) {
         const RegisterUse use = registers_of(instruction.decoded);
-        for (RegisterSet left = (use.reads | use.writes) & kIntegers; left != 0; left &= left - 1)
+        for (RegisterSet left = use.reads | use.writes; left != 0; left &= left - 1)
           weights[static_cast<std::size_t>(std::countr_zero(left))] += weight;
       }
     }
+    home_least_used(defined & kIntegers, weights, kKeptIntegers);
+    home_least_used(defined & ~kIntegers, weights, kKeptFloats);
+  }
+
+  void home_least_used(RegisterSet among, const std::array<double, 64>& weights, std::size_t kept) {
     std::vector<std::uint8_t> registers;
-    for (std::uint8_t reg = 1; reg < 32; ++reg) {
-      if ((defined & integer_bit(reg)) != 0) registers.push_back(reg);
-    }
-    if (registers.size() <= kKept) return;
+    for (RegisterSet left = among; left != 0; left &= left - 1)
+      registers.push_back(static_cast<std::uint8_t>(std::countr_zero(left)));
+    if (registers.size() <= kept) return;
     std::ranges::stable_sort(registers, std::greater{}, [&](std::uint8_t reg) { return weights[reg]; });
-    for (std::size_t rank = kKept; rank < registers.size(); ++rank) unit_.homed |= integer_bit(registers[rank]);
+    for (std::size_t rank = kept; rank < registers.size(); ++rank) unit_.homed |= RegisterSet{1} << registers[rank];
   }
 
   void find_dirty() {
@@ -468,7 +534,9 @@ class UnitReader {
         FloatKinds kinds = block.kinds;
         if (kinds[0] == FloatKind::kUnvisited) continue;  // all are, or none
         for (const UnitInstruction& instruction : block.instructions) follow_kinds(kinds, instruction.decoded);
-        if (is_call(block)) kinds.fill(FloatKind::kExact);
+        for (unsigned reg = 0; reg < 32; ++reg) {
+          if (is_call(block) || (unit_.homed & float_bit(reg)) != 0) kinds[reg] = FloatKind::kExact;
+        }
         for_each_successor(block, [&](UnitBlock& next) {
           for (std::size_t reg = 0; reg < kinds.size(); ++reg) {
             const FloatKind merged = merge(next.kinds[reg], kinds[reg]);
@@ -517,6 +585,7 @@ class UnitReader {
   std::vector<Context> contexts_{1};
   std::map<std::uint32_t, std::uint32_t> inlined_sizes_;  // of functions, in instructions; 0: not to be inlined
   std::uint32_t instructions_ = 0;
+  std::vector<int> jump_targets_;  // indices of blocks
   std::vector<unsigned> depths_;  // of blocks: in how many loops they are
   struct Edge {
     std::size_t from, to;

@@ -50,7 +50,7 @@ enum class BlockEnd : std::uint8_t {
   kInlinedCall,  // of `target`, whose blocks are taken in for this call: goes on at next_block, the first of them
   kInlinedReturn,  // from these: to `next` if the register holds that, else as kReturn
   kReturn,  // to ra or t0, as the instruction says
-  kIndirectJump,
+  kIndirectJump,  // to one of `targets`, if the pc is that of one; else away
   kLeave,  // before the instruction at `next`, whose part of the block's price goes back
 };
 
@@ -70,6 +70,7 @@ struct UnitBlock {
   BlockEnd end = BlockEnd::kLeave;
   std::uint64_t target = 0, next = 0;  // guest pcs
   int target_block = kOutside, next_block = kOutside;  // the same as indices
+  std::vector<int> targets;  // of kIndirectJump: blocks it may lead to, ascending by pc
   std::uint32_t cost = 0;  // of the whole block
   std::uint32_t refund = 0;  // of kLeave: the part that is not executed
   std::uint32_t predecessors = 0;
@@ -85,6 +86,12 @@ struct UnitBlock {
   RegisterSet live = 0;  // at entry: may be read in the unit before it is defined, or seen by who comes after it
   FloatKinds kinds{};  // at entry
   WordKinds words{};  // at entry
+
+  // The indices of all blocks that may come next, by number; kOutside where there is none.
+  std::size_t successor_count() const { return 2 + targets.size(); }
+  int successor(std::size_t number) const {
+    return number == 0 ? next_block : number == 1 ? target_block : targets[number - 2];
+  }
 };
 
 struct GuestUnit {
@@ -98,7 +105,7 @@ struct GuestUnit {
   RegisterSet live_behind(const UnitBlock& block) const;
 
   std::vector<UnitBlock> blocks;  // the first is the entry
-  // Integer registers for which there are no host registers: the hart has them wherever blocks meet, and at anchors. Every site would
+  // Registers for which there are no host registers: the hart has them wherever blocks meet, and at anchors. Every site would
   // keep them otherwise, and LLVM, which takes that for uses, would move values about for each.
   RegisterSet homed = 0;
   bool makes_calls = false;

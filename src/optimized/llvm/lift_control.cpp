@@ -35,13 +35,8 @@ void Lifter::end_block(const UnitBlock& block) {
       pay();
       return leave(builder_.CreateAnd(get(decoded.rs1), constant(~std::uint64_t{1})));
     }
-    case BlockEnd::kIndirectJump: {
-      const Decoded& decoded = block.instructions.back().decoded;
-      pay();
-      Value* const sum =
-          builder_.CreateAdd(get(decoded.rs1), constant(static_cast<std::uint64_t>(std::int64_t{decoded.imm})));
-      return jump_away(builder_.CreateAnd(sum, constant(~std::uint64_t{1})));
-    }
+    case BlockEnd::kIndirectJump:
+      return indirect_jump(block);
     case BlockEnd::kLeave:
       pay();
       return leave(constant(block.next));
@@ -141,6 +136,27 @@ void Lifter::branch(const UnitBlock& block) {
   llvm::BasicBlock* const taken = edge_to(block.target_block, block.target);
   llvm::BasicBlock* const passed = edge_to(block.next_block, block.next);
   builder_.CreateCondBr(holds, taken, passed);
+}
+
+void Lifter::indirect_jump(const UnitBlock& block) {
+  const Decoded& decoded = block.instructions.back().decoded;
+  Value* const sum =
+      builder_.CreateAdd(get(decoded.rs1), constant(static_cast<std::uint64_t>(std::int64_t{decoded.imm})));
+  Value* const pc = builder_.CreateAnd(sum, constant(~std::uint64_t{1}));
+  if (!block.targets.empty()) {
+    bring_home();
+    const auto pc_of = [this](int target) { return unit_.blocks[static_cast<std::size_t>(target)].pc; };
+    const std::uint32_t first = pc_of(block.targets.front());
+    auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
+    // By half-words, so that a table of them has no gaps of its own.
+    Value* const place = builder_.CreateLShr(builder_.CreateSub(pc, constant(first)), constant(1));
+    llvm::SwitchInst* const jump = builder_.CreateSwitch(place, elsewhere, static_cast<unsigned>(block.targets.size()));
+    for (const int target : block.targets)
+      jump->addCase(builder_.getInt64((pc_of(target) - first) / 2), edge_to(target, pc_of(target)));
+    builder_.SetInsertPoint(elsewhere);
+  }
+  pay();
+  jump_away(pc);
 }
 
 void Lifter::inlined_return(const UnitBlock& block) {

@@ -55,12 +55,21 @@ Lifter::Value* Lifter::box(Value* single) {
 
 // --- registers ---
 
+// What only the hart has is known to be exact, not more.
+void Lifter::fetch_float(unsigned reg) {
+  if ((present_ & float_bit(reg)) != 0) return;
+  load(float_bit(reg));
+  present_ |= float_bit(reg);
+}
+
 Lifter::Value* Lifter::get_double(unsigned reg) {
+  fetch_float(reg);
   if (is_single(kinds_[reg])) return get_exact(reg);
   return builder_.CreateLoad(builder_.getDoubleTy(), doubles_[reg]);
 }
 
 Lifter::Value* Lifter::get_exact(unsigned reg) {
+  fetch_float(reg);
   if (is_single(kinds_[reg])) return box(get_exact_single(reg));
   Value* const value = builder_.CreateLoad(builder_.getDoubleTy(), doubles_[reg]);
   return kinds_[reg] == FloatKind::kComputed ? canonical(value) : value;
@@ -69,6 +78,7 @@ Lifter::Value* Lifter::get_exact(unsigned reg) {
 // A register that holds no boxed single reads as the canonical NaN (the manual's section 21.2).
 Lifter::Value* Lifter::get_single(unsigned reg) {
   auto& b = builder_;
+  fetch_float(reg);
   if (is_single(kinds_[reg])) return b.CreateLoad(b.getFloatTy(), singles_[reg]);
   Value* const bits = b.CreateBitCast(get_exact(reg), b.getInt64Ty());
   Value* const is_boxed = b.CreateICmpUGE(bits, constant(kBox));
@@ -90,6 +100,7 @@ void Lifter::set_double(unsigned reg, Value* value, FloatKind kind) {
   builder_.CreateStore(value, doubles_[reg]);
   kinds_[reg] = kind;
   dirty_ |= float_bit(reg);
+  present_ |= float_bit(reg);
   anchor_.defined |= float_bit(reg);
 }
 
@@ -97,6 +108,7 @@ void Lifter::set_single(unsigned reg, Value* value, FloatKind kind) {
   builder_.CreateStore(value, singles_[reg]);
   kinds_[reg] = kind;
   dirty_ |= float_bit(reg);
+  present_ |= float_bit(reg);
   anchor_.defined |= float_bit(reg);
 }
 

@@ -36,7 +36,6 @@ void Lifter::declare(const char* name) {
   // Sites are found with the stack as it was at the fault, and signal handlers run on it.
   function_->addFnAttr(llvm::Attribute::NoRedZone);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
-  function_->addFnAttr("no-jump-tables", "true");
   if (unit_.uses_floats) function_->addFnAttr(llvm::Attribute::StrictFP);
   hart_ = function_->getArg(0);
   function_->getArg(0)->addAttr(llvm::Attribute::NoAlias);

@@ -115,6 +115,7 @@ class Lifter {
   void branch(const UnitBlock& block);
   Value* compare(llvm::CmpInst::Predicate condition, unsigned first, unsigned second);  // of registers
   void call(const UnitBlock& block);
+  void indirect_jump(const UnitBlock& block);
   void inlined_return(const UnitBlock& block);
   void leave(Value* pc);  // returns to the caller
   void jump_away(Value* pc);  // to other code, if there is any
@@ -134,6 +135,7 @@ class Lifter {
 
   // --- lift_float.cpp ---
   bool lift_float(const Decoded& decoded);
+  void fetch_float(unsigned reg);  // if it is not out of the hart
   Value* get_double(unsigned reg);  // for arithmetic: a NaN may be any
   Value* get_exact(unsigned reg);  // a double with the register's 64 bits
   Value* get_single(unsigned reg);  // for arithmetic

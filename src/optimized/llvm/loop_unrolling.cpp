@@ -1,7 +1,6 @@
 #include "optimized/llvm/loop_unrolling.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -42,9 +41,9 @@ class Unroller {
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};
 
-  std::array<std::size_t, 2> successors(std::size_t block) const {
-    const auto at = [](int index) { return index < 0 ? kNone : static_cast<std::size_t>(index); };
-    return {at(blocks_[block].next_block), at(blocks_[block].target_block)};
+  std::size_t successor(std::size_t block, std::size_t number) const {
+    const int index = blocks_[block].successor(number);
+    return index < 0 ? kNone : static_cast<std::size_t>(index);
   }
 
   // Edges that lead back on the path of a depth-first search.
@@ -54,13 +53,13 @@ class Unroller {
     std::vector<std::pair<std::size_t, std::size_t>> path{{0, 0}}, edges;
     states[0] = State::kOpen;
     while (!path.empty()) {
-      auto& [block, successor] = path.back();
-      if (successor == 2) {
+      auto& [block, number] = path.back();
+      if (number == blocks_[block].successor_count()) {
         states[block] = State::kDone;
         path.pop_back();
         continue;
       }
-      const std::size_t next = successors(block)[successor++];
+      const std::size_t next = successor(block, number++);
       if (next == kNone) continue;
       if (states[next] == State::kOpen) edges.emplace_back(block, next);
       if (states[next] != State::kNew) continue;
@@ -73,8 +72,8 @@ class Unroller {
   void find_loops() {
     std::vector<std::vector<std::size_t>> predecessors(blocks_.size());
     for (std::size_t block = 0; block < blocks_.size(); ++block) {
-      for (const std::size_t next : successors(block)) {
-        if (next != kNone) predecessors[next].push_back(block);
+      for (std::size_t number = 0; number < blocks_[block].successor_count(); ++number) {
+        if (const std::size_t next = successor(block, number); next != kNone) predecessors[next].push_back(block);
       }
     }
     for (const auto& [latch, header] : backward_edges()) {
@@ -101,13 +100,13 @@ class Unroller {
         loops_, [&](const Loop& other) { return other.header != loop.header && loop.body[other.header]; });
   }
 
-  // In instructions; 0 where the loop makes calls.
+  // In instructions; 0 where the loop makes calls, or jumps by a table.
   std::size_t size_of(const Loop& loop) const {
     std::size_t size = 0;
     for (std::size_t block = 0; block < loop.body.size(); ++block) {
       if (!loop.body[block]) continue;
       const BlockEnd end = blocks_[block].end;
-      if (end == BlockEnd::kCall || end == BlockEnd::kIndirectCall) return 0;
+      if (end == BlockEnd::kCall || end == BlockEnd::kIndirectCall || end == BlockEnd::kIndirectJump) return 0;
       size += blocks_[block].instructions.size();
     }
     return size;

@@ -42,8 +42,10 @@ void Lifter::move_anchor(const Place& here) {
   flush(unit_.homed);
   dirty_ &= ~unit_.homed;
   // Read again where they are wanted, so that their values need no place until then.
-  for (RegisterSet left = unit_.homed & present_; left != 0; left &= left - 1)
+  for (RegisterSet left = unit_.homed & present_ & kIntegers; left != 0; left &= left - 1)
     words_[static_cast<unsigned>(std::countr_zero(left))] = WordKind::kWide;
+  for (RegisterSet left = (unit_.homed & present_) >> 32; left != 0; left &= left - 1)
+    kinds_[static_cast<unsigned>(std::countr_zero(left))] = FloatKind::kExact;
   present_ &= ~unit_.homed;
   drop_anchor(here);
 }
