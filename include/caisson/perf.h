@@ -84,7 +84,8 @@ struct Report {
 bool available() noexcept;
 
 // Calls `run` once per counter (kSeparate) or once (kNested). Errors: kUnsupported (a build without counters, a processor without an even
-// time stamp counter), kBusy (another measurement runs), and the first of `run`, which ends the measurement.
+// time stamp counter), kBusy (another measurement runs, be it the one that this run belongs to), kLimit (an embedder has added too many
+// counters), kOutOfMemory, and the first of `run`, which ends the measurement.
 Result<Report> measure(const Options& options, const std::function<Result<void>()>& run);
 
 // For a bench, beside its own figures: one run of a case with all counters, as text under a line with its name. Errors: those of

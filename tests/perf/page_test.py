@@ -36,7 +36,7 @@ class Page(unittest.TestCase):
             [*shlex.split(os.environ["COMPILER"]), "-Wall", "-Werror", *options, *folders, *sources,
              *shlex.split(libraries), "-o", program],
             check=True,
-        )  # fmt: skip
+        )
         return subprocess.run([program], capture_output=True, text=True, check=True).stdout
 
     def test_the_page_has_the_three_files_that_it_speaks_of(self):

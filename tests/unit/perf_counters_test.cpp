@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <future>
+#include <new>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -352,6 +353,21 @@ TEST(PerfCounters, OneMeasurementAtATime) {
     }).join();
   });
   EXPECT_TRUE(was_busy);
+  // Nor within its own run.
+  was_busy = false;
+  measured({.mode = Mode::kNested}, [&] {
+    const Result<Report> second = measure({}, []() -> Result<void> { return {}; });
+    was_busy = !second && second.error().code == ErrorCode::kBusy;
+  });
+  EXPECT_TRUE(was_busy);
+  EXPECT_TRUE(measure({.mode = Mode::kNested}, []() -> Result<void> { return {}; }));
+}
+
+TEST(PerfCounters, ARunWithoutMemoryIsAnError) {
+  const Result<Report> report = measure({}, []() -> Result<void> { throw std::bad_alloc(); });
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_TRUE(enabled_counters().empty());
   EXPECT_TRUE(measure({.mode = Mode::kNested}, []() -> Result<void> { return {}; }));
 }
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -89,14 +89,25 @@ Result<void> run_once(const std::vector<Counter*>& counters, const Calibration& 
   return {};
 }
 
-}  // namespace
+// The one measurement of the process; a run may ask for another, so that a mutex would not do.
+class Measurement {
+ public:
+  Measurement() : is_the_one_(!under_way_.exchange(true, std::memory_order_acquire)) {}
+  ~Measurement() {
+    if (is_the_one_) under_way_.store(false, std::memory_order_release);
+  }
+  Measurement(const Measurement&) = delete;
+  Measurement& operator=(const Measurement&) = delete;
 
-bool available() noexcept { return true; }
+  bool is_the_one() const { return is_the_one_; }
 
-Result<Report> measure(const Options& options, const std::function<Result<void>()>& run) {
-  static constinit std::mutex one_measurement;
-  const std::unique_lock lock(one_measurement, std::try_to_lock);
-  if (!lock) return fail(ErrorCode::kBusy, "counters are being measured already");
+ private:
+  static constinit std::atomic<bool> under_way_;
+  bool is_the_one_;
+};
+constinit std::atomic<bool> Measurement::under_way_ = false;
+
+Result<Report> measure_counters(const Options& options, const std::function<Result<void>()>& run) {
   const std::vector<Counter*> counters = registered_counters();
   if (std::ranges::any_of(counters, [](const Counter* counter) { return counter->index() >= kMostCounters; }))
     return fail(ErrorCode::kLimit, "more counters than a thread has places for (kMostCounters)");
@@ -119,6 +130,20 @@ Result<Report> measure(const Options& options, const std::function<Result<void>(
       return std::unexpected(ended.error());
   }
   return report;
+}
+
+}  // namespace
+
+bool available() noexcept { return true; }
+
+Result<Report> measure(const Options& options, const std::function<Result<void>()>& run) {
+  const Measurement measurement;
+  if (!measurement.is_the_one()) return fail(ErrorCode::kBusy, "counters are being measured already");
+  try {
+    return measure_counters(options, run);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kOutOfMemory, "the host has no memory left");
+  }
 }
 
 }  // namespace caisson::perf
