@@ -36,9 +36,9 @@ report-plots: deps ## by npm: a plotting library for the page of caisson bench -
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release --parallel $(JOBS) --target caisson
 
-perf: deps ## release code with symbols for perf(1), leaves build/perf/bin/caisson
+perf: deps ## release code with path counters, and symbols for perf(1), leaves build/perf/bin/caisson
 	@cmake --preset perf --log-level=WARNING
-	@cmake --build --preset perf --parallel $(JOBS)
+	@cmake --build --preset perf --parallel $(JOBS) --target caisson caisson_plugin caisson-compile-helper guest_programs
 
 lint: deps ## format, clang-tidy, include directions, names in the documentation
 	@tools/lint

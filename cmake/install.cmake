@@ -6,7 +6,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # In the order in which a linker needs them.
-set(stages kernel linux runtime optimized baseline interp gas isa image memory compile store capability base)
+set(stages kernel linux runtime optimized baseline interp gas isa image memory compile store capability perf base)
 list(TRANSFORM stages PREPEND caisson_ OUTPUT_VARIABLE stage_targets)
 
 add_library(caisson_library INTERFACE)

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "baseline/baseline_counter.h"
 #include "gas/gas_schedule.h"
 #include "isa/riscv/float_format.h"
 #include "isa/riscv/float_semantics.h"
@@ -202,6 +203,7 @@ struct Baseline::Impl {
 
   // False where there is no memory, be it for the code or for what the compiler itself needs.
   bool compile(std::uint32_t pc) {
+    CAISSON_PERF_SCOPE(baseline_counter);
     try {
       return compile_page(pc);
     } catch (const std::bad_alloc&) {

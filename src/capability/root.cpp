@@ -5,6 +5,7 @@
 #include "base/merkle.h"
 #include "base/ssz.h"
 #include "caisson/capability.h"
+#include "capability/hash_counter.h"
 #include "capability/limits.h"
 
 namespace caisson {
@@ -104,6 +105,7 @@ struct Rooter {
 }  // namespace
 
 Hash hash_of(const Capability& capability) {
+  CAISSON_PERF_SCOPE(capability::hash_counter);
   return {base::mix_in_selector(std::visit(Rooter{}, capability), static_cast<std::uint8_t>(kind_of(capability)))};
 }
 

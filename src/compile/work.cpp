@@ -10,6 +10,7 @@
 
 #include "compile/backend_state.h"
 #include "compile/compile_dump.h"
+#include "compile/optimized_counter.h"
 #include "compile/plugin_call.h"
 
 namespace caisson::compile {
@@ -99,6 +100,7 @@ JobResult BackendState::run(Job& job, HelperProcess* helper) {
   }
   Result<CodeBlob> blob = [&] {
     const Stopwatch stopwatch(report.compile);
+    CAISSON_PERF_SCOPE(optimized_counter);
     return compile(job, helper);
   }();
   if (!blob) {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "gas/gas_schedule.h"
+#include "interp/decode_counter.h"
 #include "interp/fusion.h"
 
 namespace caisson::interp {
@@ -235,6 +236,7 @@ const Record* CodeCache::resolve_mixed(std::uint32_t pc) {
 
 // Decodes from `pc`, which can be fetched and has no record, and returns the index of its record.
 std::uint32_t CodeCache::decode_run(std::uint32_t pc, bool cached) {
+  CAISSON_PERF_SCOPE(decode_counter);
   const std::uint32_t first = next_record_;
   const std::uint32_t page = page_of(pc);
   std::uint32_t block_begin = first;

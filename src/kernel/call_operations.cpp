@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernel/kernel_counters.h"
 #include "kernel/operations.h"
 #include "kernel/slots.h"
 
@@ -23,12 +24,14 @@ std::expected<T*, KernelError> find_kind(OperationContext& context, std::uint64_
 }  // namespace
 
 KernelError op_reply(OperationContext& context) {
+  CAISSON_PERF_SCOPE(reply_counter);
   context.invocation().ask_reply(context.operand(0));
   context.end_run();
   return KernelError::kOk;
 }
 
 KernelError op_host_call(OperationContext& context) {
+  CAISSON_PERF_SCOPE(host_call_counter);
   const std::uint64_t word = context.operand(0), number = context.operand(1), share = context.operand(2),
                       given_word = context.operand(3), key = context.operand(4);
   const auto found = find_capability(context.root(), word);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernel/image_description.h"
+#include "kernel/kernel_counters.h"
 #include "kernel/kernel_state.h"
 #include "kernel/operations.h"
 #include "kernel/seal.h"
@@ -46,6 +47,7 @@ KernelError open_data(OperationContext& context, const Data& data) {
 }  // namespace
 
 KernelError op_derive_spawn(OperationContext& context) {
+  CAISSON_PERF_SCOPE(derive_spawn_counter);
   const auto from = find_place(context.root(), context.operand(0));
   if (!from) return from.error();
   std::shared_ptr<LoadedImage> image = context.self().shared_image();

@@ -7,6 +7,7 @@
 #include "kernel/seal.h"
 #include "kernel/slots.h"
 #include "kernel/store_reference.h"
+#include "runtime/boot_counters.h"
 #include "runtime/engine_state.h"
 
 namespace caisson {
@@ -29,6 +30,7 @@ std::unexpected<Error> busy() { return fail(ErrorCode::kBusy, "the instance is r
 
 Result<std::unique_ptr<kernel::KernelGuest>> open_guest(const std::shared_ptr<kernel::KernelState>& state,
                                                         const Hash& instance) {
+  CAISSON_PERF_SCOPE(runtime::instantiate_counter);
   auto guest = std::make_unique<kernel::KernelGuest>(state);
   Result<std::vector<kernel::Frame>> frames = kernel::open_frames(guest->tree(), instance);
   if (!frames) return std::unexpected(frames.error());
@@ -86,7 +88,9 @@ Result<InvocationResult> Kernel::invoke_cached(const Hash& instance, std::uint64
                                                std::span<const std::uint64_t> arguments, std::uint64_t gas) const {
   return without_exceptions([&]() -> Result<InvocationResult> {
     kernel::KernelGuest guest(state_);
+    CAISSON_PERF_SNIPPET(opening, runtime::instantiate_counter);
     Result<std::unique_ptr<kernel::InstanceObject>> root = kernel::open_instance(guest.tree(), instance);
+    CAISSON_PERF_STOP(opening);
     if (!root) return std::unexpected(root.error());
     guest.set_root(*std::move(root));
     return guest.invoke(endpoint, arguments, gas);
@@ -97,7 +101,9 @@ Result<Kernel::Successor> Kernel::invoke(const Hash& instance, std::uint64_t end
                                          std::span<const std::uint64_t> arguments, std::uint64_t gas) const {
   return without_exceptions([&]() -> Result<Successor> {
     kernel::KernelGuest guest(state_);
+    CAISSON_PERF_SNIPPET(opening, runtime::instantiate_counter);
     Result<std::unique_ptr<kernel::InstanceObject>> root = kernel::open_instance(guest.tree(), instance);
+    CAISSON_PERF_STOP(opening);
     if (!root) return std::unexpected(root.error());
     guest.set_root(*std::move(root));
     const Result<InvocationResult> result = guest.invoke(endpoint, arguments, gas);
@@ -109,6 +115,7 @@ Result<Kernel::Successor> Kernel::invoke(const Hash& instance, std::uint64_t end
 }
 
 Result<KernelInstance> Kernel::derive(const Hash& image) const {
+  CAISSON_PERF_SCOPE(runtime::instantiate_counter);
   return without_exceptions([&]() -> Result<KernelInstance> {
     Result<std::shared_ptr<kernel::LoadedImage>> loaded = state_->load_image(image);
     if (!loaded) return std::unexpected(loaded.error());

@@ -4,6 +4,7 @@
 
 #include "kernel/clone.h"
 #include "kernel/seal.h"
+#include "runtime/boot_counters.h"
 
 namespace caisson::kernel {
 namespace {
@@ -14,6 +15,7 @@ constexpr std::size_t kMostArguments = 6;
 
 Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<const std::uint64_t> arguments,
                                              std::uint64_t gas) {
+  CAISSON_PERF_SCOPE(runtime::invoke_counter);
   const runtime::RunningMark mark(run_state_);
   if (!mark) return fail(ErrorCode::kBusy, "the instance is running");
   if (has_lost_code()) return std::unexpected(memory::ExecutableMemory::lost());
@@ -26,6 +28,7 @@ Result<InvocationResult> KernelGuest::invoke(std::uint64_t endpoint, std::span<c
 }
 
 Result<InvocationResult> KernelGuest::resume(std::uint64_t gas) {
+  CAISSON_PERF_SCOPE(runtime::invoke_counter);
   const runtime::RunningMark mark(run_state_);
   if (!mark) return fail(ErrorCode::kBusy, "the instance is running");
   if (has_lost_code()) return std::unexpected(memory::ExecutableMemory::lost());

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "linux/descriptor_counters.h"
 #include "linux/host_file.h"
 
 namespace caisson::linux_personality {
@@ -50,12 +51,14 @@ bool FileTable::is_open(std::int32_t descriptor) const {
 }
 
 const std::shared_ptr<OpenFile>& FileTable::get(std::int32_t descriptor) const {
+  CAISSON_PERF_SCOPE(translate_counter);
   static const std::shared_ptr<OpenFile> kNotOpen;
   return is_open(descriptor) ? slots_[static_cast<std::size_t>(descriptor)].file : kNotOpen;
 }
 
 std::int64_t FileTable::add(std::shared_ptr<OpenFile> file, bool close_on_exec, std::uint32_t lowest,
                             std::uint64_t limit) {
+  CAISSON_PERF_SCOPE(alloc_counter);
   std::size_t number = std::max(lowest, lowest_free_);
   while (number < slots_.size() && slots_[number].file) ++number;
   if (number >= std::min<std::uint64_t>(limit, kMaximum)) return -EMFILE;
@@ -67,6 +70,7 @@ std::int64_t FileTable::add(std::shared_ptr<OpenFile> file, bool close_on_exec, 
 
 std::int64_t FileTable::replace(std::int32_t descriptor, std::shared_ptr<OpenFile> file, bool close_on_exec,
                                 std::uint64_t limit) {
+  CAISSON_PERF_SCOPE(dup_counter);
   if (descriptor < 0 || static_cast<std::uint64_t>(descriptor) >= std::min<std::uint64_t>(limit, kMaximum))
     return -EBADF;
   const auto number = static_cast<std::size_t>(descriptor);
@@ -81,6 +85,7 @@ void FileTable::assign(std::size_t number, Slot slot) {
 }
 
 std::int64_t FileTable::close(std::int32_t descriptor) {
+  CAISSON_PERF_SCOPE(close_counter);
   if (!is_open(descriptor)) return -EBADF;
   assign(static_cast<std::size_t>(descriptor), {});
   lowest_free_ = std::min(lowest_free_, static_cast<std::uint32_t>(descriptor));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "caisson/linux.h"
+#include "linux/call_counters.h"
 #include "linux/file_calls.h"
 #include "linux/linux_process.h"
 #include "linux/memory_calls.h"
@@ -154,6 +155,7 @@ class LinuxPersonality final : public runtime::Personality {
   static EcallOutcome answer(GuestInstance&, riscv::HartState& hart, void* context) {
     LinuxPersonality& self = *static_cast<LinuxPersonality*>(context);
     ++self.counts_[kRow];
+    CAISSON_PERF_SCOPE(call_counter(kAnswered[kRow].number));
     CallArguments arguments;
     std::copy_n(hart.x.begin() + riscv::kA0, std::size(arguments.a), arguments.a);
     return self.conclude(hart, kCall(*self.process_, arguments));
@@ -162,6 +164,7 @@ class LinuxPersonality final : public runtime::Personality {
   static EcallOutcome answer_unknown(GuestInstance&, riscv::HartState& hart, void* context) {
     LinuxPersonality& self = *static_cast<LinuxPersonality*>(context);
     self.count_unknown(hart.x[riscv::kA7]);
+    CAISSON_PERF_SCOPE(others_counter);
     return self.conclude(hart, -ENOSYS);
   }
 

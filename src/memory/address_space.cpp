@@ -13,6 +13,7 @@
 
 #include "memory/fault_recovery.h"
 #include "memory/host_memory.h"
+#include "memory/memory_counters.h"
 #include "memory/memory_state.h"
 #include "memory/page_tracking.h"
 #include "memory/region_map.h"
@@ -243,6 +244,7 @@ MapStatus AddressSpace::admit(Region& region, std::string_view name) {
 
 MapStatus AddressSpace::map_anonymous(std::uint64_t address, std::uint64_t length, Permissions permissions, bool shared,
                                       std::string_view name) {
+  CAISSON_PERF_SCOPE(grow_counter);
   const std::optional<PageRange> range = page_range(address, length);
   if (!range) return MapStatus::kInvalid;
   Region region{.first = range->first, .end = range->end, .permissions = permissions, .shared = shared};

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "memory/address_space.h"
+#include "memory/memory_counters.h"
 #include "memory/page_tracking.h"
 #include "memory/window_pool.h"
 
@@ -122,6 +123,7 @@ bool recover_primitive(int signal_number, std::uintptr_t pc, std::uintptr_t addr
   for (const GuardedRange& range : kGuardedRanges) {
     if (pc - reinterpret_cast<std::uintptr_t>(range.begin) >= static_cast<std::uintptr_t>(range.end - range.begin))
       continue;
+    CAISSON_PERF_SCOPE(fault_counter);
     const bool copy = range.operand == GuestOperand::kCopy;
     const std::uintptr_t guest = register_of(context, copy ? REG_R8 : REG_RDI);
     const std::uintptr_t length = copy ? register_of(context, REG_RDX) : sizeof(std::uint64_t);
@@ -140,6 +142,7 @@ bool recover_tier(int signal_number, std::uintptr_t pc, std::uintptr_t address, 
   for (std::size_t i = 0; i < count; ++i) {
     const TierRange& range = tier_ranges[i];
     if (pc - range.begin >= range.end - range.begin) continue;
+    CAISSON_PERF_SCOPE(fault_counter);
     const auto landing = range.landing != 0 ? range.landing : reinterpret_cast<std::uintptr_t>(scope->landing);
     if (landing == 0) return false;
     describe_fault(*scope, signal_number, address, context);

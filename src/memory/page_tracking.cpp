@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "memory/memory_counters.h"
+
 namespace caisson::memory {
 namespace {
 
@@ -24,6 +26,7 @@ bool is_writable_and_dirty(std::uint8_t byte) { return (byte & kWrite) != 0 && (
 
 // The bit goes after the page is writable: whoever sees a dirty page can write to it.
 bool open_pages(std::uint8_t* window_base, std::uint32_t first, std::uint32_t end) {
+  CAISSON_PERF_SCOPE(cow_counter);
   if (mprotect(window_base + first * kPageSize, (end - first) * kPageSize, PROT_READ | PROT_WRITE) != 0) return false;
   note_dirty_pages(window_base, first, end);
   for (std::uint32_t page = first; page < end; ++page)

@@ -16,6 +16,7 @@
 #include "memory/fault_recovery.h"
 #include "memory/host_memory.h"
 #include "memory/memory_base.h"
+#include "memory/memory_counters.h"
 #include "memory/memory_state.h"
 #include "memory/page_tracking.h"
 #include "memory/region_map.h"
@@ -202,6 +203,7 @@ bool AddressSpace::map_base_again(std::uint32_t first, std::uint32_t end) {
 }
 
 Result<void> AddressSpace::restore(const MemoryState& state) {
+  CAISSON_PERF_SCOPE(reset_counter);
   const std::vector<Page> dirty = dirty_pages();
   const bool drops = dirty.size() > kFewDirtyPages + 2 * state.changed.size();
   auto change = state.changed.begin();

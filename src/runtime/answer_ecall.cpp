@@ -5,6 +5,7 @@
 #include "gas/gas_schedule.h"
 #include "runtime/guest_instance.h"
 #include "runtime/host_call.h"
+#include "runtime/router_counters.h"
 
 namespace caisson::runtime {
 namespace {
@@ -16,6 +17,7 @@ constexpr std::uint64_t kEcallGas = gas::weight(riscv::Op::kEcall);
 
 // One copy is part of answer_ecall().
 [[gnu::always_inline]] inline void GuestInstance::handle_ecall_here() {
+  CAISSON_PERF_SCOPE(ecall_counter);
   const std::uint64_t number = hart_.x[riscv::kA7];
   const std::uint64_t gas_before = hart_.gas;
   // Most host functions are called again and again, and to look one up takes loads that wait for each other.

@@ -9,6 +9,7 @@
 #include "baseline/code_listing.h"
 #include "caisson/code_listing.h"
 #include "optimized/loaded_unit.h"
+#include "runtime/boot_counters.h"
 #include "runtime/engine_state.h"
 #include "runtime/guest_instance.h"
 #include "runtime/host_signature.h"
@@ -118,6 +119,7 @@ Result<Module> Engine::load(const ProgramBytes& bytes, std::string name) const {
 }
 
 Result<Instance> Engine::instantiate(const Module& module, InstanceOptions options) const {
+  CAISSON_PERF_SCOPE(runtime::instantiate_counter);
   return without_exceptions([&]() -> Result<Instance> {
     Result<std::vector<runtime::BoundHostFunction>> functions = runtime::resolve_imports(*state_, *module.state());
     if (!functions) return std::unexpected(functions.error());

@@ -5,6 +5,7 @@
 #include <new>
 #include <string>
 
+#include "runtime/boot_counters.h"
 #include "runtime/call_errors.h"
 #include "runtime/instance_body.h"
 
@@ -14,6 +15,7 @@ namespace {
 // Runs something of the guest, which has a window then.
 template <class Run>
 Result<InvocationResult> run_guest(runtime::InstanceBody& body, Run&& run) {
+  CAISSON_PERF_SCOPE(runtime::invoke_counter);
   try {
     const Result<runtime::GuestInstance*> guest = body.resident();
     if (!guest) return std::unexpected(guest.error());

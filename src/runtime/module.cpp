@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "runtime/boot_counters.h"
 #include "runtime/module_state.h"
 
 namespace caisson {
@@ -74,7 +75,10 @@ const ExportedFunction* ModuleState::find_export(std::string_view function) cons
 }
 
 Result<std::shared_ptr<const ModuleState>> make_module(std::string name, ProgramBytes bytes) {
+  CAISSON_PERF_SCOPE(load_elf_counter);
+  CAISSON_PERF_SNIPPET(validation, validate_counter);
   Result<image::ElfImage> elf = image::parse_elf(bytes.span());
+  CAISSON_PERF_STOP(validation);
   if (!elf) {
     Error error = std::move(elf.error());
     error.where = error.where.empty() ? name : name + ": " + error.where;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "caisson/instance.h"
+#include "runtime/boot_counters.h"
 #include "runtime/call_errors.h"
 #include "runtime/guest_instance.h"
 #include "runtime/running_mark.h"
@@ -183,6 +184,7 @@ namespace detail {
 
 PreparedResult call_prepared(runtime::GuestInstance& guest, std::uint64_t address, const std::uint64_t* registers,
                              CallShape shape) {
+  CAISSON_PERF_SCOPE(runtime::invoke_counter);
   bool returned;
   if (guest.run_state_.load(std::memory_order_relaxed) == runtime::RunState::kReturned &&
       !memory::ExecutableMemory::is_lost()) [[likely]] {

@@ -8,6 +8,7 @@
 
 #include "baseline/code_listing.h"
 #include "isa/riscv/host_float.h"
+#include "runtime/promotion_counters.h"
 
 namespace caisson::runtime {
 
@@ -39,6 +40,7 @@ std::optional<Promotion::Request> Promotion::make_request(const JitBackend& back
 
 // False where the code cannot be used, for good.
 bool Promotion::publish(const Request& request) {
+  CAISSON_PERF_SCOPE(publish_counter);
   const auto unit = std::dynamic_pointer_cast<const optimized::LoadedUnit>(request.slot->pin());
   if (unit == nullptr || unit->guest_pc() != request.pc || !optimized_.add(unit)) return false;
   ++stats_.published;
@@ -187,6 +189,7 @@ std::vector<std::uint32_t> Promotion::poll() {
   for (std::size_t index = 0; index < pending_.size();) {
     InterpretReason reason;
     {
+      CAISSON_PERF_SCOPE(lookup_counter);
       const ReadGuard guard(*reader_);
       reason = backend.lookup({*pending_[index].slot, *reader_, 0}).reason;
     }

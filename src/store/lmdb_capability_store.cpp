@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "store/lmdb_values.h"
+#include "store/store_counters.h"
 
 namespace caisson::store {
 namespace {
@@ -98,6 +99,7 @@ bool LmdbCapabilityStore::is_damaged(const Hash& hash) {
 }
 
 Result<bool> LmdbCapabilityStore::put_again(const Hash& hash, const Capability& capability) {
+  CAISSON_PERF_SNIPPET(hit, put_hit_counter);
   ++puts_;
   const bool repair = is_damaged(hash);
   // What was said to be damaged is made good only by what has the hash.
@@ -118,7 +120,11 @@ Result<bool> LmdbCapabilityStore::put_again(const Hash& hash, const Capability& 
     const std::scoped_lock lock(damaged_mutex_);
     damaged_.erase(hash);
   }
-  if (was_there) ++put_hits_;
+  if (was_there) {
+    ++put_hits_;
+  } else {
+    CAISSON_PERF_DROP(hit);
+  }
   return was_there;
 }
 
@@ -174,6 +180,7 @@ int LmdbCapabilityStore::insert_within(const CapabilityTables& tables, const Has
 }
 
 Result<void> LmdbCapabilityStore::insert(const Hash& hash, const Capability& capability) {
+  CAISSON_PERF_SCOPE(put_counter);
   Error stop;
   bool was_there = false;
   std::uint64_t evicted = 0;
@@ -212,6 +219,7 @@ Result<std::shared_ptr<const Capability>> LmdbCapabilityStore::load(const Hash& 
 }
 
 Result<std::shared_ptr<const Capability>> LmdbCapabilityStore::get(const Hash& hash) {
+  CAISSON_PERF_SCOPE(get_counter);
   ++gets_;
   if (is_damaged(hash)) {
     ++get_misses_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "capability/verify.h"
+#include "store/store_counters.h"
 
 namespace caisson::store {
 
@@ -54,11 +55,15 @@ void MemoryCapabilityStore::unreference(Shard& shard, Entry& entry, std::uint64_
 }
 
 bool MemoryCapabilityStore::put_again(const Hash& hash) {
+  CAISSON_PERF_SNIPPET(hit, put_hit_counter);
   Shard& shard = shard_of(hash);
   const std::scoped_lock lock(shard.mutex);
   ++shard.stats.puts;
   Entry* const entry = find(shard, hash);
-  if (entry == nullptr) return false;
+  if (entry == nullptr) {
+    CAISSON_PERF_DROP(hit);
+    return false;
+  }
   ++shard.stats.put_hits;
   reference(shard, *entry, &Entry::callers);
   return true;
@@ -108,6 +113,7 @@ void MemoryCapabilityStore::unreference_all(std::span<const CNode::Reference> re
 }
 
 Result<void> MemoryCapabilityStore::insert(const Hash& hash, const Capability& capability) {
+  CAISSON_PERF_SCOPE(put_counter);
   const std::vector<CNode::Reference> references = references_of(capability);
   if (Result<void> referenced = reference_all(references); !referenced) return referenced;
   const auto kept = std::make_shared<const Capability>(capability);
@@ -174,6 +180,7 @@ bool MemoryCapabilityStore::evict_oldest() {
 }
 
 Result<std::shared_ptr<const Capability>> MemoryCapabilityStore::get(const Hash& hash) {
+  CAISSON_PERF_SCOPE(get_counter);
   Shard& shard = shard_of(hash);
   const std::scoped_lock lock(shard.mutex);
   ++shard.stats.gets;

@@ -1,8 +1,11 @@
 // Parsing shared by the verbs: a CLI11 application whose errors become one line and exit status 125.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,6 +60,31 @@ auto convert_into(T& target, Convert convert) {
     auto value = convert(text);
     if (!value) throw CLI::ValidationError(value.error().message);
     target = *std::move(value);
+  };
+}
+
+// What a word of an option means.
+template <class T>
+using Choice = std::pair<std::string_view, T>;
+
+// Words that the command line knows, whose engines this build does not have.
+inline constexpr std::string_view kNotInThisBuild[] = {"process", "kvm"};
+
+// For convert_into(): the choice that the text names.
+template <class T>
+auto one_of(std::span<const Choice<T>> choices) {
+  return [choices](const std::string& text) -> Result<T> {
+    std::string words;
+    for (const Choice<T>& choice : choices) {
+      if (choice.first == text) return choice.second;
+      words += words.empty() ? "" : ", ";
+      words += choice.first;
+    }
+    for (const std::string_view word : kNotInThisBuild) {
+      if (word == text)
+        return fail(ErrorCode::kUnsupported, fmt::format("{} is not in this build, which has {}", text, words));
+    }
+    return fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not one of {}", text, words));
   };
 }
 

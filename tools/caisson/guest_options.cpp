@@ -30,10 +30,6 @@ Result<std::uint64_t> parse_number(std::string_view text) {
   return value;
 }
 
-// What a word of an option means.
-template <class T>
-using Choice = std::pair<std::string_view, T>;
-
 constexpr Choice<Tier> kTiers[] = {
     {"auto", Tier::kAuto}, {"interp", Tier::kInterp}, {"baseline", Tier::kBaseline}, {"optimized", Tier::kOptimized}};
 constexpr Choice<CompileProcess> kCompileProcesses[] = {{"process", CompileProcess::kHelper},
@@ -45,26 +41,6 @@ constexpr Choice<InstanceOptions::DecodeCache> kDecodeCaches[] = {
 };
 constexpr Choice<StatsFormat> kStatsFormats[] = {{"text", StatsFormat::kText}, {"json", StatsFormat::kJson}};
 constexpr Choice<bool> kIsolationLevels[] = {{"thread", true}};
-
-// Words that the command line knows, whose engines this build does not have.
-constexpr std::string_view kNotInThisBuild[] = {"process", "kvm"};
-
-template <class T>
-auto one_of(std::span<const Choice<T>> choices) {
-  return [choices](const std::string& text) -> Result<T> {
-    std::string words;
-    for (const Choice<T>& choice : choices) {
-      if (choice.first == text) return choice.second;
-      words += words.empty() ? "" : ", ";
-      words += choice.first;
-    }
-    for (const std::string_view word : kNotInThisBuild) {
-      if (word == text)
-        return fail(ErrorCode::kUnsupported, fmt::format("{} is not in this build, which has {}", text, words));
-    }
-    return fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not one of {}", text, words));
-  };
-}
 
 }  // namespace
 
@@ -147,6 +123,7 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
   app.add_flag("--stats{text}")
       ->description("print what the run used to stderr, as text or with --stats=json as JSON")
       ->each(convert_into(options.stats, one_of<StatsFormat>(kStatsFormats)));
+  add_perf_options(app, options.perf);
 }
 
 void add_artifacts_option(CLI::App& app, std::string& artifacts) {
@@ -165,7 +142,9 @@ std::string artifact_directory(const std::string& artifacts) {
 EngineOptions engine_options(const GuestOptions& options) {
   EngineOptions engine = options.engine;
   engine.idle_windows = 0;
-  engine.artifact_directory = artifact_directory(options.artifacts);
+  // What one counted run stored, the next would find: they would not be alike.
+  if (!options.perf.counting || !options.artifacts.empty())
+    engine.artifact_directory = artifact_directory(options.artifacts);
   return engine;
 }
 

@@ -11,6 +11,7 @@
 #include "caisson/instance.h"
 #include "caisson/result.h"
 #include "command_line.h"
+#include "perf_options.h"
 
 namespace caisson::cli {
 
@@ -21,6 +22,7 @@ struct GuestOptions {
   std::optional<std::chrono::nanoseconds> timeout;
   StatsFormat stats = StatsFormat::kNone;
   CodeListingOptions listing;
+  PerfOptions perf;
   std::string artifacts;  // a directory, "none", or empty: the default one
   EngineOptions engine{.compile_process = CompileProcess::kHelper};
 };

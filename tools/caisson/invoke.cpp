@@ -10,6 +10,7 @@
 #include "caisson/engine.h"
 #include "caisson/linux.h"
 #include "command_line.h"
+#include "counted_runs.h"
 #include "exit_status.h"
 #include "guest_options.h"
 #include "invoke_capability.h"
@@ -78,26 +79,26 @@ Result<std::shared_ptr<runtime::Personality>> make_personality(const Module& mod
   return make_linux_personality({.arguments = {module.name()}, .program = "/program"});
 }
 
-int invoke(const std::string& image, const std::string& function, const std::vector<std::uint64_t>& arguments,
-           GuestOptions options) {
+RunStatus invoke(const std::string& image, const std::string& function, const std::vector<std::uint64_t>& arguments,
+                 GuestOptions options) {
   const RunClock clock;
   if (const Result<void> listed = list_compiled_code(options.listing); !listed)
-    return report_error(kText.name, listed.error().to_string());
+    return std::unexpected(report_error(kText.name, listed.error().to_string()));
   Result<Engine> engine = Engine::create(engine_options(options));
-  if (!engine) return report_error(kText.name, engine.error().to_string());
+  if (!engine) return std::unexpected(report_error(kText.name, engine.error().to_string()));
   const Result<Module> module = engine->load_file(image);
-  if (!module) return report_program_error(kText.name, module.error());
+  if (!module) return std::unexpected(report_program_error(kText.name, module.error()));
   const Result<std::shared_ptr<runtime::Personality>> personality = make_personality(*module);
-  if (!personality) return report_error(kText.name, personality.error().to_string());
+  if (!personality) return std::unexpected(report_error(kText.name, personality.error().to_string()));
   options.instance.personality = *personality;
   // --gas is what the call may cost; the memory of the instance is there before it.
   const std::uint64_t gas = std::exchange(options.instance.gas, kUnlimitedGas);
 
   Result<Instance> instance = engine->instantiate(*module, options.instance);
-  if (!instance) return report_error(kText.name, instance.error().to_string());
+  if (!instance) return std::unexpected(report_error(kText.name, instance.error().to_string()));
   if (options.timeout) instance->set_deadline(Instance::Clock::now() + *options.timeout);
   const Result<InvocationResult> result = instance->invoke(function, arguments, gas);
-  if (!result) return report_error(kText.name, result.error().to_string());
+  if (!result) return std::unexpected(report_error(kText.name, result.error().to_string()));
 
   const std::uint64_t gas_used = gas - result->gas_remaining;
   print_result(*result, gas_used);
@@ -118,17 +119,25 @@ int invoke_verb(const Arguments& words) {
                               "of an image or instance in the store: seal what the call leaves, and print its hash");
   add_store_option(command_line, call.store);
   if (const std::optional<int> status = command_line.parse(words)) return *status;
+  if (const Result<void> checked = check_perf_options(options.perf); !checked)
+    return command_line.report_misuse(checked.error().message);
   const std::vector<std::string>& operands = command_line.operands();
   const Result<std::vector<std::uint64_t>> arguments = parse_arguments(operands);
   if (!arguments) return command_line.report_misuse(arguments.error().message);
-  if (const Result<Hash> hash = Hash::parse(operands[0])) {
+  const Result<Hash> hash = Hash::parse(operands[0]);
+  if (hash) {
     call.capability = *hash;
     call.endpoint = operands[1];
     call.arguments = *arguments;
-    return invoke_capability(std::move(call), options);
+  } else if (call.seals) {
+    return command_line.report_misuse("--successor is for an image or instance in the store");
   }
-  if (call.seals) return command_line.report_misuse("--successor is for an image or instance in the store");
-  return invoke(operands[0], operands[1], *arguments, options);
+  const auto invoke_once = [&] {
+    return hash ? invoke_capability(call, options) : invoke(operands[0], operands[1], *arguments, options);
+  };
+  if (options.perf.counting) return run_counted(kText.name, options.perf, invoke_once);
+  const RunStatus ended = invoke_once();
+  return ended ? *ended : ended.error();
 }
 
 }  // namespace caisson::cli

@@ -46,28 +46,28 @@ Result<std::uint64_t> find_endpoint(const Kernel& kernel, const Hash& image, con
 
 }  // namespace
 
-int invoke_capability(CapabilityCall call, const GuestOptions& options) {
+RunStatus invoke_capability(CapabilityCall call, const GuestOptions& options) {
   if (const Result<void> resolved = resolve_store_directory(call.store); !resolved)
-    return report_error(kVerb, resolved.error().to_string());
+    return std::unexpected(report_error(kVerb, resolved.error().to_string()));
   const auto store = CapabilityStore::open(capability_directory(call.store), {.create = false});
-  if (!store) return report_error(kVerb, store.error().to_string());
+  if (!store) return std::unexpected(report_error(kVerb, store.error().to_string()));
   const Result<Engine> engine = Engine::create(engine_options(options));
-  if (!engine) return report_error(kVerb, engine.error().to_string());
+  if (!engine) return std::unexpected(report_error(kVerb, engine.error().to_string()));
   const Result<Kernel> kernel = Kernel::create(*engine, *store, {.tier = options.instance.tier});
-  if (!kernel) return report_error(kVerb, kernel.error().to_string());
+  if (!kernel) return std::unexpected(report_error(kVerb, kernel.error().to_string()));
   Result<KernelInstance> instance = open(*kernel, call.capability);
-  if (!instance) return report_error(kVerb, instance.error().to_string());
+  if (!instance) return std::unexpected(report_error(kVerb, instance.error().to_string()));
   const Result<std::uint64_t> endpoint = find_endpoint(*kernel, instance->image(), call.endpoint);
-  if (!endpoint) return report_error(kVerb, endpoint.error().to_string());
+  if (!endpoint) return std::unexpected(report_error(kVerb, endpoint.error().to_string()));
   if (options.timeout) instance->set_deadline(std::chrono::steady_clock::now() + *options.timeout);
   const std::uint64_t gas = options.instance.gas;
   const Result<InvocationResult> result = instance->invoke(*endpoint, call.arguments, gas);
-  if (!result) return report_error(kVerb, result.error().to_string());
+  if (!result) return std::unexpected(report_error(kVerb, result.error().to_string()));
   const std::uint64_t gas_used = gas - result->gas_remaining;
   print_result(*result, gas_used);
   if (call.seals) {
     const Result<Hash> sealed = instance->seal();
-    if (!sealed) return report_error(kVerb, sealed.error().to_string());
+    if (!sealed) return std::unexpected(report_error(kVerb, sealed.error().to_string()));
     fmt::print("successor      {}\n", sealed->to_string());
   }
   return report_run_end({*result, result->exit_arg, gas_used, {}});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caisson/capability.h"
+#include "counted_runs.h"
 #include "guest_options.h"
 
 namespace caisson::cli {
@@ -19,7 +20,7 @@ struct CapabilityCall {
   bool seals = false;  // the instance as the call leaves it goes into the store
 };
 
-int invoke_capability(CapabilityCall call, const GuestOptions& options);
+RunStatus invoke_capability(CapabilityCall call, const GuestOptions& options);
 
 // The result as caisson invoke prints it.
 void print_result(const InvocationResult& result, std::uint64_t gas_used);

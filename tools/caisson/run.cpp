@@ -12,6 +12,7 @@
 #include "caisson/kernel.h"
 #include "caisson/linux.h"
 #include "command_line.h"
+#include "counted_runs.h"
 #include "exit_status.h"
 #include "guest_options.h"
 #include "guest_program.h"
@@ -88,26 +89,27 @@ int open_and_run(RunOptions options) {
   std::_Exit(status);
 }
 
-int run_program(const std::string& name, RunOptions options) {
+RunStatus run_program(const std::string& name, RunOptions options) {
   const RunClock clock;
   if (const Result<void> listed = list_compiled_code(options.guest.listing); !listed)
-    return report_error(kText.name, listed.error().to_string());
+    return std::unexpected(report_error(kText.name, listed.error().to_string()));
   Result<Engine> engine = Engine::create(engine_options(options.guest));
-  if (!engine) return report_error(kText.name, engine.error().to_string());
+  if (!engine) return std::unexpected(report_error(kText.name, engine.error().to_string()));
   Result<LoadedProgram> program = load_program(*engine, name, std::move(options.personality));
-  if (!program) return report_program_error(kText.name, program.error());
+  if (!program) return std::unexpected(report_program_error(kText.name, program.error()));
   Result<std::shared_ptr<runtime::Personality>> personality = make_linux_personality(std::move(program->options));
-  if (!personality) return report_error(kText.name, personality.error().to_string());
+  if (!personality) return std::unexpected(report_error(kText.name, personality.error().to_string()));
   options.guest.instance.personality = *personality;
   if (options.seal_at) options.guest.instance.gas = *options.seal_at;
 
   Result<Instance> instance = engine->instantiate(program->module, options.guest.instance);
-  if (!instance) return report_error(kText.name, instance.error().to_string());
+  if (!instance) return std::unexpected(report_error(kText.name, instance.error().to_string()));
   if (options.guest.timeout) instance->set_deadline(Instance::Clock::now() + *options.guest.timeout);
   const Result<InvocationResult> result = instance->start();
-  if (!result) return report_program_error(kText.name, result.error());
+  if (!result) return std::unexpected(report_program_error(kText.name, result.error()));
   if (options.seal_at && result->exit_reason == ExitReason::kOutOfGas) return seal(*instance, options);
   const int status = end_run(*instance, *result, personality->get(), options, clock);
+  if (options.guest.perf.counting) return status;  // another run may follow
   // The kernel takes windows, pages and descriptors back faster than destructors would give them back one by one.
   std::fflush(nullptr);
   std::_Exit(status);
@@ -131,14 +133,23 @@ int run_verb(const Arguments& arguments) {
       ->type_name("HASH");
   add_store_option(command_line, options.store);
   if (const std::optional<int> status = command_line.parse(arguments)) return *status;
+  if (const Result<void> checked = check_perf_options(options.guest.perf); !checked)
+    return command_line.report_misuse(checked.error().message);
   if (options.opened) {
     if (!command_line.operands().empty())
       return command_line.report_misuse("--open goes on with a program: there is no PROGRAM to name");
+    if (options.guest.perf.counting) return command_line.report_misuse("--perf runs a program from its beginning");
     return open_and_run(std::move(options));
   }
   if (command_line.operands().empty()) return command_line.report_misuse("PROGRAM is missing");
   options.personality.arguments = command_line.operands();
-  return run_program(command_line.operands().front(), std::move(options));
+  const std::string& program = command_line.operands().front();
+  if (options.guest.perf.counting) {
+    if (options.seal_at) return command_line.report_misuse("--perf runs a program to its end, --seal-at does not");
+    return run_counted(kText.name, options.guest.perf, [&] { return run_program(program, options); });
+  }
+  const RunStatus ended = run_program(program, std::move(options));
+  return ended ? *ended : ended.error();
 }
 
 }  // namespace caisson::cli

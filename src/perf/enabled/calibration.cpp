@@ -1,0 +1,89 @@
+#include "perf/enabled/calibration.h"
+
+#include <cpuid.h>
+
+#include <algorithm>
+#include <array>
+
+#include "perf/counter.h"
+#include "perf/enabled/thread_shards.h"
+#include "perf/enabled/timer.h"
+
+namespace caisson::perf {
+namespace {
+
+constinit Module calibration_module("", 0);
+
+constexpr std::uint64_t kCalibrationNs = 20'000'000;
+constexpr int kLooks = 16;
+constexpr int kScopesPerBatch = 1000;
+constexpr std::size_t kBatches = 31;
+
+// What both timers show at one moment.
+struct Moment {
+  std::uint64_t clock, tsc;
+};
+
+// Of several looks the one that took least: in the others something else may have run between the two.
+Moment moment() {
+  Moment best{};
+  std::uint64_t least = ~std::uint64_t{0};
+  for (int look = 0; look < kLooks; ++look) {
+    const std::uint64_t before = tsc_ticks_at_begin();
+    const std::uint64_t clock = clock_ticks();
+    const std::uint64_t took = tsc_ticks_at_end() - before;
+    if (took >= least) continue;
+    least = took;
+    best = {.clock = clock, .tsc = before + took / 2};
+  }
+  return best;
+}
+
+double tsc_ticks_per_ns() {
+  const Moment start = moment();
+  Moment now = start;
+  while (now.clock - start.clock < kCalibrationNs) now = moment();
+  return static_cast<double>(now.tsc - start.tsc) / static_cast<double>(now.clock - start.clock);
+}
+
+std::uint64_t now(Timer timer) { return timer == Timer::kTsc ? tsc_ticks_at_end() : clock_ticks(); }
+
+}  // namespace
+
+bool has_even_tsc() {
+  constexpr unsigned kExtendedFeatures = 0x8000'0001, kPowerManagement = 0x8000'0007;
+  constexpr unsigned kRdtscp = 1u << 27, kInvariantTsc = 1u << 8;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(kExtendedFeatures, &a, &b, &c, &d) == 0 || (d & kRdtscp) == 0) return false;
+  return __get_cpuid(kPowerManagement, &a, &b, &c, &d) != 0 && (d & kInvariantTsc) != 0;
+}
+
+Result<Calibration> calibrate(const Options& options, std::uint64_t state) {
+  if (options.timer == Timer::kTsc && !has_even_tsc())
+    return fail(ErrorCode::kUnsupported, "this processor has no time stamp counter of a constant rate; use the clock");
+  static Counter empty(calibration_module, "empty scope");
+  Calibration calibration;
+  if (options.timer == Timer::kTsc) calibration.ticks_per_ns = tsc_ticks_per_ns();
+  // The median of batches: an interruption spoils one of them.
+  std::array<double, kBatches> recorded{}, taken{};
+  empty.set_state(state);
+  std::uint64_t ticks_before = 0;
+  for (std::size_t batch = 0; batch < kBatches; ++batch) {
+    const std::uint64_t start = now(options.timer);
+    for (int index = 0; index < kScopesPerBatch; ++index) const Scope scope(empty);
+    taken[batch] = static_cast<double>(now(options.timer) - start) / kScopesPerBatch;
+    const std::uint64_t ticks = collect(empty, state).ticks;
+    recorded[batch] = static_cast<double>(ticks - ticks_before) / kScopesPerBatch;
+    ticks_before = ticks;
+  }
+  empty.set_state(0);
+  const auto median = [](std::array<double, kBatches>& values) {
+    std::ranges::nth_element(values, values.begin() + kBatches / 2);
+    return values[kBatches / 2];
+  };
+  calibration.floor_ticks = median(recorded);
+  calibration.cost_ticks = std::max(median(taken), calibration.floor_ticks);
+  return calibration;
+}
+
+}  // namespace caisson::perf
