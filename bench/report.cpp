@@ -108,6 +108,9 @@ void print_tables(const Report& report, std::FILE* to) {
     for (const AbsentEngine& absent : report.absent) {
       if (absent.suite == suite) print_absent(absent, to);
     }
+    for (const PathCounters& counters : report.path_counters) {
+      if (counters.suite == suite) fmt::print(to, "\n{}, {}:\n{}", counters.case_name, counters.engine, counters.text);
+    }
     print_references(suite, to);
   }
 }

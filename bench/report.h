@@ -28,6 +28,11 @@ struct AbsentEngine {
   std::string case_name = {};
 };
 
+// Where the time of a case went in one engine: what caisson::perf reports, in builds that have path counters.
+struct PathCounters {
+  std::string suite, case_name, engine, text;
+};
+
 struct Report {
   std::string version = this_version();
   Machine machine = this_machine();
@@ -35,6 +40,7 @@ struct Report {
   std::vector<std::string> suites;
   std::vector<Row> rows;
   std::vector<AbsentEngine> absent;
+  std::vector<PathCounters> path_counters;
 };
 
 // A value in a unit that leaves one to four digits before the point.

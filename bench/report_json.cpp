@@ -21,6 +21,7 @@ constexpr std::size_t kMostBytes = 16U << 20U;
 constexpr std::size_t kDeepest = 8;  // of objects and arrays in each other; a report needs three
 constexpr std::size_t kMostRows = 20'000;
 constexpr std::size_t kLongestText = 4096;
+constexpr std::size_t kLongestCounters = 65536;  // lines of a report of path counters
 constexpr double kMostRuns = 1e9;
 
 struct TextField {
@@ -75,11 +76,11 @@ class FieldReader {
     if (!object_.is_object()) refuse("is no object");
   }
 
-  void text(const char* key, std::string& target) {
+  void text(const char* key, std::string& target, std::size_t longest = kLongestText) {
     const json* const value = field(key);
     if (value == nullptr) return;
-    if (!value->is_string() || value->get_ref<const std::string&>().size() > kLongestText) {
-      return refuse(fmt::format("\"{}\" is no text of at most {} bytes", key, kLongestText));
+    if (!value->is_string() || value->get_ref<const std::string&>().size() > longest) {
+      return refuse(fmt::format("\"{}\" is no text of at most {} bytes", key, longest));
     }
     target = value->get_ref<const std::string&>();
   }
@@ -184,6 +185,17 @@ Result<Row> parse_row(const json& object, std::size_t index) {
   return row;
 }
 
+Result<PathCounters> parse_path_counters(const json& object, std::size_t index) {
+  PathCounters counters;
+  FieldReader reader(object, fmt::format("path_counters[{}]", index));
+  reader.text("suite", counters.suite);
+  reader.text("case", counters.case_name);
+  reader.text("engine", counters.engine);
+  reader.text("text", counters.text, kLongestCounters);
+  if (reader.error()) return std::unexpected(*reader.error());
+  return counters;
+}
+
 Result<AbsentEngine> parse_absent(const json& object, std::size_t index) {
   AbsentEngine absent;
   FieldReader reader(object, fmt::format("absent[{}]", index));
@@ -239,11 +251,17 @@ std::unexpected<Error> fail_with_file(const char* what, const std::string& path)
 }  // namespace
 
 std::string to_json(const Report& report) {
-  json rows = json::array(), absent = json::array();
+  json rows = json::array(), absent = json::array(), path_counters = json::array();
   for (const Row& row : report.rows) rows.push_back(row_json(row));
   for (const AbsentEngine& engine : report.absent) {
     absent.push_back(
         {{"suite", engine.suite}, {"engine", engine.engine}, {"reason", engine.reason}, {"case", engine.case_name}});
+  }
+  for (const PathCounters& counters : report.path_counters) {
+    path_counters.push_back({{"suite", counters.suite},
+                             {"case", counters.case_name},
+                             {"engine", counters.engine},
+                             {"text", counters.text}});
   }
   return json{{"schema", kReportSchema},
               {"version", report.version},
@@ -251,7 +269,8 @@ std::string to_json(const Report& report) {
               {"yardstick", yardstick_json(report.yardstick)},
               {"suite", report.suites},
               {"rows", rows},
-              {"absent", absent}}
+              {"absent", absent},
+              {"path_counters", path_counters}}
       .dump(1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -289,6 +308,14 @@ Result<Report> parse_report(std::string_view text) {
     auto engine = parse_absent(object_of_engine, report.absent.size());
     if (!engine) return std::unexpected(engine.error());
     report.absent.push_back(*std::move(engine));
+  }
+  if (!object.contains("path_counters")) return report;
+  const json* const path_counters = reader.array("path_counters", kMostRows);
+  if (reader.error()) return std::unexpected(*reader.error());
+  for (const json& object_of_counters : *path_counters) {
+    auto counters = parse_path_counters(object_of_counters, report.path_counters.size());
+    if (!counters) return std::unexpected(counters.error());
+    report.path_counters.push_back(*std::move(counters));
   }
   return report;
 }

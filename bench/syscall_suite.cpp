@@ -7,11 +7,13 @@
 
 #include "bench/suites.h"
 #include "bench/system_call_engines.h"
+#include "caisson/perf.h"
 
 namespace caisson::bench {
 namespace {
 
 constexpr char kSuite[] = "syscall";
+constexpr char kCounted[] = "baseline";
 constexpr std::uint64_t kSizes[] = {1, 16, 64, 256, 1024, 4096, 10240};
 
 struct Case {
@@ -101,6 +103,20 @@ Result<std::vector<Contender>> contenders(const SystemCallFiles& files, const Ca
   return list;
 }
 
+// Where the time of a call goes under the Linux personality, in a sample of its own. Builds without path counters have nothing to say.
+Result<void> count_path(const std::vector<Contender>& list, const Case& one, Report& report) {
+  const auto counted = std::ranges::find(list, kCounted, &Contender::name);
+  if (!perf::available() || counted == list.end()) return {};
+  const auto run = [&]() -> Result<void> {
+    const auto timed = time_calls(*counted, one);
+    return timed ? Result<void>() : std::unexpected(timed.error());
+  };
+  auto text = perf::report_of_case(one.name, run);
+  if (!text) return std::unexpected(text.error());
+  report.path_counters.push_back({kSuite, one.name, kCounted, *std::move(text)});
+  return {};
+}
+
 Result<void> measure(const std::string& case_name, std::size_t runs, Report& report) {
   const Case& one = *std::ranges::find(all_cases(), case_name, &Case::name);
   const auto files = SystemCallFiles::create();
@@ -120,7 +136,7 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
   const std::size_t before = report.rows.size();
   add_time_rows(report, kSuite, case_name, names, samples);
   report.rows[before].note = one.note;
-  return {};
+  return count_path(*list, one, report);
 }
 
 }  // namespace

@@ -258,6 +258,11 @@
       const text = absent.case ? `${absent.case}, ${absent.engine}: not supported (${absent.reason})` : `${absent.engine}: absent (${absent.reason})`;
       element(node, "p", text, { class: "soft" });
     }
+    for (const counters of (report.path_counters ?? []).filter((each) => each.suite === suite.name)) {
+      const details = element(node, "details");
+      element(details, "summary", `${counters.case}, ${counters.engine}: where the time went`);
+      element(details, "pre", counters.text);
+    }
   }
 
   function addReferences() {

@@ -117,6 +117,7 @@ class ReportPage(unittest.TestCase):
         report["suite"] = [HOSTILE]
         report["rows"] = [dict(row, suite=HOSTILE, case=HOSTILE, engine=HOSTILE, note=HOSTILE) for row in report["rows"][:1]]
         report["absent"] = [{"suite": HOSTILE, "engine": HOSTILE, "reason": HOSTILE}]
+        report["path_counters"] = [{"suite": HOSTILE, "case": HOSTILE, "engine": HOSTILE, "text": HOSTILE * 20}]
         file, page = self.folder / "hostile.json", self.folder / "hostile.html"
         file.write_text(json.dumps(report))
         bench(f"--read={file}", f"--html={page}")

@@ -270,6 +270,7 @@ Report sample_report() {
   report.rows[0].note = "a note, <b>and</b> ü";
   add_absent(report, "suite", "peer", "not installed");
   add_absent(report, "suite", "peer", "not installed");
+  report.path_counters.push_back({"suite", "other", "interp", "name  calls\nrouter::ecall  3\n"});
   return report;
 }
 
@@ -295,6 +296,10 @@ TEST(BenchFile, JsonHasTheDocumentedFields) {
                                            {"note", "a note, <b>and</b> ü"},
                                            {"measured_by", "case \"1\""}}));
   EXPECT_EQ(report.at("absent").size(), 1u);
+  EXPECT_EQ(report.at("path_counters"), (json::array({{{"suite", "suite"},
+                                                       {"case", "other"},
+                                                       {"engine", "interp"},
+                                                       {"text", "name  calls\nrouter::ecall  3\n"}}})));
 }
 
 TEST(BenchFile, IsReadAsItWasWritten) {
@@ -333,7 +338,9 @@ TEST(BenchFile, EveryFieldIsChecked) {
       json without = whole;
       without.at(place).erase(field.key());
       const auto missing = parse_report(without.dump());
-      const bool is_newer = place.to_string() == "/absent/0" && field.key() == "case";  // files of before it have none
+      // Files of before these have none.
+      const bool is_newer = (place.to_string() == "/absent/0" && field.key() == "case") ||
+                            (place.empty() && field.key() == "path_counters");
       ASSERT_EQ(missing.has_value(), is_newer) << place.to_string() << " without " << field.key();
       if (!is_newer) {
         EXPECT_NE(missing.error().to_string().find(field.key()), std::string::npos) << missing.error().to_string();
@@ -346,15 +353,15 @@ TEST(BenchFile, EveryFieldIsChecked) {
       }
     }
   };
-  for (const char* const place : {"", "/machine", "/yardstick", "/rows/0", "/rows/1", "/absent/0"})
+  for (const char* const place : {"", "/machine", "/yardstick", "/rows/0", "/rows/1", "/absent/0", "/path_counters/0"})
     try_fields(json::json_pointer(place));
   // A text may be another text, "min" and "low" may be less, "max" and "high" more, in either row, and "high" in the
   // yardstick; nothing else of these is right.
   std::size_t texts = 0;
-  for (const char* const place : {"/machine", "/rows/0", "/rows/1", "/absent/0"}) {
+  for (const char* const place : {"/machine", "/rows/0", "/rows/1", "/absent/0", "/path_counters/0"}) {
     for (const auto& field : whole.at(json::json_pointer(place)).items()) texts += field.value().is_string() ? 1 : 0;
   }
-  EXPECT_EQ(tried - refused, texts + 1 + 8 + 1);  // and the version
+  EXPECT_EQ(tried - refused, texts + 1 + 8 + 1 + 1);  // and the version, and a long text of path counters
 }
 
 TEST(BenchFile, WhatCannotBeReadIsSaid) {
