@@ -98,7 +98,7 @@ Result<std::vector<Contender>> contenders(Report& report) {
     if (instance) {
       list.push_back({std::move(name), *std::move(instance), is_metered});
     } else if (instance.error().code == ErrorCode::kUnsupported || instance.error().code == ErrorCode::kNotFound) {
-      add_absent(report, kSuite, std::move(name), instance.error().message);
+      add_absent(report, kSuite, name, instance.error().message);
     } else {
       return std::unexpected(instance.error());
     }

@@ -89,8 +89,10 @@ Error ExecutableMemory::lost() {
 void ExecutableMemory::lose() {
   if (of_process_ == nullptr) return;
   is_lost_.store(true, std::memory_order_relaxed);
+  // A child that has no address space for it faults where it destroys what it inherited.
   const auto place_nothing = [](std::uint8_t* at, std::size_t size, int protection) {
-    ::mmap(at, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    [[maybe_unused]] const void* const placed =
+        ::mmap(at, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   };
   place_nothing(of_process_->write_, kCodeCapacity, PROT_READ | PROT_WRITE);
   place_nothing(of_process_->execute_, kCodeCapacity, PROT_NONE);

@@ -26,6 +26,7 @@ std::vector<double> noisy_times(std::mt19937_64& random, double scale, std::size
   std::lognormal_distribution<double> tail(0, 0.15);
   std::bernoulli_distribution interrupted(0.03);
   std::vector<double> samples;
+  samples.reserve(count);
   for (std::size_t index = 0; index < count; ++index)
     samples.push_back(scale * tail(random) * (interrupted(random) ? 4 : 1));
   return samples;
@@ -98,6 +99,7 @@ TEST(BenchStatistics, IntervalsHoldTheMedianOfWhatTheyAreDrawnFrom) {
 
 TEST(BenchStatistics, OutliersAreBeyondTheFences) {
   std::vector<double> samples;
+  samples.reserve(20);
   for (int i = 0; i < 20; ++i) samples.push_back(100 + i);
   EXPECT_EQ(summarize(samples).outliers, 0u);
   samples.push_back(1000);

@@ -220,12 +220,12 @@ TEST_P(PreparedCallTest, BeginsAfreshAfterAFault) {
     EXPECT_EQ(same(round), round);
     EXPECT_EQ(instance.host_error(), "");
     EXPECT_EQ(instance.resume().error().code, ErrorCode::kInvalidArgument) << "the call returned";
-    (void)invoked.call<int>("same", round);
-    (void)invoked.call<std::uint64_t>("load", std::uint64_t{0x10});
-    (void)invoked.call<int>("same", round);
-    (void)invoked.call<int>("refused");
-    (void)invoked.call<void>("stops");
-    (void)invoked.call<int>("same", round);
+    EXPECT_TRUE(invoked.call<int>("same", round).has_value());
+    EXPECT_FALSE(invoked.call<std::uint64_t>("load", std::uint64_t{0x10}).has_value());
+    EXPECT_TRUE(invoked.call<int>("same", round).has_value());
+    EXPECT_FALSE(invoked.call<int>("refused").has_value());
+    EXPECT_FALSE(invoked.call<void>("stops").has_value());
+    EXPECT_TRUE(invoked.call<int>("same", round).has_value());
     expect_same_state(instance, invoked);
   }
 }
