@@ -9,6 +9,7 @@
 
 #include "bench/clock.h"
 #include "bench/kernels.h"
+#include "bench/unmetered_engine.h"
 #include "caisson/engine.h"
 #include "caisson/linux.h"
 
@@ -76,14 +77,19 @@ class GuestEngine : public SystemCallEngine {
  public:
   template <Tier kTier>
   static Result<std::unique_ptr<SystemCallEngine>> make_direct(const SystemCallFiles& files) {
-    return make(kTier, nullptr, files);
+    return make(Engine::create(), kTier, nullptr, files);
+  }
+
+  static Result<std::unique_ptr<SystemCallEngine>> make_unmetered(const SystemCallFiles& files) {
+    return make(make_unmetered_engine(), Tier::kOptimized, nullptr, files);
   }
 
   // Asked at every call, and passes all of them on.
   template <Tier kTier>
   static Result<std::unique_ptr<SystemCallEngine>> make_interposed(const SystemCallFiles& files) {
     return make(
-        kTier, [](Caller&, std::uint64_t, SystemCallArguments) { return std::optional<std::int64_t>(); }, files);
+        Engine::create(), kTier,
+        [](Caller&, std::uint64_t, SystemCallArguments) { return std::optional<std::int64_t>(); }, files);
   }
 
   explicit GuestEngine(Instance instance) : instance_(std::move(instance)) {}
@@ -106,9 +112,8 @@ class GuestEngine : public SystemCallEngine {
   }
 
  private:
-  static Result<std::unique_ptr<SystemCallEngine>> make(Tier tier, SystemCallInterposer interposer,
-                                                        const SystemCallFiles& files) {
-    auto engine = Engine::create();
+  static Result<std::unique_ptr<SystemCallEngine>> make(const Result<Engine>& engine, Tier tier,
+                                                        SystemCallInterposer interposer, const SystemCallFiles& files) {
     if (!engine) return std::unexpected(engine.error());
     const auto module = engine->load_bytes(system_calls_guest(), "system_calls");
     if (!module) return std::unexpected(module.error());
@@ -156,6 +161,7 @@ std::span<const SystemCallEngineKind> system_call_engines() {
       {"native", ProcessEngine::make_native},
       {"baseline", GuestEngine::make_direct<Tier::kBaseline>},
       {"optimized", GuestEngine::make_direct<Tier::kOptimized>},
+      {"optimized-no-gas", GuestEngine::make_unmetered},
       {"auto", GuestEngine::make_direct<Tier::kAuto>},
       {"interp", GuestEngine::make_direct<Tier::kInterp>},
       {"baseline-interposed", GuestEngine::make_interposed<Tier::kBaseline>},

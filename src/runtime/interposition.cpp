@@ -8,6 +8,7 @@
 
 #include "caisson/host.h"
 #include "runtime/guest_instance.h"
+#include "runtime/interposer_counter.h"
 
 namespace caisson::runtime {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 // What the interposer answers; `caller` knows where the call must not go on.
 std::optional<std::int64_t> ask(const SystemCallInterposer& interposer, Caller& caller, std::uint64_t number,
                                 SystemCallArguments arguments) {
+  CAISSON_PERF_SCOPE(interposer_counter);
   try {
     return interposer(caller, number, arguments);
   } catch (const std::exception& exception) {

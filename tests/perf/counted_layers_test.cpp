@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -193,6 +194,7 @@ TEST(CountedLayers, FaultsOfAProgram) {
       const Module module = engine.load_bytes(*program, "faults").value();
       InstanceOptions options{.tier = tier};
       options.personality = make_linux_personality({.arguments = {"faults"}, .program = "/faults"}).value();
+      options.interposer = [](Caller&, std::uint64_t, SystemCallArguments) { return std::optional<std::int64_t>(); };
       Instance instance = engine.instantiate(module, options).value();
       const Result<InvocationResult> result = instance.start();
       ASSERT_TRUE(result) << result.error().to_string();
@@ -201,6 +203,7 @@ TEST(CountedLayers, FaultsOfAProgram) {
     EXPECT_EQ(section(counts, "boot::"),
               (Counts{{"boot::load_elf", 1}, {"boot::validate", 1}, {"boot::instantiate", 1}, {"boot::invoke", 1}}));
     EXPECT_EQ(section(counts, "memory::fault"), (Counts{{"memory::fault", 50}})) << test::tier_name(tier);
+    EXPECT_EQ(counts.at("interpose::handler"), counts.at("router::ecall"));
     EXPECT_EQ(counts.contains("compile::decode"), tier == Tier::kInterp);
     EXPECT_EQ(counts.contains("compile::baseline"), tier == Tier::kBaseline);
   }
