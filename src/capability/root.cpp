@@ -31,6 +31,24 @@ Sha256 root_of_mapping(const ImageMapping& mapping) {
                             root_of_number(mapping.data_page)});
 }
 
+// An instance that is sealed again and again has the same mappings each time, and few: the root of each thread's last ones is kept.
+Sha256 root_of_instance_mappings(const std::vector<ImageMapping>& mappings) {
+  constexpr std::size_t kMostKept = 64;
+  struct Last {
+    std::vector<ImageMapping> mappings;
+    Sha256 root{};
+  };
+  static thread_local Last last;
+  if (!mappings.empty() && mappings == last.mappings) return last.root;
+  const Sha256 root = root_of_items(mappings, kMostInstanceMappings, root_of_mapping);
+  if (mappings.size() <= kMostKept) {
+    last.mappings.clear();  // where the copy fails, nothing is known
+    last.root = root;
+    last.mappings = mappings;
+  }
+  return root;
+}
+
 Sha256 root_of_register(const InitialRegister& initial) {
   return root_of_container({root_of_number(initial.number), root_of_number(initial.value)});
 }
@@ -89,16 +107,15 @@ struct Rooter {
   }
 
   Sha256 operator()(const SealedInstance& instance) const {
-    return root_of_container({instance.image.bytes, instance.next_image.bytes,
-                              root_of_items(instance.mappings, kMostInstanceMappings, root_of_mapping),
-                              instance.memory.bytes, instance.root.bytes, root_of_registers(instance.integer_registers),
-                              root_of_registers(instance.float_registers), root_of_number(instance.float_control),
-                              root_of_number(instance.pc), root_of_number(instance.gas_remaining),
-                              root_of_number(instance.gas_used), root_of_reservation(instance.reservation),
-                              root_of_number(static_cast<std::uint8_t>(instance.phase)),
-                              root_of_pending(instance.pending), instance.lineage.bytes,
-                              root_of_byte_list(instance.runtime_state, kMostStateBytes),
-                              root_of_byte_list(instance.personality_state, kMostStateBytes)});
+    return root_of_container(
+        {instance.image.bytes, instance.next_image.bytes, root_of_instance_mappings(instance.mappings),
+         instance.memory.bytes, instance.root.bytes, root_of_registers(instance.integer_registers),
+         root_of_registers(instance.float_registers), root_of_number(instance.float_control),
+         root_of_number(instance.pc), root_of_number(instance.gas_remaining), root_of_number(instance.gas_used),
+         root_of_reservation(instance.reservation), root_of_number(static_cast<std::uint8_t>(instance.phase)),
+         root_of_pending(instance.pending), instance.lineage.bytes,
+         root_of_byte_list(instance.runtime_state, kMostStateBytes),
+         root_of_byte_list(instance.personality_state, kMostStateBytes)});
   }
 };
 

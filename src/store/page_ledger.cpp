@@ -69,12 +69,23 @@ std::uint64_t PageLedger::walk(const Node& node, unsigned height) {
     }
   } else {
     const Leaf& leaf = static_cast<const Leaf&>(node);
-    for (const auto& page : leaf.pages) counts_.prefetch(page.get());
     bytes += sizeof(Leaf);
-    for (const auto& page : leaf.pages) {
+    if (leaf_count_ == leaves_.size()) bytes += count_pages<change>();
+    for (const auto& page : leaf.pages) counts_.prefetch(page.get());
+    leaves_[leaf_count_++] = &leaf;
+  }
+  return bytes;
+}
+
+template <PageLedger::Change change>
+std::uint64_t PageLedger::count_pages() {
+  std::uint64_t bytes = 0;
+  for (std::size_t index = 0; index < leaf_count_; ++index) {
+    for (const auto& page : leaves_[index]->pages) {
       if (page && count<change>(page.get())) bytes += kCapabilityPageSize + kAllocationBytes;
     }
   }
+  leaf_count_ = 0;
   return bytes;
 }
 
@@ -85,7 +96,9 @@ std::uint64_t PageLedger::account(const Capability& capability) {
   if (data == nullptr) return bytes;
   const Data::State& state = capability::hashed_state(*data);
   const std::scoped_lock lock(mutex_);
+  leaf_count_ = 0;
   if (state.root) bytes += walk<change>(*state.root, state.height);
+  bytes += count_pages<change>();
   return bytes;
 }
 

@@ -5,6 +5,8 @@
 // Thread safety: every function may be called from any thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 
@@ -27,12 +29,18 @@ class PageLedger {
   bool count(const void* item);
   template <Change change>
   std::uint64_t walk(const capability::Node& node, unsigned height);
+  // The pages of leaves that were first, or last.
+  template <Change change>
+  std::uint64_t count_pages();
   template <Change change>
   std::uint64_t account(const Capability& capability);
 
   // One lock for the whole walk: it takes microseconds where hashing the same Data took tens of them.
   std::mutex mutex_;
-  PointerCounts counts_;  // guarded by mutex_
+  PointerCounts counts_;  // guarded by mutex_, as is what follows
+  // Leaves whose pages are counted a little later, when their entries have come from memory.
+  std::array<const capability::Leaf*, 32> leaves_{};
+  std::size_t leaf_count_ = 0;
 };
 
 // What one takes alone, pages and nodes included.
