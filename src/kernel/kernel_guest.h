@@ -36,9 +36,7 @@ class KernelGuest {
 
  private:
   // Whether what code of its tier would be compiled to was left behind in another process.
-  bool has_lost_code() {
-    return tree_.kernel().options.tier != Tier::kInterp && memory::ExecutableMemory::is_lost();
-  }
+  bool has_lost_code() { return tree_.kernel().options.tier != Tier::kInterp && memory::ExecutableMemory::is_lost(); }
   Result<InvocationResult> finish(Result<InvocationResult> result, std::uint64_t gas_before);
 
   Tree tree_;
