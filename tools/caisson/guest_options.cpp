@@ -123,7 +123,6 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
   app.add_flag("--stats{text}")
       ->description("print what the run used to stderr, as text or with --stats=json as JSON")
       ->each(convert_into(options.stats, one_of<StatsFormat>(kStatsFormats)));
-  add_perf_options(app, options.perf);
 }
 
 void add_artifacts_option(CLI::App& app, std::string& artifacts) {

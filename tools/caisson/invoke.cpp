@@ -114,6 +114,7 @@ int invoke_verb(const Arguments& words) {
   GuestOptions options;
   options.instance.gas = kDefaultGas;
   add_guest_options(command_line.app(), options);
+  add_perf_options(command_line.app(), options.perf, words);
   CapabilityCall call;
   command_line.app().add_flag("--successor", call.seals,
                               "of an image or instance in the store: seal what the call leaves, and print its hash");

@@ -1,5 +1,8 @@
 #include "perf_options.h"
 
+#include <algorithm>
+#include <string_view>
+
 namespace caisson::cli {
 namespace {
 
@@ -10,7 +13,11 @@ constexpr Choice<PerfFormat> kFormats[] = {
 
 }  // namespace
 
-void add_perf_options(CLI::App& app, PerfOptions& options) {
+void add_perf_options(CLI::App& app, PerfOptions& options, const Arguments& arguments) {
+  const auto may_be_one = [](std::string_view argument) {
+    return argument.starts_with("--perf") || argument == "--help" || argument == "-h";
+  };
+  if (std::ranges::none_of(arguments, may_be_one)) return;
   app.add_flag("--perf{clock}")
       ->description(
           "report to stderr where the time goes, by clock or --perf=tsc: a run per path counter, each from the start, "

@@ -7,6 +7,7 @@
 
 #include "caisson/perf.h"
 #include "command_line.h"
+#include "verb.h"
 
 namespace caisson::cli {
 
@@ -21,8 +22,9 @@ struct PerfOptions {
   std::string refinement;  // one of the other options that was given, if any
 };
 
-// `options` must outlive the parse.
-void add_perf_options(CLI::App& app, PerfOptions& options);
+// Where one of `arguments` may be such an option, or asks for help: an option takes some 20 000 instructions of every start. `options` must outlive
+// the parse.
+void add_perf_options(CLI::App& app, PerfOptions& options, const Arguments& arguments);
 
 // Errors: kInvalidArgument where an option says how to count, and none says to count.
 Result<void> check_perf_options(const PerfOptions& options);

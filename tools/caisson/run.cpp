@@ -121,6 +121,7 @@ int run_verb(const Arguments& arguments) {
   CommandLine command_line(kText, CommandLine::Operands::kCommand);
   RunOptions options;
   add_run_options(command_line.app(), options);
+  add_perf_options(command_line.app(), options.guest.perf, arguments);
   std::string seal_at, opened;
   command_line.app()
       .add_option("--seal-at", seal_at,
