@@ -35,7 +35,8 @@ Result<std::vector<const Suite*>> select_suites(const std::vector<std::string>& 
 
 std::size_t sample_count(const Suite& suite, const Options& options) {
   if (options.runs != 0) return options.runs;
-  return options.quick ? std::max<std::size_t>(suite.runs / 5, 3) : suite.runs;
+  if (!options.quick) return suite.runs;
+  return suite.quick_runs != 0 ? suite.quick_runs : std::max<std::size_t>(suite.runs / 5, 3);
 }
 
 Result<Report> measure(const std::vector<SelectedCase>& cases, const Options& options, const Progress& progress) {

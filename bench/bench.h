@@ -21,7 +21,7 @@ namespace caisson::bench {
 struct Options {
   std::string filter;  // only cases whose name contains this
   std::size_t runs = 0;  // samples of each case and engine; 0: what the suite thinks enough
-  bool quick = false;  // a fifth of the suite's samples: to see that all works
+  bool quick = false;  // few samples (Suite::quick_runs): to see that all works
 };
 
 // Called before each case: its name, its place among all cases of the run, their number.
@@ -36,6 +36,8 @@ struct Suite {
   Result<void> (*measure)(const std::string& case_name, std::size_t runs, Report& report);
   // Adds rows about all cases together; may be null.
   void (*summarize)(Report& report);
+  // Samples under Options::quick; 0: a fifth of `runs`, but 3 at least. For suites whose samples take seconds.
+  std::size_t quick_runs = 0;
 };
 
 // Every suite, in the order of --list.

@@ -16,8 +16,9 @@ namespace caisson::bench {
 namespace {
 
 constexpr char kSuite[] = "programs";
-// The runs before the first sample: of --tier=auto they compile what gets hot and keep it, until hardly anything is new.
-constexpr int kWarmUps = 5;
+// The runs before the first sample: of --tier=auto they compile what gets hot and keep it, until hardly anything is new. No more than
+// there are samples, so that a quick look stays quick.
+constexpr std::size_t kMostWarmUps = 5;
 
 struct Program {
   std::string_view name;
@@ -101,10 +102,11 @@ Result<std::vector<Contender>> contenders(const Program& program, const ProgramF
 }
 
 // All must print the same.
-Result<void> check(const std::vector<Contender>& list) {
+Result<void> check(const std::vector<Contender>& list, std::size_t runs) {
   std::string expected;
   for (const Contender& contender : list) {
-    for (int turn = 0; turn < (contender.name == "auto" ? kWarmUps : 1); ++turn) {
+    const std::size_t turns = contender.name == "auto" ? std::min(kMostWarmUps, runs) : 1;
+    for (std::size_t turn = 0; turn < turns; ++turn) {
       std::string output;
       const auto time = time_process(contender.command, &output);
       if (!time) return fail(time.error().code, time.error().message, contender.name);
@@ -122,7 +124,7 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
   if (!folder) return std::unexpected(folder.error());
   const auto list = contenders(program, *folder, report);
   if (!list) return std::unexpected(list.error());
-  if (auto checked = check(*list); !checked) return checked;
+  if (auto checked = check(*list, runs); !checked) return checked;
 
   std::vector<std::string> names;
   std::vector<std::vector<std::string>> commands;
@@ -145,7 +147,7 @@ Result<void> measure(const std::string& case_name, std::size_t runs, Report& rep
 }  // namespace
 
 Suite programs_suite() {
-  return {kSuite, "Debian's Python, Lua and SQLite on scripts, whole processes", 5, cases, measure, nullptr};
+  return {kSuite, "Debian's Python, Lua and SQLite on scripts, whole processes", 5, cases, measure, nullptr, 1};
 }
 
 }  // namespace caisson::bench

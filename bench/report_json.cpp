@@ -208,6 +208,17 @@ Result<AbsentEngine> parse_absent(const json& object, std::size_t index) {
   return absent;
 }
 
+// Adds what `parse` makes of each element.
+template <class Item>
+Result<void> parse_each(const json& array, Result<Item> (*parse)(const json&, std::size_t), std::vector<Item>& items) {
+  for (const json& object : array) {
+    auto item = parse(object, items.size());
+    if (!item) return std::unexpected(item.error());
+    items.push_back(*std::move(item));
+  }
+  return {};
+}
+
 // How deep brackets stand in each other: a text of them alone would take many times its size. What is no JSON is refused anyway.
 std::size_t depth_of(std::string_view text) {
   std::size_t depth = 0, deepest = 0;
@@ -299,24 +310,13 @@ Result<Report> parse_report(std::string_view text) {
     if (!suite.is_string()) return fail(ErrorCode::kInvalidArgument, "a suite's name is no text", "suite");
     report.suites.push_back(suite.get<std::string>());
   }
-  for (const json& object_of_row : *rows) {
-    auto row = parse_row(object_of_row, report.rows.size());
-    if (!row) return std::unexpected(row.error());
-    report.rows.push_back(*std::move(row));
-  }
-  for (const json& object_of_engine : *absent) {
-    auto engine = parse_absent(object_of_engine, report.absent.size());
-    if (!engine) return std::unexpected(engine.error());
-    report.absent.push_back(*std::move(engine));
-  }
+  if (auto parsed = parse_each(*rows, parse_row, report.rows); !parsed) return std::unexpected(parsed.error());
+  if (auto parsed = parse_each(*absent, parse_absent, report.absent); !parsed) return std::unexpected(parsed.error());
   if (!object.contains("path_counters")) return report;
   const json* const path_counters = reader.array("path_counters", kMostRows);
   if (reader.error()) return std::unexpected(*reader.error());
-  for (const json& object_of_counters : *path_counters) {
-    auto counters = parse_path_counters(object_of_counters, report.path_counters.size());
-    if (!counters) return std::unexpected(counters.error());
-    report.path_counters.push_back(*std::move(counters));
-  }
+  if (auto parsed = parse_each(*path_counters, parse_path_counters, report.path_counters); !parsed)
+    return std::unexpected(parsed.error());
   return report;
 }
 

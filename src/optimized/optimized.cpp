@@ -211,8 +211,10 @@ extern "C" UnitContext* caisson_unit_left(std::uint64_t* general, const std::uin
 }
 
 Result<std::unique_ptr<Optimized>> Optimized::create(memory::AddressSpace& memory, const SliceSource& slices) {
-  if (!WindowSegment::is_supported())
-    return fail(ErrorCode::kUnsupported, "optimised code needs a processor and a kernel with FSGSBASE (Linux 5.9)");
+  if (!is_window_segment_supported()) {
+    return fail(ErrorCode::kUnsupported,
+                "optimised code needs FSGSBASE (a processor that has it, Linux 5.9), or arch_prctl allowed");
+  }
   if (auto installed = memory::install_fault_recovery(); !installed) return std::unexpected(installed.error());
   const Result<const std::uint8_t*> origin = origin_of_process();
   if (!origin) return std::unexpected(origin.error());
@@ -280,10 +282,15 @@ Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t*
   word(hart, UnitWord::kExit) = reinterpret_cast<std::uint64_t>(&caisson_unit_exit);
   ++impl_->stats.entries;
   memory::enter_guest(context.scope);
+  static const bool kHasInstructions = InstructionSegment::is_supported();
+  const std::int64_t unit_gas = static_cast<std::int64_t>(granted) - kGasReserve;
   int left = 0;
-  {
-    const WindowSegment segment(context.scope.window_base);
-    left = caisson_unit_enter(&hart, static_cast<std::int64_t>(granted) - kGasReserve, pc, entry, &context);
+  if (kHasInstructions) [[likely]] {
+    const InstructionSegment segment(context.scope.window_base);
+    left = caisson_unit_enter(&hart, unit_gas, pc, entry, &context);
+  } else {
+    const SystemCallSegment segment(context.scope.window_base);
+    left = caisson_unit_enter(&hart, unit_gas, pc, entry, &context);
   }
   memory::leave_guest(context.scope);
   riscv::collect_flags(hart, context.left_mxcsr);

@@ -43,8 +43,7 @@ Result<std::unique_ptr<Execution>> Execution::create(memory::AddressSpace& memor
       return fail(ErrorCode::kUnsupported,
                   "the optimising tier needs the processor that the baseline tier needs, and the decode cache");
     if (auto compiler = optimized::load_unit_compiler(); !compiler) return std::unexpected(compiler.error());
-    if (!execution->start_optimizing())
-      return fail(ErrorCode::kOutOfMemory, "cannot reserve address space for entries of compiled code");
+    if (Result<void> started = execution->start_optimizing(); !started) return std::unexpected(started.error());
   }
   execution->promotes_ = options.tier == Tier::kAuto && execution->baseline_ != nullptr && options.jit != nullptr;
   if (execution->baseline_ == nullptr) {
@@ -143,27 +142,27 @@ void Execution::go_on(baseline::Baseline::End end, HartState& hart, std::uint64_
 
 // --- units ---
 
-// False where there is no memory for it, or no compiler. Units are told of code that changes.
-bool Execution::start_optimizing() {
-  if (optimized_ != nullptr) return true;
+// Units are told of code that changes.
+Result<void> Execution::start_optimizing() {
+  if (optimized_ != nullptr) return {};
   const bool has_slices = !options_.exact_slices && options_.next_slice != nullptr;
   const optimized::SliceSource slices{.next = has_slices ? &next_slice_of_unit : nullptr, .context = this};
   auto made = optimized::Optimized::create(memory_, slices);
   if (!made) {
     promotes_ = false;
-    return false;
+    return std::unexpected(made.error());
   }
   // Behind a fault it has to be there (repeat()).
   try {
     interpreter();
   } catch (const std::bad_alloc&) {
     promotes_ = false;
-    return false;
+    return fail(ErrorCode::kOutOfMemory, "no memory is left for the interpreter");
   }
   optimized_ = *std::move(made);
   promotion_.emplace(memory_, *optimized_, options_.jit != nullptr ? options_.jit : JitService::process(),
                      GuestFunctions{options_.functions, options_.names, options_.context});
-  return true;
+  return {};
 }
 
 // Where a unit's slice ends in its middle. One that is slower than the baseline tier was is left.

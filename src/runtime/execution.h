@@ -152,7 +152,7 @@ class Execution {
   std::uint64_t repeat(riscv::HartState& hart, std::uint64_t gas);
   bool run_unit(riscv::HartState& hart, std::uint64_t* slice, Slices slices);
   bool run_block(riscv::HartState& hart, std::uint64_t* slice);
-  bool start_optimizing();
+  Result<void> start_optimizing();
   void note_slice(std::uint64_t pc, std::uint64_t gas);
   void note_exit(std::uint64_t pc);
   void publish_units();

@@ -135,7 +135,7 @@ constexpr CpuFeature kCpuFeatures[] = {
     {"bmi2", 7, 1, 8, "shifts without flags"},
     {"avx2", 7, 1, 5, "copies and vectors"},
     {"sha_ni", 7, 1, 29, "content hashes"},
-    {"fsgsbase", 7, 1, 0, "segment base of a guest's window"},
+    {"fsgsbase", 7, 1, 0, "switches guests' windows without a system call (kernel 5.9 or later)"},
     {"pku", 7, 2, 3, "memory protection keys"},
 };
 
