@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/sha256_batch.h"
+#include "base/slab_pool.h"
 #include "capability/data_nodes.h"
 
 namespace caisson {
@@ -31,9 +32,9 @@ bool is_zero(const Data::Page& page) {
 template <class Kind, class... Height>
 Kind& own_node(std::shared_ptr<Node>& node, std::uint64_t owner, Height... height) {
   if (!node) {
-    node = std::make_shared<Kind>(owner, height...);
+    node = std::allocate_shared<Kind>(base::SlabAllocator<Kind>(), owner, height...);
   } else if (node->owner != owner) {
-    node = std::make_shared<Kind>(static_cast<const Kind&>(*node));
+    node = std::allocate_shared<Kind>(base::SlabAllocator<Kind>(), static_cast<const Kind&>(*node));
     node->owner = owner;
   }
   return static_cast<Kind&>(*node);
@@ -183,7 +184,7 @@ Result<Data> Data::copy_of(std::span<const std::uint8_t> bytes) {
   Data data(static_cast<std::uint32_t>(pages));
   for (std::uint32_t index = 0; index < pages; ++index) {
     const auto part = bytes.subspan(index * kCapabilityPageSize);
-    auto page = std::make_shared<Page>();
+    auto page = std::allocate_shared<Page>(base::SlabAllocator<Page>());
     std::ranges::copy(part.first(std::min<std::size_t>(part.size(), kCapabilityPageSize)), page->begin());
     data.set_page(index, std::move(page));
   }
@@ -220,7 +221,9 @@ void Data::set_page(std::uint32_t index, std::shared_ptr<const Page> page) {
   leaf.changed |= static_cast<std::uint16_t>(1U << (index % kNodeChildren));
 }
 
-void Data::set_page(std::uint32_t index, const Page& page) { set_page(index, std::make_shared<const Page>(page)); }
+void Data::set_page(std::uint32_t index, const Page& page) {
+  set_page(index, std::allocate_shared<const Page>(base::SlabAllocator<Page>(), page));
+}
 
 void Data::read(std::uint64_t offset, std::span<std::uint8_t> to) const {
   while (!to.empty()) {

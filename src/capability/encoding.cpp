@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "base/slab_pool.h"
 #include "base/ssz.h"
 #include "caisson/capability.h"
 #include "capability/data_nodes.h"
@@ -144,7 +145,7 @@ Result<Capability> decode_data(Bytes bytes) {
   for (const Bytes part : *parts) {
     if (std::ranges::all_of(part, [](std::uint8_t byte) { return byte == 0; }))
       return invalid("data.pages", "hold a page of zeros");
-    auto page = std::make_shared<Data::Page>();
+    auto page = std::allocate_shared<Data::Page>(base::SlabAllocator<Data::Page>());
     std::ranges::copy(part, page->begin());
     pages.push_back({std::move(page), base::sha256(part)});
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/slab_pool.h"
+
 namespace caisson::kernel {
 namespace {
 
@@ -83,7 +85,7 @@ SealedMemory SealedMemoryCache::seal(const memory::MemoryState& state, const mem
         set(before->page, nullptr);
         continue;
       }
-      auto copy = std::make_shared<Data::Page>();
+      auto copy = std::allocate_shared_for_overwrite<Data::Page>(base::SlabAllocator<Data::Page>());
       std::copy_n(bytes, copy->size(), copy->begin());
       set(before->page, std::move(copy));
     }
@@ -125,7 +127,8 @@ Result<memory::MemoryState> open_memory(const std::vector<ImageMapping>& mapping
       if (data.page(index) == sealed_base.data.page(index) ||
           data.page_hash(index) == sealed_base.data.page_hash(index))
         continue;
-      auto contents = std::make_shared<memory::PageContents>();
+      auto contents =
+          std::allocate_shared_for_overwrite<memory::PageContents>(base::SlabAllocator<memory::PageContents>());
       if (const Data::Page* const bytes = data.page(index)) {
         contents->bytes = *bytes;
       } else {

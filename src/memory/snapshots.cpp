@@ -12,6 +12,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/slab_pool.h"
 #include "memory/address_space.h"
 #include "memory/fault_recovery.h"
 #include "memory/host_memory.h"
@@ -329,7 +330,7 @@ Result<MemoryState> AddressSpace::changed_pages() {
     }
     const std::uint8_t* const before = memory_base_->page(page);
     if (before == nullptr ? is_zero_page(now) : std::memcmp(now, before, kPageSize) == 0) return;
-    auto contents = std::make_shared_for_overwrite<PageContents>();
+    auto contents = std::allocate_shared_for_overwrite<PageContents>(base::SlabAllocator<PageContents>());
     std::memcpy(contents->bytes.data(), now, kPageSize);
     state.changed.push_back({.page = page, .contents = std::move(contents)});
   });

@@ -6,6 +6,7 @@
 #include <map>
 #include <string_view>
 
+#include "base/slab_pool.h"
 #include "store/lmdb_values.h"
 
 namespace caisson::store {
@@ -439,7 +440,7 @@ class CapabilityTables::Loader {
       if (code != 0) return code;
       if (start.size() != kPageStartBytes || count.size() != kCountBytes + kPageEndBytes)
         return stop("one of its pages has another size");
-      auto read = std::make_shared<Data::Page>();
+      auto read = std::allocate_shared<Data::Page>(base::SlabAllocator<Data::Page>());
       std::ranges::copy(start, read->begin());
       std::ranges::copy(count.last(kPageEndBytes), read->begin() + kPageStartBytes);
       // The copy is checked: others can write to the map.
