@@ -51,10 +51,8 @@ std::uint64_t now(Timer timer) { return timer == Timer::kTsc ? tsc_ticks_at_end(
 }  // namespace
 
 bool has_even_tsc() {
-  constexpr unsigned kExtendedFeatures = 0x8000'0001, kPowerManagement = 0x8000'0007;
-  constexpr unsigned kRdtscp = 1u << 27, kInvariantTsc = 1u << 8;
+  constexpr unsigned kPowerManagement = 0x8000'0007, kInvariantTsc = 1u << 8;
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid(kExtendedFeatures, &a, &b, &c, &d) == 0 || (d & kRdtscp) == 0) return false;
   return __get_cpuid(kPowerManagement, &a, &b, &c, &d) != 0 && (d & kInvariantTsc) != 0;
 }
 

@@ -13,7 +13,7 @@ struct Calibration {
   double cost_ticks = 0;   // what it takes from the thread that runs it
 };
 
-// True where the processor has an even time stamp counter, and rdtscp to read it.
+// True where the processor has an even time stamp counter.
 bool has_even_tsc();
 
 // Takes some 20 ms. `state`: of the measurement, its flags decide what a scope does. Errors: kUnsupported.

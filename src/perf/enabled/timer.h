@@ -13,17 +13,17 @@ inline std::uint64_t clock_ticks() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Intel's "How to Benchmark Code Execution Times": what came before has ended when the counter is read first, …
+// Intel SDM volume 2B, RDTSC: a fence before it waits for what came before, …
 inline std::uint64_t tsc_ticks_at_begin() {
   std::uint64_t low, high;
   asm volatile("lfence; rdtsc" : "=a"(low), "=d"(high)::"memory");
   return high << 32 | low;
 }
 
-// … and rdtscp waits for what it times, while the fence keeps what follows out.
+// … and one behind it keeps what follows out. Not rdtscp, which is as dear and which some virtual machines hide.
 inline std::uint64_t tsc_ticks_at_end() {
   std::uint64_t low, high;
-  asm volatile("rdtscp; lfence" : "=a"(low), "=d"(high)::"rcx", "memory");
+  asm volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high)::"memory");
   return high << 32 | low;
 }
 
