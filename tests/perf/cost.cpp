@@ -47,8 +47,8 @@ void empty_scope() { CAISSON_PERF_SCOPE(cost_counter); }
 void read_twice(Timer timer) {
   volatile std::uint64_t elapsed;
   if (timer == Timer::kTsc) {
-    const std::uint64_t start = tsc_ticks_at_begin();
-    elapsed = tsc_ticks_at_end() - start;
+    const std::uint64_t start = tsc_ticks();
+    elapsed = tsc_ticks() - start;
   } else {
     const std::uint64_t start = clock_ticks();
     elapsed = clock_ticks() - start;

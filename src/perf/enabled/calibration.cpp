@@ -29,9 +29,9 @@ Moment moment() {
   Moment best{};
   std::uint64_t least = ~std::uint64_t{0};
   for (int look = 0; look < kLooks; ++look) {
-    const std::uint64_t before = tsc_ticks_at_begin();
+    const std::uint64_t before = tsc_ticks();
     const std::uint64_t clock = clock_ticks();
-    const std::uint64_t took = tsc_ticks_at_end() - before;
+    const std::uint64_t took = tsc_ticks() - before;
     if (took >= least) continue;
     least = took;
     best = {.clock = clock, .tsc = before + took / 2};
@@ -46,7 +46,7 @@ double tsc_ticks_per_ns() {
   return static_cast<double>(now.tsc - start.tsc) / static_cast<double>(now.clock - start.clock);
 }
 
-std::uint64_t now(Timer timer) { return timer == Timer::kTsc ? tsc_ticks_at_end() : clock_ticks(); }
+std::uint64_t now(Timer timer) { return timer == Timer::kTsc ? tsc_ticks() : clock_ticks(); }
 
 }  // namespace
 

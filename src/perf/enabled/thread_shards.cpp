@@ -173,7 +173,7 @@ void Scope::begin(unsigned index) noexcept {
     start_ = kInner;
     return;
   }
-  start_ = (state_ & CountingState::kTsc) != 0 ? tsc_ticks_at_begin() : clock_ticks();
+  start_ = (state_ & CountingState::kTsc) != 0 ? tsc_ticks() : clock_ticks();
 }
 
 // A scope that is stopped by hand may not be the innermost one.
@@ -205,7 +205,7 @@ void Scope::end() const noexcept {
     shard.calls.add(1);
     return;
   }
-  const std::uint64_t now = (state_ & CountingState::kTsc) != 0 ? tsc_ticks_at_end() : clock_ticks();
+  const std::uint64_t now = (state_ & CountingState::kTsc) != 0 ? tsc_ticks() : clock_ticks();
   // A counter that two processors read may step back by a tick or two.
   std::uint64_t elapsed = now > start_ ? now - start_ : 0;
   ThreadShards* const thread = thread_shards;

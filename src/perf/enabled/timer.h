@@ -13,17 +13,11 @@ inline std::uint64_t clock_ticks() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Intel SDM volume 2B, RDTSC: a fence before it waits for what came before, …
-inline std::uint64_t tsc_ticks_at_begin() {
+// Intel SDM volume 2B, RDTSC: the fence waits for what came before. What follows may begin before the counter is read, which is no part of
+// what ends there. Not rdtscp, which is as dear and which some virtual machines hide.
+inline std::uint64_t tsc_ticks() {
   std::uint64_t low, high;
   asm volatile("lfence; rdtsc" : "=a"(low), "=d"(high)::"memory");
-  return high << 32 | low;
-}
-
-// … and one behind it keeps what follows out. Not rdtscp, which is as dear and which some virtual machines hide.
-inline std::uint64_t tsc_ticks_at_end() {
-  std::uint64_t low, high;
-  asm volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high)::"memory");
   return high << 32 | low;
 }
 
