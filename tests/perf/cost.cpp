@@ -88,16 +88,23 @@ int main(int argc, char** argv) {
                       {"clock: taken by an empty scope", 0, {}},
                       {"tsc: taken by an empty scope", 0, {}},
                       {"clock: two bare reads", 0, {}},
-                      {"tsc: two bare reads", 0, {}}};
+                      {"tsc: two bare reads", 0, {}},
+                      {"clock: taken beside its two reads", 10, {}},
+                      {"tsc: taken beside its two reads", 10, {}}};
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     const double loop = turn([] {});
+    const double clock_taken = enabled_turn(Timer::kClock) - loop, tsc_taken = enabled_turn(Timer::kTsc) - loop;
+    const double clock_reads = turn([] { read_twice(Timer::kClock); }) - loop;
+    const double tsc_reads = turn([] { read_twice(Timer::kTsc); }) - loop;
     const double now[] = {turn(empty_scope) - loop,
                           floor_of(Timer::kClock),
                           floor_of(Timer::kTsc),
-                          enabled_turn(Timer::kClock) - loop,
-                          enabled_turn(Timer::kTsc) - loop,
-                          turn([] { read_twice(Timer::kClock); }) - loop,
-                          turn([] { read_twice(Timer::kTsc); }) - loop};
+                          clock_taken,
+                          tsc_taken,
+                          clock_reads,
+                          tsc_reads,
+                          clock_taken - clock_reads,
+                          tsc_taken - tsc_reads};
     for (std::size_t index = 0; index < std::size(now); ++index) figures[index].repeats.push_back(now[index]);
   }
   bool good = true;
