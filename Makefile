@@ -1,6 +1,6 @@
 # The few commands a person types; everything else is CMake (presets in CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: deps build run test bench bench-gate report-plots perf lint fmt clean help
+.PHONY: deps build run test test-long bench bench-gate report-plots perf lint fmt clean help
 
 JOBS ?= $(shell nproc)
 DEBIAN_ROOT := tools/debian-root --into build/debian-riscv64 --list deps/debian-riscv64.txt
@@ -24,6 +24,10 @@ run: deps ## run real programs: C++, busybox, Lua, SQL, Python, each with its ga
 test: build ## every test, of the release build
 	@$(DEBIAN_ROOT) || echo 'tests: without Debian programs the tests in tests/debian are skipped'
 	@ctest --preset release --parallel $(JOBS) --output-log build/release/test.log
+
+test-long: build ## Debian's programs with every block compiled by the optimising tier, about fifteen minutes
+	@$(DEBIAN_ROOT)
+	@ctest --preset release --parallel $(JOBS) -C Long -R '^debian\..*\.optimized$$'
 
 bench: build ## measure; for options: build/release/bin/caisson bench --help
 	@build/release/bin/caisson bench
