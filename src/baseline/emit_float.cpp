@@ -137,7 +137,7 @@ bool UnitEmitter::needs_software(const Decoded& decoded) const {
 void UnitEmitter::perform(const Decoded& decoded) {
   settle(pending_);  // it may leave
   forget_scratch();
-  code().load_immediate(Gp::rax, pc_);
+  code().load_immediate(Gp::rax, pc());
   code().load_immediate(Gp::rdx, bits());
   code().call(thunks_.perform());
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
@@ -152,7 +152,7 @@ void UnitEmitter::perform(const Decoded& decoded) {
 // result at home.
 void UnitEmitter::perform_if(Condition condition, const Decoded&) {
   Stub& stub = add_stub(Stub::Kind::kPerform, code().jcc_forward(condition));
-  stub.pc = pc_;
+  stub.pc = pc();
   stub.bits = bits();
   performs_.push_back(static_cast<std::uint32_t>(stubs_.size() - 1));
 }

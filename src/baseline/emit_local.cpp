@@ -19,6 +19,7 @@ constexpr std::uint32_t bit_of(unsigned reg) { return std::uint32_t{1} << reg; }
 
 void UnitEmitter::leave_stretch() {
   in_stretch_ = false;
+  tied_ = mixed_ ? 1 : 0;
   use_homes();
 }
 
@@ -105,11 +106,13 @@ void UnitEmitter::step_stretch(const Decoded& decoded) {
   if (arriving_ != 0) assign_host(arriving_ - 1, decoded.rd);
   if (decoded.rd != 0 && is_pinned(decoded.rd)) stale_homes_ |= bit_of(decoded.rd);
   stretch_.advance();
+  tied_ = 1;
 }
 
 // The map holds again.
 void UnitEmitter::end_stretch() {
   in_stretch_ = false;
+  tied_ = mixed_ ? 1 : 0;
   for (unsigned index = 0; index < guests_.size(); ++index) {
     const unsigned guest = guests_[index];
     if (guest == map_.integers[index] || guest == 0) continue;

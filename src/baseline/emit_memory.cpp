@@ -66,7 +66,7 @@ void UnitEmitter::store(const Decoded& decoded) {
 // The checked address in rdx; the other scratch registers are free afterwards.
 Gp UnitEmitter::atomic_address(const Decoded& decoded, unsigned width) {
   forget_scratch();
-  faults_as_store_ = decoded.op != Op::kLrW && decoded.op != Op::kLrD;
+  if (decoded.op != Op::kLrW && decoded.op != Op::kLrD) next_place_[-1].half_word_and_flags |= InstructionPlace::kFaultsAsStore;
   const Gp address = take(Gp::rdx);
   take(Gp::rax);
   take(Gp::rcx);
@@ -74,7 +74,7 @@ Gp UnitEmitter::atomic_address(const Decoded& decoded, unsigned width) {
   code().test_immediate8(address, static_cast<std::uint8_t>(width - 1));
   Stub& stub = add_stub(Stub::Kind::kMisalignedAtomic, code().jcc_forward(Condition::kNotEqual));
   stub.reg = static_cast<std::uint8_t>(number(address));
-  stub.pc = pc_;
+  stub.pc = pc();
   return address;
 }
 

@@ -136,8 +136,8 @@ class GuestRegisters {
     forget_scratch();
     known_ = 0;
   }
-  // Nothing is known beyond what the map says.
-  bool is_nothing_kept() const { return (known_ | cached_mask_) == 0; }
+  // 0: nothing is known beyond what the map says.
+  unsigned what_is_kept() const { return known_ | cached_mask_; }
 
   [[gnu::always_inline]] std::optional<std::uint64_t> known(unsigned reg) const {
     if (reg == 0) return 0;

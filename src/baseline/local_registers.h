@@ -43,7 +43,6 @@ class LocalStretch {
   // The same behind the current instruction, of its operands.
   std::uint32_t distance_behind(unsigned operand) const { return distance_of(next_[at_][operand]); }
   void advance();
-  bool is_at_begin() const { return at_ == 0; }
 
   enum Operand : std::uint8_t { kFirst, kSecond, kResult, kOperands };
 

@@ -43,7 +43,6 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   code() = X86Assembler(space.write, space.execute - space.write, space.size);
   rounding_unknown_ = false;
   ended_ = false;
-  emitted_count_ = 0;
   entries_.clear();
   stubs_.clear();
   departures_.clear();
@@ -57,17 +56,19 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   entry_native_.fill(kNotEmitted);
   std::fill_n(middle_native_.begin(), kHalfWords, kNotEmitted);
   places_.resize(scan_->instruction_count());
-  place_count_ = 0;
+  next_place_ = places_.data();
+  joined_count_ = 0;
+  tied_ = mixed ? 1 : 0;
   limit_ = static_cast<std::int32_t>(code().remaining()) - std::int32_t{kLongestSequence + 8 * kLongestStub};
   // In the order of addresses. Only instructions that overlap others are left over.
   for (std::uint32_t half_word = scan.next(0); half_word < kHalfWords && !ended_; half_word = scan.next(half_word))
     half_word = middle_native_[half_word] == kNotEmitted ? std::max(emit_run(half_word), half_word + 1) : half_word + 1;
-  if (emitted_count_ != scan.instruction_count()) {
+  if (place_count() + joined_count_ != scan.instruction_count()) {
     scan.for_each([this](std::uint32_t half_word) {
       if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
     });
   }
-  places_.resize(place_count_);
+  places_.resize(place_count());
   if (!ended_) emit_stubs();
   if (!ended_) bind_jumps();
   size_ = code().offset();
@@ -87,27 +88,29 @@ std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
       join_emitted(half_word);
       return half_word;
     }
-    if (is_out_of_space()) [[unlikely]] {
-      ended_ = true;
-      return half_word;
-    }
     half_word_ = half_word;
     const std::uint8_t flags = scan.flags(half_word);
     constexpr std::uint8_t kSpecial =
         PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
     if ((flags & kSpecial) != 0 || half_word >= event_due_) prepare(half_word, flags, falls_in);
-    middle_native_[half_word] = code().offset();
-    ++emitted_count_;
+    const std::uint32_t native = code().offset();
+    if (is_out_of_space(native)) [[unlikely]] {
+      ended_ = true;
+      return half_word;
+    }
+    middle_native_[half_word] = native;
     if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
       if ((flags & PageScan::kMiddleElsewhere) != 0) {
+        ++joined_count_;
         code().jmp(scan_->middle_elsewhere(half_word));
       } else {
-        emit_cut_off(half_word);
+        add_place(native, half_word, 0);
+        cut_off();
       }
       return half_word;
     }
     const Decoded& decoded = scan.decoded(half_word);
-    emit_instruction(decoded, flags);
+    emit_instruction(decoded, flags, native);
     half_word += decoded.length / 2;
     if (!has_fact(decoded.op, kEnds)) [[likely]] {
       falls_in = FallsIn::kPaid;
@@ -145,7 +148,6 @@ void UnitEmitter::join_emitted(std::uint32_t half_word) {
 // What comes before an instruction that is more than the next one.
 void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
   if (in_stretch_ && half_word == stretch_.end()) end_stretch();
-  pc_ = pc_of(half_word);
   // Now and then also in a long block, so that entries into its middle find a place to join.
   constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
   if ((flags & kMet) != 0 || half_word >= meeting_due_) {
@@ -160,37 +162,29 @@ void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn f
   event_due_ = std::min(meeting_due_, stretch_due_);
 }
 
-void UnitEmitter::emit_cut_off(std::uint32_t half_word) {
-  pc_ = pc_of(half_word);
-  add_place(code().offset(), half_word, 0);
-  cut_off();
-}
-
 inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags) {
-  places_[place_count_++] = {native, static_cast<std::uint16_t>(half_word | flags),
-                             static_cast<std::uint16_t>(scan_->cost(half_word))};
+  *next_place_++ = {native, static_cast<std::uint16_t>(half_word | flags),
+                    static_cast<std::uint16_t>(scan_->cost(half_word))};
 }
 
-inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags) {
-  const bool self_contained =
-      is_nothing_kept() && (boxed_ | pending_) == 0 && !mixed_ && (!in_stretch_ || stretch_.is_at_begin());
-  const std::uint32_t native = code().offset();
-  pc_ = pc_of(half_word_);
+inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native) {
+  static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kUsesFloats == 1 << 13 &&
+                PageScan::kFloats == 1 << 6);
+  const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
+  add_place(native, half_word_, unsigned{self_contained} << 15 | (scan_flags & PageScan::kFloats) << 7);
   begin_instruction();
-  if (pending_ != 0) [[unlikely]] {
+  const Emit emit = emitters_[static_cast<std::size_t>(decoded.op)];
+  if ((pending_ | unsigned{in_stretch_}) == 0) [[likely]]
+    return emit(*this, decoded);
+  if (pending_ != 0) {
     // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
     if (has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
     if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
   }
-  if (in_stretch_) bring_operands(decoded);
-  const std::uint32_t half_word = half_word_;
-  emitters_[static_cast<std::size_t>(decoded.op)](*this, decoded);
-  if (in_stretch_) step_stretch(decoded);
-  static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kFaultsAsStore == 1 << 14 &&
-                InstructionPlace::kUsesFloats == 1 << 13 && PageScan::kFloats == 1 << 6);
-  const bool faults_as_store = has_fact(decoded.op, kIsAtomic) && faults_as_store_;
-  add_place(native, half_word,
-            unsigned{self_contained} << 15 | unsigned{faults_as_store} << 14 | (scan_flags & PageScan::kFloats) << 7);
+  if (!in_stretch_) return emit(*this, decoded);
+  bring_operands(decoded);
+  emit(*this, decoded);
+  step_stretch(decoded);
 }
 
 // The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
@@ -198,10 +192,10 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
   if (entry_native_[half_word] != kNotEmitted) return;
   const bool is_paid = falls_in == FallsIn::kPaid;
   const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
-  if (sources_.is_elsewhere(pc_)) [[unlikely]] {
+  if (sources_.is_elsewhere(pc())) [[unlikely]] {
     // Not in the table, so that whoever looks it up leaves as well.
     entry_native_[half_word] = code().offset();
-    code().load_immediate(Gp::rax, pc_);
+    code().load_immediate(Gp::rax, pc());
     code().jmp(thunks_.missing());
     if (is_paid) code().bind_short(pass);
     return;
@@ -230,7 +224,7 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
   }
   const std::uint32_t bytes = (end - half_word) * 2;
   const Gp address = Gp::rax;
-  code().load_immediate(address, pc_);
+  code().load_immediate(address, pc());
   for (std::uint32_t done = 0; done < bytes;) {
     const Place place = Place::indexed(kWindowRegister, address, 0, static_cast<std::int32_t>(done));
     const auto* const from = reinterpret_cast<const std::uint8_t*>(bytes_->half_words.data() + half_word) + done;
@@ -246,8 +240,8 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
       code().alu_immediate(Alu::kCmp, Width::k32, Gp::rcx, value);
       done += 2;
     }
-    add_stub(Stub::Kind::kStale, code().jcc_forward(Condition::kNotEqual)).pc = pc_;
-    if (is_out_of_space()) {
+    add_stub(Stub::Kind::kStale, code().jcc_forward(Condition::kNotEqual)).pc = pc();
+    if (is_out_of_space(code().offset())) {
       ended_ = true;
       return;
     }

@@ -138,11 +138,12 @@ class UnitEmitter : private GuestRegisters {
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
   void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
-  [[gnu::always_inline]] void emit_instruction(const Decoded& decoded, std::uint8_t scan_flags);
-  void emit_cut_off(std::uint32_t half_word);
-  bool is_out_of_space() { return static_cast<std::int32_t>(code().offset()) > limit_; }
+  [[gnu::always_inline]] void emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native);
+  bool is_out_of_space(std::uint32_t offset) const { return static_cast<std::int32_t>(offset) > limit_; }
   [[gnu::always_inline]] void add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags);
-  std::uint32_t pc_of(std::uint32_t half_word) const { return bytes_->address + half_word * 2; }
+  std::uint32_t place_count() const { return static_cast<std::uint32_t>(next_place_ - places_.data()); }
+  // Of the instruction.
+  std::uint32_t pc() const { return bytes_->address + half_word_ * 2; }
   // The instruction's.
   std::uint32_t bits() const {
     const std::uint16_t low = bytes_->half_words[half_word_];
@@ -341,8 +342,8 @@ class UnitEmitter : private GuestRegisters {
   std::int32_t limit_ =
       0;  // up to this offset there is room for an instruction, and behind the code for the stubs so far
   std::vector<InstructionPlace> places_;
-  std::uint32_t place_count_ = 0;
-  std::uint32_t emitted_count_ = 0;  // of the scan's instructions
+  InstructionPlace* next_place_ = nullptr;
+  std::uint32_t joined_count_ = 0;  // of the scan's instructions: those that an earlier compilation has
   std::vector<UnsettledFloats> unsettled_;
   std::vector<UnitEntry> entries_;
   Departures departures_;
@@ -368,8 +369,7 @@ class UnitEmitter : private GuestRegisters {
 
   // Of the instruction.
   std::uint32_t half_word_ = 0;
-  std::uint32_t pc_ = 0;
-  bool faults_as_store_ = false;
+  unsigned tied_ = 0;  // not 0: depends on what was emitted before it whatever registers hold, or is in a mixed page
   bool rounding_unknown_ = false;  // behind a CSR instruction of a mixed block
 
   // Of a stretch that lends host registers out.
