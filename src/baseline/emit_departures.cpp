@@ -7,7 +7,6 @@ namespace caisson::baseline {
 
 namespace {
 
-constexpr std::uint32_t kPushBytes = 1, kShortJump = 2, kShortReach = 128;
 constexpr std::uint32_t kMostPushes = 8;
 
 }  // namespace
@@ -23,19 +22,7 @@ void UnitEmitter::open_island(std::uint32_t half_word) {
   departures_.calls.push_back({code().offset(), static_cast<std::uint32_t>(departures_.list.size())});
 }
 
-// Whether there is a free way into the last one for a short jump so many bytes further on.
-bool UnitEmitter::reaches_island(std::uint32_t bytes) {
-  return island_taken_ < island_ways_ &&
-         code().offset() + bytes + kShortJump - (island_ - island_taken_ * kPushBytes) <= kShortReach;
-}
-
-void UnitEmitter::depart_if(Condition condition, const Departure& departure) {
-  if (reaches_island(0)) {
-    departures_.list.push_back(departure);
-    code().jcc_back(condition, island_ - island_taken_ * kPushBytes);
-    ++island_taken_;
-    return;
-  }
+void UnitEmitter::depart_far_if(Condition condition, const Departure& departure) {
   limit_ -= std::int32_t{kDepartureBytes};
   far_departures_.push_back({code().jcc_forward(condition), departure});
 }

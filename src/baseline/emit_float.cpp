@@ -94,9 +94,7 @@ void UnitEmitter::float_finish_computed(unsigned reg, Xmm value, bool is_double)
 
 // Makes pending values canonical, two by one comparison: a pair is unordered where either is a NaN. Comparing raises nothing, since
 // no result of an operation is a signalling NaN.
-void UnitEmitter::settle(std::uint32_t registers) {
-  registers &= pending_;
-  if (registers == 0) return;
+void UnitEmitter::settle_pending(std::uint32_t registers) {
   for (const bool is_double : {true, false}) {
     std::uint32_t left = registers & (is_double ? ~pending_singles_ : pending_singles_);
     while (left != 0) {

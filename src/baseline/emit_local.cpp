@@ -24,9 +24,9 @@ void UnitEmitter::leave_stretch() {
 }
 
 void UnitEmitter::begin_stretch(std::uint32_t half_word) {
-  // Every instruction costs gas, so little gas is few instructions.
+  // Every instruction costs gas, so little gas is few instructions; and no stretch goes on where paths meet.
   // The next block asks again.
-  if (scan_->cost(half_word) < kShortestStretch) {
+  if (scan_->cost(half_word) < kShortestStretch || scan_->is_met_within(half_word, kShortestStretch)) {
     stretch_due_ = half_word + kHalfWords;
     return;
   }

@@ -157,8 +157,20 @@ class UnitEmitter : private GuestRegisters {
   // --- emit_departures.cpp ---
   static constexpr std::uint32_t kDepartureBytes = 5;  // of one behind the code
   void open_island(std::uint32_t half_word);
-  bool reaches_island(std::uint32_t bytes);
-  void depart_if(Condition condition, const Departure& departure);
+  // Whether there is a free way into the last one for a short jump so many bytes further on.
+  bool reaches_island(std::uint32_t bytes) {
+    constexpr std::uint32_t kShortJump = 2, kShortReach = 128;
+    return island_taken_ < island_ways_ && code().offset() + bytes + kShortJump - next_way() <= kShortReach;
+  }
+  // Where the next free way into the last one is: its pushes are a byte each.
+  std::uint32_t next_way() const { return island_ - island_taken_; }
+  [[gnu::always_inline]] void depart_if(Condition condition, const Departure& departure) {
+    if (!reaches_island(0)) return depart_far_if(condition, departure);
+    departures_.list.push_back(departure);
+    code().jcc_back(condition, next_way());
+    ++island_taken_;
+  }
+  void depart_far_if(Condition condition, const Departure& departure);
   void emit_far_departures();
 
   // --- emit_local.cpp ---
@@ -291,7 +303,11 @@ class UnitEmitter : private GuestRegisters {
   void make_canonical(Xmm value, bool is_double);
   // A computed value: canonical at once, or later where its register can wait.
   void float_finish_computed(unsigned reg, Xmm value, bool is_double);
-  void settle(std::uint32_t registers);
+  void settle(std::uint32_t registers) {
+    if ((registers & pending_) != 0) [[unlikely]]
+      settle_pending(registers & pending_);
+  }
+  void settle_pending(std::uint32_t registers);
   void settle_pair(Xmm first, Xmm second, bool is_double);
   void perform(const Decoded& decoded);
   void perform_if(Condition condition, const Decoded& decoded);
