@@ -118,14 +118,14 @@ class PageScan {
   // Any instruction that depends on the next page's first bytes.
   bool straddles() const { return straddles_; }
 
-  // In Step::what: uses floats, ends its block, its weight.
-  static constexpr std::uint32_t kStepFloats = 1 << 15, kStepEnds = 1 << 14, kStepWeight = kStepEnds - 1;
+  // In Step::what: ends its block; uses floats, which may be added up for a page of instructions; below, its weight, the same.
+  static constexpr std::uint32_t kStepEnds = std::uint32_t{1} << 31, kStepFloats = 1 << 16;
 
  private:
   // An instruction that was passed.
   struct Step {
-    std::uint16_t half_word;
-    std::uint16_t what;
+    std::uint32_t half_word;
+    std::uint32_t what;
   };
 
   void walk_entries();
@@ -134,7 +134,7 @@ class PageScan {
   void add_entry(std::uint32_t half_word);
   void follow(const riscv::Decoded& decoded, std::uint32_t half_word);
   void cut_off(std::uint32_t half_word);
-  void price_path(std::uint32_t count, std::uint32_t cost, std::uint8_t floats);
+  void price_path(std::uint32_t count, std::uint32_t cost);
   static std::uint32_t target_of(const riscv::Decoded& decoded, std::uint32_t half_word);
   static bool goes_on(const riscv::Decoded& decoded);
   // The bits of an instruction; what lies behind the bytes that could be fetched is anything.
