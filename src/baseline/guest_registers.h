@@ -113,6 +113,7 @@ class GuestRegisters {
   [[gnu::always_inline]] void finish(unsigned reg, Gp value) {
     if (reg == 0) return;
     written(reg);
+    if (hosts_[reg] == number(value)) return;
     if (is_pinned(reg)) {
       code_.mov(Width::k64, host(reg), value);
       return;
@@ -170,7 +171,8 @@ class GuestRegisters {
   static constexpr unsigned kRegisters = 33, kScratchCount = 3, kAllScratch = 7;  // rax, rcx and rdx are 0, 1 and 2
   static constexpr unsigned kLowHalf = 0x40;
 
-  [[gnu::noinline]] Gp evict() {
+  // What is rarely needed preserves the registers of who asks, so that these functions have nothing to save.
+  [[gnu::noinline, clang::preserve_most]] Gp evict() {
     do {
       next_scratch_ = next_scratch_ == 2 ? 0 : next_scratch_ + 1;
     } while ((busy_ >> next_scratch_ & 1) != 0);
@@ -192,7 +194,7 @@ class GuestRegisters {
       places_[kept] = integer_home(kept);
     }
   }
-  [[gnu::noinline]] void forget_all(unsigned scratch_registers) {
+  [[gnu::noinline, clang::preserve_most]] void forget_all(unsigned scratch_registers) {
     for (; scratch_registers != 0; scratch_registers &= scratch_registers - 1)
       forget(static_cast<unsigned>(std::countr_zero(scratch_registers)));
   }

@@ -240,7 +240,12 @@ class UnitEmitter : private GuestRegisters {
   void divide(const Decoded& decoded);
 
   // --- emit_memory.cpp ---
-  Place guest_address(unsigned base, std::int32_t offset);
+  [[gnu::always_inline]] Place guest_address(unsigned base, std::int32_t offset) {
+    if (known(base)) [[unlikely]]
+      return known_address(base, offset);
+    return Place::indexed(kWindowRegister, use_low_half(base), 0, offset);
+  }
+  [[clang::preserve_most]] Place known_address(unsigned base, std::int32_t offset);
   Gp atomic_address(const Decoded& decoded, unsigned width);
   template <auto load_from>
   void load(const Decoded& decoded);

@@ -8,6 +8,7 @@
 // Not thread-safe.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -51,18 +52,20 @@ class Place {
   // NOLINTNEXTLINE(google-explicit-constructor)
   constexpr Place(Xmm reg) : Place(number(reg)) {}
   static constexpr Place at(Gp base, std::int32_t displacement) {
-    const unsigned low = number(base) & 7, mod = mod_of(low, displacement);
+    const unsigned low = number(base) & 7;
     const bool has_scale_byte = low == 4;  // rsp and r12 have no form without
-    const std::uint64_t head = has_scale_byte ? mod << 6 | 4u | 0x2400u : mod << 6 | low;
+    const std::uint64_t head = has_scale_byte ? 4u | 0x2400u : low;
     const unsigned head_bytes = has_scale_byte ? 2 : 1;
-    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << head_bytes * 8,
-                 head_bytes + bytes_of(mod), number(base) >> 3, kMemory);
+    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << head_bytes * 8, head_bytes,
+                 number(base) >> 3, kMemory)
+        .with_displacement(low, displacement);
   }
   static constexpr Place indexed(Gp base, Gp index, unsigned scale = 0, std::int32_t displacement = 0) {
-    const unsigned low = number(base) & 7, mod = mod_of(low, displacement);
-    const std::uint64_t head = mod << 6 | 4u | (scale << 6 | (number(index) & 7) << 3 | low) << 8;
-    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << 16, 2 + bytes_of(mod),
-                 number(index) >> 3 << 1 | number(base) >> 3, kMemory);
+    const unsigned low = number(base) & 7;
+    const std::uint64_t head = 4u | (scale << 6 | (number(index) & 7) << 3 | low) << 8;
+    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << 16, 2,
+                 number(index) >> 3 << 1 | number(base) >> 3, kMemory)
+        .with_displacement(low, displacement);
   }
   // The distance is known where the instruction is written; the low half of the address tells it.
   static Place absolute(const void* address) {
@@ -98,12 +101,15 @@ class Place {
   constexpr Place(std::uint64_t bytes, unsigned length, unsigned rex, std::uint64_t kind)
       : word_(bytes | std::uint64_t{length} << kLengthShift | std::uint64_t{rex} << kRexShift | kind) {}
 
-  // A base of rbp or r13 has no form without displacement.
-  static constexpr unsigned mod_of(unsigned base, std::int32_t displacement) {
+  // With the mod field and the length of a displacement that is in place. A base of rbp or r13 has no form without.
+  constexpr Place with_displacement(unsigned base, std::int32_t displacement) const {
+    constexpr std::array kModes = {std::uint64_t{0}, std::uint64_t{1} << 6 | std::uint64_t{1} << kLengthShift,
+                                   std::uint64_t{2} << 6 | std::uint64_t{4} << kLengthShift};
     const bool is_long = displacement != static_cast<std::int8_t>(displacement);
-    return static_cast<unsigned>(displacement != 0 || base == 5) + static_cast<unsigned>(is_long);
+    Place place = *this;
+    place.word_ += kModes[static_cast<unsigned>(displacement != 0 || base == 5) + static_cast<unsigned>(is_long)];
+    return place;
   }
-  static constexpr unsigned bytes_of(unsigned mod) { return mod + (mod & 2); }
 
   std::uint64_t word_;
 };
