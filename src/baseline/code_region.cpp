@@ -123,7 +123,7 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
           .places = emitter_.places(),
           .unsettled = emitter_.unsettled(),
           .departures = emitter_.departures(),
-          .host_changes = emitter_.host_changes()};
+          .host_changes = emitter_.host_changes().to_vector()};
   page->units.push_back(space.execute);
   page->straddles |= scan.straddles();
   ++stats_.units;

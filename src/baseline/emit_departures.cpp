@@ -19,12 +19,7 @@ void UnitEmitter::open_island(std::uint32_t half_word) {
   island_taken_ = 0;
   island_ways_ = pushes + 1;
   code().call(thunks_.depart());
-  departures_.calls.push_back({code().offset(), static_cast<std::uint32_t>(departures_.list.size())});
-}
-
-void UnitEmitter::depart_far_if(Condition condition, const Departure& departure) {
-  limit_ -= std::int32_t{kDepartureBytes};
-  far_departures_.push_back({code().jcc_forward(condition), departure});
+  departure_calls_.push_back({code().offset(), static_cast<std::uint32_t>(departures_.size())});
 }
 
 // Behind the unit's code, as many to a call as thunks should have to count.
@@ -32,15 +27,15 @@ void UnitEmitter::emit_far_departures() {
   constexpr std::size_t kPerCall = 64;
   island_ways_ = 0;
   for (std::size_t begin = 0; begin < far_departures_.size(); begin += kPerCall) {
-    const auto first = static_cast<std::uint32_t>(departures_.list.size());
+    const auto first = static_cast<std::uint32_t>(departures_.size());
     const std::size_t end = std::min(begin + kPerCall, far_departures_.size());
     for (std::size_t index = end; index-- > begin;) {
       code().bind(far_departures_[index].jump);
       if (index != begin) code().push(kHartRegister);
     }
-    for (std::size_t index = begin; index < end; ++index) departures_.list.push_back(far_departures_[index].departure);
+    for (std::size_t index = begin; index < end; ++index) departures_.push_back(far_departures_[index].departure);
     code().call(thunks_.depart());
-    departures_.calls.push_back({code().offset(), first});
+    departure_calls_.push_back({code().offset(), first});
   }
 }
 

@@ -7,8 +7,7 @@
 namespace caisson::baseline {
 namespace {
 
-// Shorter stretches, or such that name hardly any register that lives in memory, have little to gain.
-constexpr std::uint32_t kShortestStretch = 12;
+// Stretches that name hardly any register that lives in memory have little to gain.
 constexpr unsigned kLeastReferences = 8;
 // Moving two registers must pay for itself: the one that leaves is needed so much later.
 constexpr std::uint32_t kWorthIt = 8;
@@ -24,12 +23,6 @@ void UnitEmitter::leave_stretch() {
 }
 
 void UnitEmitter::begin_stretch(std::uint32_t half_word) {
-  // Every instruction costs gas, so little gas is few instructions; and no stretch goes on where paths meet.
-  // The next block asks again.
-  if (scan_->cost(half_word) < kShortestStretch || scan_->is_met_within(half_word, kShortestStretch)) {
-    stretch_due_ = half_word + kHalfWords;
-    return;
-  }
   stretch_.measure(*scan_, half_word);
   stretch_due_ = std::max(stretch_.end(), half_word + 1);
   if (stretch_.length() < kShortestStretch) return;

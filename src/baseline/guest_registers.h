@@ -130,8 +130,15 @@ class GuestRegisters {
     if (const std::uint8_t copies = places_[reg].tag() | low_halves_[reg]; copies != 0) forget_all(copies);
   }
 
+  // Without a question for each, which would be answered differently each time.
   void forget_scratch() {
-    if (cached_mask_ != 0) forget_all(cached_mask_);
+    for (unsigned index = 0; index < kScratchCount; ++index) {
+      const unsigned kept = cached_ >> index * 8 & 0xFF, reg = kept & ~kLowHalf;
+      low_halves_[reg] = 0;
+      places_[reg] = (kept & kLowHalf) != 0 ? places_[reg] : integer_home(reg);
+    }
+    cached_ = 0;
+    cached_mask_ = 0;
   }
   void forget_registers() {
     forget_scratch();

@@ -77,8 +77,9 @@ class PageScan {
     for (const std::uint32_t end = half_word + 16; half_word < end && half_word + 8 <= kHalfWords; half_word += 8) {
       std::uint64_t flags;
       std::memcpy(&flags, flags_.data() + half_word, sizeof flags);
-      const std::uint64_t stops = flags & kBytes * kStops;
-      count += static_cast<std::uint32_t>(std::popcount(flags & kBytes * kEntry & (stops ^ (stops - 1))));
+      const std::uint64_t stops = flags & kBytes * kStops, entries = flags & kBytes * kEntry & (stops ^ (stops - 1));
+      static_assert(kEntry == 2);
+      count += static_cast<std::uint32_t>((entries >> 1) * kBytes >> 56);
       if (stops != 0) break;
     }
     return count;

@@ -16,6 +16,8 @@ namespace {
 constexpr std::uint32_t kFarthestMeeting = 96;
 // Bytes of the subtraction that charges a block.
 constexpr std::uint32_t kLongestCharge = 6;
+// Of an instruction to which execution may come from elsewhere than from the one before, or that stands for other code.
+constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
 
 }  // namespace
 
@@ -46,6 +48,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   entries_.clear();
   stubs_.clear();
   departures_.clear();
+  departure_calls_.clear();
   far_departures_.clear();
   island_ways_ = island_taken_ = 0;
   unsettled_.clear();
@@ -75,6 +78,82 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   return !ended_;
 }
 
+// The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
+inline void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
+  assert(entry_native_[half_word] == kNotEmitted);
+  const bool is_paid = falls_in == FallsIn::kPaid;
+  const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
+  if (sources_.is_elsewhere(pc())) [[unlikely]] {
+    // Not in the table, so that whoever looks it up leaves as well.
+    entry_native_[half_word] = code().offset();
+    code().load_immediate(Gp::rax, pc());
+    code().jmp(thunks_.missing());
+    if (is_paid) code().bind_short(pass);
+    return;
+  }
+  const std::uint32_t cost = scan_->cost(half_word);
+  if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
+  const std::uint32_t native = code().offset();
+  entry_native_[half_word] = native;
+  entries_.push_back({static_cast<std::uint16_t>(half_word), native});
+  if (mixed_) [[unlikely]]
+    emit_byte_check(half_word);
+  if (cost != 0) [[likely]] {
+    code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
+    depart_if(Condition::kLess, {static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
+  }
+  if (scan_->has(half_word, PageScan::kFloats)) [[unlikely]] {
+    code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
+    add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
+  }
+  if (is_paid) code().bind_short(pass);
+}
+
+// What comes before an instruction that is more than the next one.
+inline void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
+  if (in_stretch_ && half_word == stretch_.end()) [[unlikely]]
+    end_stretch();
+  // Now and then also in a long block, so that entries into its middle find a place to join.
+  if ((flags & kMet) != 0 || half_word >= meeting_due_) {
+    settle(pending_);
+    forget_everything();
+    meeting_due_ = half_word + kFarthestMeeting;
+  }
+  if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
+  // What an earlier compilation has was not decoded by this scan.
+  const bool is_decoded = (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0;
+  if (is_decoded && !in_stretch_ && ((flags & kMet) != 0 || half_word >= stretch_due_)) {
+    stretch_due_ = half_word + kHalfWords;  // the next block asks again
+    if (may_begin_stretch(half_word)) begin_stretch(half_word);
+  }
+  event_due_ = std::min(meeting_due_, stretch_due_);
+}
+
+inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags) {
+  *next_place_++ = {native, static_cast<std::uint16_t>(half_word | flags),
+                    static_cast<std::uint16_t>(scan_->cost(half_word))};
+}
+
+inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native) {
+  static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kUsesFloats == 1 << 13 &&
+                PageScan::kFloats == 1 << 6);
+  const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
+  add_place(native, half_word_, unsigned{self_contained} << 15 | (scan_flags & PageScan::kFloats) << 7);
+  begin_instruction();
+  const Emit emit = emitters_[static_cast<std::size_t>(decoded.op)];
+  if ((pending_ | unsigned{in_stretch_}) == 0) [[likely]]
+    return emit(*this, decoded);
+  if (pending_ != 0) {
+    // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
+    if (has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
+    if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
+  }
+  if (!in_stretch_) return emit(*this, decoded);
+  bring_operands(decoded);
+  emit(*this, decoded);
+  step_stretch(decoded);
+}
+
 // Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there. Returns where that is.
 std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
   forget_everything();
@@ -90,9 +169,7 @@ std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
     }
     half_word_ = half_word;
     const std::uint8_t flags = scan.flags(half_word);
-    constexpr std::uint8_t kSpecial =
-        PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
-    if ((flags & kSpecial) != 0 || half_word >= event_due_) prepare(half_word, flags, falls_in);
+    if ((flags & kMet) != 0 || half_word >= event_due_) prepare(half_word, flags, falls_in);
     const std::uint32_t native = code().offset();
     if (is_out_of_space(native)) [[unlikely]] {
       ended_ = true;
@@ -145,77 +222,6 @@ void UnitEmitter::join_emitted(std::uint32_t half_word) {
   }
 }
 
-// What comes before an instruction that is more than the next one.
-void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
-  if (in_stretch_ && half_word == stretch_.end()) end_stretch();
-  // Now and then also in a long block, so that entries into its middle find a place to join.
-  constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
-  if ((flags & kMet) != 0 || half_word >= meeting_due_) {
-    settle(pending_);
-    forget_everything();
-    meeting_due_ = half_word + kFarthestMeeting;
-  }
-  if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
-  // What an earlier compilation has was not decoded by this scan.
-  const bool is_decoded = (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0;
-  if (is_decoded && !in_stretch_ && ((flags & kMet) != 0 || half_word >= stretch_due_)) begin_stretch(half_word);
-  event_due_ = std::min(meeting_due_, stretch_due_);
-}
-
-inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags) {
-  *next_place_++ = {native, static_cast<std::uint16_t>(half_word | flags),
-                    static_cast<std::uint16_t>(scan_->cost(half_word))};
-}
-
-inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native) {
-  static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kUsesFloats == 1 << 13 &&
-                PageScan::kFloats == 1 << 6);
-  const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
-  add_place(native, half_word_, unsigned{self_contained} << 15 | (scan_flags & PageScan::kFloats) << 7);
-  begin_instruction();
-  const Emit emit = emitters_[static_cast<std::size_t>(decoded.op)];
-  if ((pending_ | unsigned{in_stretch_}) == 0) [[likely]]
-    return emit(*this, decoded);
-  if (pending_ != 0) {
-    // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
-    if (has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
-    if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
-  }
-  if (!in_stretch_) return emit(*this, decoded);
-  bring_operands(decoded);
-  emit(*this, decoded);
-  step_stretch(decoded);
-}
-
-// The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
-void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
-  if (entry_native_[half_word] != kNotEmitted) return;
-  const bool is_paid = falls_in == FallsIn::kPaid;
-  const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
-  if (sources_.is_elsewhere(pc())) [[unlikely]] {
-    // Not in the table, so that whoever looks it up leaves as well.
-    entry_native_[half_word] = code().offset();
-    code().load_immediate(Gp::rax, pc());
-    code().jmp(thunks_.missing());
-    if (is_paid) code().bind_short(pass);
-    return;
-  }
-  const std::uint32_t cost = scan_->cost(half_word);
-  if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
-  entry_native_[half_word] = code().offset();
-  entries_.push_back({static_cast<std::uint16_t>(half_word), code().offset()});
-  if (mixed_) emit_byte_check(half_word);
-  if (cost != 0) {
-    code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
-    depart_if(Condition::kLess, {static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
-  }
-  if (scan_->has(half_word, PageScan::kFloats)) {
-    code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
-    add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
-  }
-  if (is_paid) code().bind_short(pass);
-}
-
 // A block of a mixed page: enters only if the bytes are still what was compiled.
 void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
   std::uint32_t end = half_word;
@@ -250,7 +256,7 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
 
 UnitEmitter::Stub& UnitEmitter::add_stub(Stub::Kind kind, std::uint32_t jump) {
   limit_ -= std::int32_t{kLongestStub};
-  Stub& stub = stubs_.emplace_back();
+  Stub& stub = stubs_.push_back({});
   stub.kind = kind;
   stub.jump = jump;
   stub.back = code().offset();

@@ -18,6 +18,7 @@
 
 #include "baseline/code_sources.h"
 #include "baseline/departures.h"
+#include "baseline/growing_list.h"
 #include "baseline/guest_registers.h"
 #include "baseline/local_registers.h"
 #include "baseline/page_scan.h"
@@ -76,9 +77,9 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t size() const { return size_; }
   const std::vector<InstructionPlace>& places() const { return places_; }
   const std::vector<UnsettledFloats>& unsettled() const { return unsettled_; }
-  const std::vector<UnitEntry>& entries() const { return entries_; }
-  const Departures& departures() const { return departures_; }
-  const std::vector<HostChange>& host_changes() const { return host_changes_; }
+  const GrowingList<UnitEntry>& entries() const { return entries_; }
+  Departures departures() const { return {departure_calls_.to_vector(), departures_.to_vector()}; }
+  const GrowingList<HostChange>& host_changes() const { return host_changes_; }
 
   // True where there is an emitter for `op`; a test asks for all.
   static bool has_emitter(riscv::Op op);
@@ -135,10 +136,10 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t emit_run(std::uint32_t half_word);
   // How execution comes to an instruction from the one before in memory.
   enum class FallsIn : std::uint8_t { kNever, kPaid, kUnpaid };
-  void emit_entry(std::uint32_t half_word, FallsIn falls_in);
+  [[gnu::always_inline]] void emit_entry(std::uint32_t half_word, FallsIn falls_in);
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
-  void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
+  [[gnu::always_inline]] void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
   [[gnu::always_inline]] void emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native);
   bool is_out_of_space(std::uint32_t offset) const { return static_cast<std::int32_t>(offset) > limit_; }
   [[gnu::always_inline]] void add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags);
@@ -167,16 +168,29 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t next_way() const { return island_ - island_taken_; }
   [[gnu::always_inline]] void depart_if(Condition condition, const Departure& departure) {
     if (!reaches_island(0)) return depart_far_if(condition, departure);
-    departures_.list.push_back(departure);
-    code().jcc_back(condition, next_way());
+    depart_near_if(condition, departure);
+  }
+  // Where the island is reached.
+  [[gnu::always_inline]] void depart_near_if(Condition condition, const Departure& departure) {
+    departures_.push_back(departure);
+    code().jcc_back_short(condition, next_way());
     ++island_taken_;
   }
-  void depart_far_if(Condition condition, const Departure& departure);
+  [[gnu::always_inline]] void depart_far_if(Condition condition, const Departure& departure) {
+    limit_ -= std::int32_t{kDepartureBytes};
+    far_departures_.push_back({code().jcc_forward(condition), departure});
+  }
   void emit_far_departures();
 
   // --- emit_local.cpp ---
   void leave_stretch();
   void begin_stretch(std::uint32_t half_word);
+  // Shorter stretches have little to gain. Every instruction costs gas, so little gas is few instructions; and no stretch goes on where
+  // paths meet.
+  static constexpr std::uint32_t kShortestStretch = 12;
+  bool may_begin_stretch(std::uint32_t half_word) const {
+    return scan_->cost(half_word) >= kShortestStretch && !scan_->is_met_within(half_word, kShortestStretch);
+  }
   void bring_operands(const Decoded& decoded);
   void step_stretch(const Decoded& decoded);
   void end_stretch();
@@ -367,23 +381,24 @@ class UnitEmitter : private GuestRegisters {
   InstructionPlace* next_place_ = nullptr;
   std::uint32_t joined_count_ = 0;  // of the scan's instructions: those that an earlier compilation has
   std::vector<UnsettledFloats> unsettled_;
-  std::vector<UnitEntry> entries_;
-  Departures departures_;
+  GrowingList<UnitEntry> entries_;
+  GrowingList<Departures::Call> departure_calls_;
+  GrowingList<Departure> departures_;
   // The last call that was emitted for them, the number of its ways in, and how many of these have their departure.
   std::uint32_t island_ = 0, island_ways_ = 0, island_taken_ = 0;
   struct FarDeparture {
     std::uint32_t jump;
     Departure departure;
   };
-  std::vector<FarDeparture> far_departures_;  // that found no island near by
-  std::vector<Stub> stubs_;
-  std::vector<HostChange> host_changes_;
+  GrowingList<FarDeparture> far_departures_;  // that found no island near by
+  GrowingList<Stub> stubs_;
+  GrowingList<HostChange> host_changes_;
   std::vector<std::uint32_t> performs_;  // stubs of this instruction that go on behind it
   struct EntryJump {
     std::uint32_t jump;
     std::uint16_t half_word;
   };
-  std::vector<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
+  GrowingList<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
   static constexpr std::uint32_t kNotEmitted = ~std::uint32_t{0};
   std::array<std::uint32_t, kHalfWords> entry_native_;
   // The two behind the page stand for code that is elsewhere.

@@ -235,11 +235,7 @@ class X86Assembler {
   void alu_immediate(Alu operation, Width width, Place to, std::int32_t value) {
     const bool is_short = value == static_cast<std::int8_t>(value);
     op(is_short ? 0x83 : 0x81, width, static_cast<unsigned>(operation), to, is_short ? 1 : 4);
-    if (is_short) {
-      put8(static_cast<std::uint8_t>(value));
-    } else {
-      put32(static_cast<std::uint32_t>(value));
-    }
+    put_word(static_cast<std::uint32_t>(value), is_short ? 1 : 4);
   }
   // The short form for 1, which leaves all flags but the carry alike.
   void subtract_immediate(Width width, Gp from, std::int32_t value) {
@@ -346,24 +342,19 @@ class X86Assembler {
 
   // Forward jumps: the offset of their displacement, to be bound later.
   std::uint32_t jmp_forward() {
-    put8(0xE9);
-    put32(0);
+    put_word(0xE9, 5);
     return offset() - 4;
   }
   std::uint32_t call_forward() {
-    put8(0xE8);
-    put32(0);
+    put_word(0xE8, 5);
     return offset() - 4;
   }
   std::uint32_t jcc_forward(Condition condition) {
-    put8(0x0F);
-    put8(static_cast<std::uint8_t>(0x80 | static_cast<unsigned>(condition)));
-    put32(0);
+    put_word(0x800F | static_cast<unsigned>(condition) << 8, 6);
     return offset() - 4;
   }
   std::uint32_t jmp_short_forward() {
-    put8(0xEB);
-    put8(0);
+    put_word(0xEB, 2);
     return offset() - 1;
   }
   std::uint32_t jcc_short_forward(Condition condition) {
@@ -388,6 +379,10 @@ class X86Assembler {
       put8(0xE9);
       put32(target - (offset() + 4));
     }
+  }
+  // To code so near that a short jump reaches it, which is for the caller to know.
+  void jcc_back_short(Condition condition, std::uint32_t target) {
+    put_word(0x70 | static_cast<unsigned>(condition) | std::uint64_t{(target - (offset() + 2)) & 0xFF} << 8, 2);
   }
   void jcc_back(Condition condition, std::uint32_t target) {
     const std::int32_t distance = static_cast<std::int32_t>(target) - static_cast<std::int32_t>(offset() + 2);
