@@ -23,19 +23,16 @@ void UnitEmitter::leave_stretch() {
 }
 
 void UnitEmitter::begin_stretch(std::uint32_t half_word) {
-  stretch_.measure(*scan_, half_word);
+  stretch_.measure(*scan_, half_word, ~pinned_);
   stretch_due_ = std::max(stretch_.end(), half_word + 1);
-  if (stretch_.length() < kShortestStretch) return;
-  std::uint32_t pinned = bit_of(0);
-  for (const std::uint8_t reg : map_.integers) pinned |= bit_of(reg);
-  if (stretch_.references(~pinned) < kLeastReferences) return;
+  if (stretch_.length() < kShortestStretch || stretch_.references() < kLeastReferences) return;
   // Its first instruction is where entries into the middle of the code around can join.
   settle(pending_);
   forget_everything();
   stretch_.start();
   in_stretch_ = true;
   guests_ = map_.integers;
-  stale_homes_ = pinned;
+  stale_homes_ = pinned_;
 }
 
 void UnitEmitter::assign_host(unsigned index, unsigned guest) {

@@ -71,7 +71,7 @@ void PageScan::sweep() {
   Step* step = path_.data();
   std::uint16_t* terminator = terminators_.data();
   std::uint32_t half_word = 0, skipped = 0;
-  std::uint8_t begins_block = kEntry;  // 0 behind an instruction that does not end its block
+  std::uint8_t flags = kVisited | kEntry;  // of the next instruction
   bool is_open = true;  // a block begins that nothing is known to reach
   while (half_word < end) {
     std::uint32_t bits;
@@ -93,12 +93,12 @@ void PageScan::sweep() {
     }
     const std::uint32_t what = kSteps[static_cast<std::size_t>(decoded.op)];
     decoded_[half_word] = decoded;
-    flags_[half_word] = static_cast<std::uint8_t>(kVisited | begins_block);
+    flags_[half_word] = flags;
     *step++ = {half_word, what};
-    begins_block = 0;
+    flags = kVisited;
     is_open = false;
     if ((what & kStepEnds) != 0) {
-      begins_block = kEntry;
+      flags = kVisited | kEntry;
       is_open = !goes_on(decoded);
       if (is_open) flags_[half_word] |= kStops;
       *terminator++ = static_cast<std::uint16_t>(half_word);

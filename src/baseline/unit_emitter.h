@@ -63,6 +63,7 @@ class UnitEmitter : private GuestRegisters {
  public:
   UnitEmitter(const Thunks& thunks, const RegionLayout& region)
       : GuestRegisters(thunks.map()), thunks_(thunks), map_(thunks.map()), region_(region) {
+    for (const std::uint8_t reg : map_.integers) pinned_ |= std::uint32_t{1} << reg;
     float_hosts_.fill(kNoHost);
     for (std::size_t i = 0; i < kFloatHosts.size(); ++i)
       float_hosts_[map_.floats[i]] = static_cast<std::uint8_t>(number(kFloatHosts[i]));
@@ -366,6 +367,7 @@ class UnitEmitter : private GuestRegisters {
   const Thunks& thunks_;
   const RegisterMap& map_;
   const RegionLayout region_;
+  std::uint32_t pinned_ = 1;  // integer registers that the map names, and x0, which needs no home
   std::array<std::uint8_t, 32> float_hosts_;
 
   // Of the unit.

@@ -42,7 +42,15 @@ constexpr std::array<DecodeRow, kRowCount> make_rows() {
 
 constexpr std::array<DecodeRow, kRowCount> kRows = make_rows();
 
-Decoded complete(Decoded decoded, std::uint32_t bits) {
+[[clang::preserve_most]] const DecodeRow& next_match(const DecodeRow& row, std::uint32_t bits) {
+  const DecodeRow* next = &row;
+  do {
+    next = &kRows[next->next];
+  } while (!next->matches(bits));
+  return *next;
+}
+
+[[clang::preserve_most]] Decoded complete(Decoded decoded, std::uint32_t bits) {
   const InstructionInfo& row = info(decoded.row);
   const FormLayout& layout = layout_of(row.form);
   decoded.rs3 = layout.rs3.of(bits);

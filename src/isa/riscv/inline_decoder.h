@@ -41,13 +41,15 @@ struct alignas(64) DecodeRow {
 static_assert(sizeof(DecodeRow) == 64);
 
 extern const std::array<DecodeRow, kRowCount> kRows;
+// The row that matches, behind one that does not.
+[[clang::preserve_most]] const DecodeRow& next_match(const DecodeRow& row, std::uint32_t bits);
 // The operands that few instructions have, and what the pattern of a row cannot say.
-Decoded complete(Decoded decoded, std::uint32_t bits);
+[[clang::preserve_most]] Decoded complete(Decoded decoded, std::uint32_t bits);
 
 [[gnu::always_inline]] inline Decoded decode(std::uint32_t bits) {
   const DecodeRow* row = &kRows[kRowIndex.first(bits)];
-  while (!row->matches(bits)) [[unlikely]]
-    row = &kRows[row->next];
+  if (!row->matches(bits)) [[unlikely]]
+    row = &next_match(*row, bits);
   const Operands operands = row->operands.of(bits);
   const auto decoded = std::bit_cast<Decoded>(DecodedWords{.low = row->constant | (operands & kRegisters),
                                                            .high = operands << 32 | (bits >> 4 & row->rounding_mode)});
