@@ -16,13 +16,18 @@ using riscv::Op;
 namespace {
 
 // What the passes ask of an instruction: Step::what.
+constexpr std::uint32_t what_of(Op op) {
+  std::uint32_t what = gas::weight(op);
+  if (has_fact(op, kUsesFloats)) what |= PageScan::kStepFloats;
+  if (!has_fact(op, kEnds)) return what;
+  what |= PageScan::kStepEnds;
+  if (has_fact(op, kBranches) || op == Op::kJal) what |= PageScan::kStepDirect;
+  if (has_fact(op, kJumps)) return what | PageScan::kStepStopsUnlinked;
+  return has_fact(op, kBranches) || op == Op::kEcall || op == Op::kFenceI ? what : what | PageScan::kStepStops;
+}
 constexpr std::array<std::uint32_t, riscv::kOpCount> kSteps = [] {
   std::array<std::uint32_t, riscv::kOpCount> steps{};
-  for (std::size_t index = 0; index < steps.size(); ++index) {
-    const unsigned facts = kOpFacts[index];
-    steps[index] = gas::kWeights[index] | ((facts & kEnds) != 0 ? PageScan::kStepEnds : 0) |
-                   ((facts & kUsesFloats) != 0 ? PageScan::kStepFloats : 0);
-  }
+  for (std::size_t index = 0; index < steps.size(); ++index) steps[index] = what_of(static_cast<Op>(index));
   return steps;
 }();
 // The longest block is a page of the dearest instruction that does not end one.
@@ -69,9 +74,10 @@ void PageScan::sweep() {
   const std::uint32_t available = std::min(bytes_->count, kHalfWords + 1), end = std::min(available, kHalfWords);
   const std::uint16_t* const half_words = bytes_->half_words.data();
   Step* step = path_.data();
-  std::uint16_t* terminator = terminators_.data();
+  std::uint16_t* direct = direct_.data();
   std::uint32_t half_word = 0, skipped = 0;
-  std::uint8_t flags = kVisited | kEntry;  // of the next instruction
+  std::uint32_t flags = kVisited | kEntry;  // of the next instruction
+  static_assert(kStepEnds == 1u << 31 && kEntry == 1 << kEntryBit && kStops == 1 << kStopsBit);
   bool is_open = true;  // a block begins that nothing is known to reach
   while (half_word < end) {
     std::uint32_t bits;
@@ -93,16 +99,14 @@ void PageScan::sweep() {
     }
     const std::uint32_t what = kSteps[static_cast<std::size_t>(decoded.op)];
     decoded_[half_word] = decoded;
-    flags_[half_word] = flags;
     *step++ = {half_word, what};
-    flags = kVisited;
-    is_open = false;
-    if ((what & kStepEnds) != 0) {
-      flags = kVisited | kEntry;
-      is_open = !goes_on(decoded);
-      if (is_open) flags_[half_word] |= kStops;
-      *terminator++ = static_cast<std::uint16_t>(half_word);
-    }
+    // Without branches, which would be taken every few instructions, nobody knows when.
+    const std::uint32_t stops = stops_at(what, decoded) ? 1 : 0;
+    flags_[half_word] = static_cast<std::uint8_t>(flags | stops << kStopsBit);
+    is_open = stops != 0;
+    flags = kVisited | what >> 31 << kEntryBit;
+    *direct = static_cast<std::uint16_t>(half_word);
+    direct += (what & kStepDirect) != 0 ? 1 : 0;
     half_word = next;
   }
   straddles_ |= half_word > kHalfWords;
@@ -111,10 +115,15 @@ void PageScan::sweep() {
   guest_bytes_ += (half_word - skipped) * 2;
   if (half_word < kHalfWords && !is_open) cut_off(half_word);
   price_path(count, 0);
-  for (const std::uint16_t* at = terminators_.data(); at != terminator; ++at) {
-    const std::uint32_t target = target_of(decoded_[*at], *at);
-    if (target < kHalfWords) add_entry(target);
+  // Targets elsewhere mark what stands behind the page.
+  flags_[kHalfWords] = kVisited;
+  for (const std::uint16_t* at = direct_.data(); at != direct; ++at) {
+    const std::uint32_t target = std::min(target_of(decoded_[*at], *at), kHalfWords);
+    if ((flags_[target] & (kVisited | kEntry)) == 0) [[unlikely]]
+      entries_.push_back(static_cast<std::uint16_t>(target));
+    flags_[target] |= kEntry;
   }
+  flags_[kHalfWords] = 0;
 }
 
 // An instruction at `half_word` begins, but its rest cannot be fetched.
@@ -133,7 +142,7 @@ void PageScan::price_path(std::uint32_t count, std::uint32_t cost) {
   while (count-- > 0) {
     const Step step = path_[count];
     const auto is_within_block = ~static_cast<std::uint32_t>(static_cast<std::int32_t>(step.what) >> 31);
-    cost = (cost & is_within_block) + (step.what & ~kStepEnds);
+    cost = (cost & is_within_block) + (step.what & kStepSum);
     cost_[step.half_word] = static_cast<std::uint16_t>(cost);
     if (cost >= kStepFloats) flags_[step.half_word] |= kFloats;
   }
@@ -150,23 +159,22 @@ void PageScan::add_entry(std::uint32_t half_word) {
   entries_.push_back(static_cast<std::uint16_t>(half_word));
 }
 
-// Where a branch or a direct jump at `half_word` leads, as a half-word; kHalfWords or more: elsewhere, or it is neither.
+// Where a branch or a direct jump at `half_word` leads, as a half-word; kHalfWords or more: elsewhere.
 std::uint32_t PageScan::target_of(const Decoded& decoded, std::uint32_t half_word) {
-  if (!has_fact(decoded.op, kBranches) && decoded.op != Op::kJal) return kHalfWords;
   return static_cast<std::uint32_t>(std::int64_t{half_word} * 2 + decoded.imm) / 2;
 }
 
-// Whether execution may come behind a terminator without leaving for a known place only.
-bool PageScan::goes_on(const Decoded& decoded) {
-  return has_fact(decoded.op, kBranches) || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
-         (has_fact(decoded.op, kJumps) && decoded.rd != 0);
+// Whether execution goes from a terminator to a known place only, or nowhere.
+bool PageScan::stops_at(std::uint32_t what, const Decoded& decoded) {
+  return (what & (decoded.rd == 0 ? kStepStops | kStepStopsUnlinked : kStepStops)) != 0;
 }
 
 // Adds the entries that a terminator leads to.
-void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
-  if (const std::uint32_t target = target_of(decoded, half_word); target < kHalfWords) add_entry(target);
+void PageScan::follow(std::uint32_t what, const Decoded& decoded, std::uint32_t half_word) {
+  if (const std::uint32_t target = target_of(decoded, half_word); (what & kStepDirect) != 0 && target < kHalfWords)
+    add_entry(target);
   const std::uint32_t next = half_word + decoded.length / 2;
-  if (!goes_on(decoded)) {
+  if (stops_at(what, decoded)) {
     flags_[half_word] |= kStops;
   } else if (next < kHalfWords) {
     add_entry(next);
@@ -205,7 +213,7 @@ void PageScan::walk(std::uint32_t half_word) {
     const std::uint32_t what = kSteps[static_cast<std::size_t>(decoded.op)];
     path_[count++] = {half_word, what};
     if ((what & kStepEnds) != 0) {
-      if (reach_ != Reach::kMixedBlock) follow(decoded, half_word);
+      if (reach_ != Reach::kMixedBlock) follow(what, decoded, half_word);
       half_word = next;
       break;
     }

@@ -119,11 +119,14 @@ class PageScan {
   // Any instruction that depends on the next page's first bytes.
   bool straddles() const { return straddles_; }
 
-  // In Step::what: ends its block; uses floats, which may be added up for a page of instructions; below, its weight, the same.
-  static constexpr std::uint32_t kStepEnds = std::uint32_t{1} << 31, kStepFloats = 1 << 16;
+  // In Step::what: ends its block; execution does not go on behind it, or not where it links nothing; leads to a known place; uses
+  // floats, which may be added up for a page of instructions; below, its weight, the same.
+  static constexpr std::uint32_t kStepEnds = std::uint32_t{1} << 31, kStepStops = 1 << 30, kStepStopsUnlinked = 1 << 29,
+                                 kStepDirect = 1 << 28, kStepFloats = 1 << 16, kStepSum = kStepDirect - 1;
 
  private:
   // An instruction that was passed.
+  static constexpr unsigned kEntryBit = 1, kStopsBit = 7;  // of kEntry and kStops
   struct Step {
     std::uint32_t half_word;
     std::uint32_t what;
@@ -133,11 +136,11 @@ class PageScan {
   void sweep();
   void walk(std::uint32_t half_word);
   void add_entry(std::uint32_t half_word);
-  void follow(const riscv::Decoded& decoded, std::uint32_t half_word);
+  void follow(std::uint32_t what, const riscv::Decoded& decoded, std::uint32_t half_word);
   void cut_off(std::uint32_t half_word);
   void price_path(std::uint32_t count, std::uint32_t cost);
   static std::uint32_t target_of(const riscv::Decoded& decoded, std::uint32_t half_word);
-  static bool goes_on(const riscv::Decoded& decoded);
+  static bool stops_at(std::uint32_t what, const riscv::Decoded& decoded);
   // The bits of an instruction; what lies behind the bytes that could be fetched is anything.
   std::uint32_t fetch(std::uint32_t half_word) const {
     std::uint32_t bits;
@@ -152,9 +155,9 @@ class PageScan {
   std::uint32_t instruction_count_ = 0, guest_bytes_ = 0;
   std::vector<std::uint16_t> entries_;  // to walk from
   std::array<Step, kHalfWords> path_;
-  std::array<std::uint16_t, kHalfWords> terminators_;
+  std::array<std::uint16_t, kHalfWords + 1> direct_;  // instructions that lead to known places
   std::array<riscv::Decoded, kHalfWords> decoded_;
-  std::array<std::uint8_t, kHalfWords> flags_{};
+  std::array<std::uint8_t, kHalfWords + 1> flags_{};
   std::array<std::uint16_t, kHalfWords> cost_;
   std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;  // where the flags say so
 };
