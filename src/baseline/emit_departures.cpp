@@ -14,7 +14,8 @@ constexpr std::uint32_t kMostPushes = 8;
 // A call with its pushes, for the block at `half_word`, to which execution does not come from before, and for those behind it.
 void UnitEmitter::open_island(std::uint32_t half_word) {
   const std::uint32_t pushes = std::min(scan_->blocks_behind(half_word + 1), kMostPushes);
-  for (std::uint32_t index = 0; index < pushes; ++index) code().push(kHartRegister);
+  static_assert(kMostPushes <= X86Assembler::kMostPushes);
+  code().push_repeatedly(kHartRegister, pushes);
   island_ = code().offset();
   island_taken_ = 0;
   island_ways_ = pushes + 1;

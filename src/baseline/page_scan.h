@@ -72,17 +72,18 @@ class PageScan {
   }
   // How many blocks begin at the 16 half-words from `half_word` on, up to where execution does not go on.
   std::uint32_t blocks_behind(std::uint32_t half_word) const {
+    static_assert(kEntry == 2);
     constexpr std::uint64_t kBytes = 0x0101010101010101;
-    std::uint32_t count = 0;
+    std::uint64_t count = 0;  // in each byte
+    std::uint64_t goes_on = ~std::uint64_t{0};  // 0: not behind the first eight
     for (const std::uint32_t end = half_word + 16; half_word < end && half_word + 8 <= kHalfWords; half_word += 8) {
       std::uint64_t flags;
       std::memcpy(&flags, flags_.data() + half_word, sizeof flags);
-      const std::uint64_t stops = flags & kBytes * kStops, entries = flags & kBytes * kEntry & (stops ^ (stops - 1));
-      static_assert(kEntry == 2);
-      count += static_cast<std::uint32_t>((entries >> 1) * kBytes >> 56);
-      if (stops != 0) break;
+      const std::uint64_t stops = flags & kBytes * kStops;
+      count += (flags & kBytes * kEntry & (stops ^ (stops - 1)) & goes_on) >> 1;
+      goes_on &= std::uint64_t{stops != 0} - 1;
     }
-    return count;
+    return static_cast<std::uint32_t>(count * kBytes >> 56);
   }
   // Whether straight-line code from `half_word` on ends, or is met, within its first `count` half-words (at most 16). May say no near the
   // end of the page.

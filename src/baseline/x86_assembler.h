@@ -220,6 +220,9 @@ class X86Assembler {
     rex(false, number(reg));
     put8(static_cast<std::uint8_t>(0x50 | (number(reg) & 7)));
   }
+  // Of the first eight registers, at most so often.
+  static constexpr unsigned kMostPushes = 8;
+  void push_repeatedly(Gp reg, unsigned count) { put_word(0x0101010101010101 * (0x50 | number(reg)), count); }
   void push(Place from) { op(0xFF, Width::k32, 6, from); }
   void pop(Gp reg) {
     rex(false, number(reg));
