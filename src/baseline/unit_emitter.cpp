@@ -58,7 +58,6 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   entry_jumps_.clear();
   entry_native_.fill(kNotEmitted);
   std::fill_n(middle_native_.begin(), kHalfWords, kNotEmitted);
-  places_.resize(scan_->instruction_count());
   next_place_ = places_.data();
   joined_count_ = 0;
   tied_ = mixed ? 1 : 0;
@@ -71,7 +70,6 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
       if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
     });
   }
-  places_.resize(place_count());
   if (!ended_) emit_stubs();
   if (!ended_) bind_jumps();
   size_ = code().offset();

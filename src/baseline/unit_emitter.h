@@ -76,7 +76,7 @@ class UnitEmitter : private GuestRegisters {
 
   // Of the last emit().
   std::uint32_t size() const { return size_; }
-  const std::vector<InstructionPlace>& places() const { return places_; }
+  std::span<const InstructionPlace> places() const { return {places_.data(), place_count()}; }
   const std::vector<UnsettledFloats>& unsettled() const { return unsettled_; }
   const GrowingList<UnitEntry>& entries() const { return entries_; }
   Departures departures() const { return {departure_calls_.to_vector(), departures_.to_vector()}; }
@@ -379,8 +379,8 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t size_ = 0;
   std::int32_t limit_ =
       0;  // up to this offset there is room for an instruction, and behind the code for the stubs so far
-  std::vector<InstructionPlace> places_;
-  InstructionPlace* next_place_ = nullptr;
+  std::array<InstructionPlace, kHalfWords> places_;
+  InstructionPlace* next_place_ = places_.data();
   std::uint32_t joined_count_ = 0;  // of the scan's instructions: those that an earlier compilation has
   std::vector<UnsettledFloats> unsettled_;
   GrowingList<UnitEntry> entries_;
