@@ -88,7 +88,8 @@ class PageScan {
   // Whether straight-line code from `half_word` on ends, or is met, within its first `count` half-words (at most 16). May say no near the
   // end of the page.
   bool is_met_within(std::uint32_t half_word, std::uint32_t count) const {
-    constexpr std::uint64_t kBreaks = 0x0101010101010101 * (kEntry | kMeeting | kMiddleElsewhere | kCutOff);
+    constexpr std::uint64_t kBreaks =
+        std::uint64_t{0x0101010101010101} * (kEntry | kMeeting | kMiddleElsewhere | kCutOff | kStops);
     if (half_word + 16 > kHalfWords) return false;
     std::array<std::uint64_t, 2> flags;
     std::memcpy(&flags, flags_.data() + half_word, sizeof flags);
