@@ -131,7 +131,7 @@ class GuestRegisters {
     if (const std::uint8_t copies = places_[reg].tag() | low_halves_[reg]; copies != 0) forget_all(copies);
   }
 
-  // Without a question for each, which would be answered differently each time.
+  // All at once: whether there is a copy, and of what, is different each time, and a branch that is not predicted costs more than this.
   void forget_scratch() {
     for (unsigned index = 0; index < kScratchCount; ++index) {
       const unsigned kept = cached_ >> index * 8 & 0xFF, reg = kept & ~kLowHalf;

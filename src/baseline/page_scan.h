@@ -86,7 +86,7 @@ class PageScan {
     return static_cast<std::uint32_t>(count * kBytes >> 56);
   }
   // Whether straight-line code from `half_word` on ends, or is met, within its first `count` half-words (at most 16). May say no near the
-  // end of the page.
+  // end of the page, and yes where it is overlapping code that ends.
   bool is_met_within(std::uint32_t half_word, std::uint32_t count) const {
     constexpr std::uint64_t kBreaks =
         std::uint64_t{0x0101010101010101} * (kEntry | kMeeting | kMiddleElsewhere | kCutOff | kStops);

@@ -168,18 +168,14 @@ class UnitEmitter : private GuestRegisters {
   // Where the next free way into the last one is: its pushes are a byte each.
   std::uint32_t next_way() const { return island_ - island_taken_; }
   [[gnu::always_inline]] void depart_if(Condition condition, const Departure& departure) {
-    if (!reaches_island(0)) return depart_far_if(condition, departure);
-    depart_near_if(condition, departure);
-  }
-  // Where the island is reached.
-  [[gnu::always_inline]] void depart_near_if(Condition condition, const Departure& departure) {
-    departures_.push_back(departure);
-    code().jcc_back_short(condition, next_way());
-    ++island_taken_;
-  }
-  [[gnu::always_inline]] void depart_far_if(Condition condition, const Departure& departure) {
-    limit_ -= std::int32_t{kDepartureBytes};
-    far_departures_.push_back({code().jcc_forward(condition), departure});
+    if (reaches_island(0)) {
+      departures_.push_back(departure);
+      code().jcc_back_short(condition, next_way());
+      ++island_taken_;
+    } else {
+      limit_ -= std::int32_t{kDepartureBytes};
+      far_departures_.push_back({code().jcc_forward(condition), departure});
+    }
   }
   void emit_far_departures();
 
@@ -187,7 +183,7 @@ class UnitEmitter : private GuestRegisters {
   void leave_stretch();
   void begin_stretch(std::uint32_t half_word);
   // Shorter stretches have little to gain. Every instruction costs gas, so little gas is few instructions; and no stretch goes on where
-  // paths meet.
+  // paths meet, or execution does not.
   static constexpr std::uint32_t kShortestStretch = 12;
   bool may_begin_stretch(std::uint32_t half_word) const {
     return scan_->cost(half_word) >= kShortestStretch && !scan_->is_met_within(half_word, kShortestStretch);
