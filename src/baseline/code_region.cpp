@@ -117,13 +117,14 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   used_ += (emitter_.size() + kAlignment - 1) & ~(kAlignment - 1);
 
   Unit& unit = units_[space.execute];
+  const std::span<const InstructionPlace> places = emitter_.places();
   unit = {.page_address = bytes.address,
           .size = emitter_.size(),
           .entry_pc = pc,
-          .places = emitter_.places(),
+          .places = {places.begin(), places.end()},
           .unsettled = emitter_.unsettled(),
           .departures = emitter_.departures(),
-          .host_changes = emitter_.host_changes()};
+          .host_changes = emitter_.host_changes().to_vector()};
   page->units.push_back(space.execute);
   page->straddles |= scan.straddles();
   ++stats_.units;

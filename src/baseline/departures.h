@@ -30,10 +30,6 @@ struct Departures {
   std::vector<Call> calls;  // in the order of offsets
   std::vector<Departure> list;
 
-  void clear() {
-    calls.clear();
-    list.clear();
-  }
   std::optional<Departure> of(std::uint32_t behind, std::uint32_t pushes) const {
     const auto call = std::ranges::lower_bound(calls, behind, {}, &Call::behind);
     if (call == calls.end() || call->behind != behind) return std::nullopt;

@@ -60,7 +60,7 @@ void UnitEmitter::fall_off_page(std::uint32_t half_word) {
 }
 
 void UnitEmitter::cut_off() {
-  code().load_immediate(Gp::rax, pc_);
+  code().load_immediate(Gp::rax, pc());
   code().jmp(thunks_.fetch_fault());
 }
 
@@ -81,7 +81,7 @@ void UnitEmitter::branch(const Decoded& decoded) {
   } else {
     code().alu(Alu::kCmp, Width::k64, use(decoded.rs1), second);
   }
-  const auto target = std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
+  const auto target = std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
   if (is_in_unit(target)) {
     const auto half_word = static_cast<std::uint32_t>(target - bytes_->address) / 2;
     if (scan_->has(half_word, PageScan::kEntryElsewhere)) {
@@ -155,9 +155,9 @@ void UnitEmitter::call_through_table(std::uint64_t target) {
 void UnitEmitter::drop_return_address() { code().pop(Gp::rcx); }
 
 void UnitEmitter::jump(const Decoded& decoded) {
-  const auto target = std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
+  const auto target = std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
   if (decoded.rd == 0) return transfer_outside(target);
-  remember_call(decoded.rd, pc_ + decoded.length);
+  remember_call(decoded.rd, pc() + decoded.length);
   call_direct(target);
 }
 
@@ -196,7 +196,7 @@ void UnitEmitter::jump_register(const Decoded& decoded) {
     const std::uint64_t target = (*base + static_cast<std::uint64_t>(std::int64_t{decoded.imm})) & ~std::uint64_t{1};
     // Not an entry of the scan, so never linked within the page.
     if (decoded.rd == 0) return jump_through_table(target);
-    remember_call(decoded.rd, pc_ + decoded.length);
+    remember_call(decoded.rd, pc() + decoded.length);
     return call_through_table(target);
   }
   const Place base = operand(decoded.rs1);
@@ -212,7 +212,7 @@ void UnitEmitter::jump_register(const Decoded& decoded) {
     code().jmp(Gp::rcx);
     return;
   }
-  remember_call(decoded.rd, pc_ + decoded.length);
+  remember_call(decoded.rd, pc() + decoded.length);
   find_entry(true);
   code().call(Gp::rcx);
   drop_return_address();
@@ -221,17 +221,17 @@ void UnitEmitter::jump_register(const Decoded& decoded) {
 // --- the environment ---
 
 void UnitEmitter::environment_call(const Decoded&) {
-  code().load_immediate(Gp::rax, pc_);
+  code().load_immediate(Gp::rax, pc());
   code().call(thunks_.ecall());
 }
 
 void UnitEmitter::breakpoint(const Decoded&) {
-  code().load_immediate(Gp::rax, pc_);
+  code().load_immediate(Gp::rax, pc());
   code().jmp(thunks_.ebreak());
 }
 
 void UnitEmitter::illegal(const Decoded&) {
-  code().load_immediate(Gp::rax, pc_);
+  code().load_immediate(Gp::rax, pc());
   code().jmp(thunks_.illegal());
 }
 

@@ -7,7 +7,6 @@ namespace caisson::baseline {
 
 namespace {
 
-constexpr std::uint32_t kPushBytes = 1, kShortJump = 2, kShortReach = 128;
 constexpr std::uint32_t kMostPushes = 8;
 
 }  // namespace
@@ -15,29 +14,13 @@ constexpr std::uint32_t kMostPushes = 8;
 // A call with its pushes, for the block at `half_word`, to which execution does not come from before, and for those behind it.
 void UnitEmitter::open_island(std::uint32_t half_word) {
   const std::uint32_t pushes = std::min(scan_->blocks_behind(half_word + 1), kMostPushes);
-  for (std::uint32_t index = 0; index < pushes; ++index) code().push(kHartRegister);
+  static_assert(kMostPushes <= X86Assembler::kMostPushes);
+  code().push_repeatedly(kHartRegister, pushes);
   island_ = code().offset();
   island_taken_ = 0;
   island_ways_ = pushes + 1;
   code().call(thunks_.depart());
-  departures_.calls.push_back({code().offset(), static_cast<std::uint32_t>(departures_.list.size())});
-}
-
-// Whether there is a free way into the last one for a short jump so many bytes further on.
-bool UnitEmitter::reaches_island(std::uint32_t bytes) {
-  return island_taken_ < island_ways_ &&
-         code().offset() + bytes + kShortJump - (island_ - island_taken_ * kPushBytes) <= kShortReach;
-}
-
-void UnitEmitter::depart_if(Condition condition, const Departure& departure) {
-  if (reaches_island(0)) {
-    departures_.list.push_back(departure);
-    code().jcc_back(condition, island_ - island_taken_ * kPushBytes);
-    ++island_taken_;
-    return;
-  }
-  limit_ -= std::int32_t{kDepartureBytes};
-  far_departures_.push_back({code().jcc_forward(condition), departure});
+  departure_calls_.push_back({code().offset(), static_cast<std::uint32_t>(departures_.size())});
 }
 
 // Behind the unit's code, as many to a call as thunks should have to count.
@@ -45,15 +28,15 @@ void UnitEmitter::emit_far_departures() {
   constexpr std::size_t kPerCall = 64;
   island_ways_ = 0;
   for (std::size_t begin = 0; begin < far_departures_.size(); begin += kPerCall) {
-    const auto first = static_cast<std::uint32_t>(departures_.list.size());
+    const auto first = static_cast<std::uint32_t>(departures_.size());
     const std::size_t end = std::min(begin + kPerCall, far_departures_.size());
     for (std::size_t index = end; index-- > begin;) {
       code().bind(far_departures_[index].jump);
       if (index != begin) code().push(kHartRegister);
     }
-    for (std::size_t index = begin; index < end; ++index) departures_.list.push_back(far_departures_[index].departure);
+    for (std::size_t index = begin; index < end; ++index) departures_.push_back(far_departures_[index].departure);
     code().call(thunks_.depart());
-    departures_.calls.push_back({code().offset(), first});
+    departure_calls_.push_back({code().offset(), first});
   }
 }
 

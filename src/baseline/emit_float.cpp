@@ -94,9 +94,7 @@ void UnitEmitter::float_finish_computed(unsigned reg, Xmm value, bool is_double)
 
 // Makes pending values canonical, two by one comparison: a pair is unordered where either is a NaN. Comparing raises nothing, since
 // no result of an operation is a signalling NaN.
-void UnitEmitter::settle(std::uint32_t registers) {
-  registers &= pending_;
-  if (registers == 0) return;
+void UnitEmitter::settle_pending(std::uint32_t registers) {
   for (const bool is_double : {true, false}) {
     std::uint32_t left = registers & (is_double ? ~pending_singles_ : pending_singles_);
     while (left != 0) {
@@ -137,7 +135,7 @@ bool UnitEmitter::needs_software(const Decoded& decoded) const {
 void UnitEmitter::perform(const Decoded& decoded) {
   settle(pending_);  // it may leave
   forget_scratch();
-  code().load_immediate(Gp::rax, pc_);
+  code().load_immediate(Gp::rax, pc());
   code().load_immediate(Gp::rdx, bits());
   code().call(thunks_.perform());
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
@@ -152,7 +150,7 @@ void UnitEmitter::perform(const Decoded& decoded) {
 // result at home.
 void UnitEmitter::perform_if(Condition condition, const Decoded&) {
   Stub& stub = add_stub(Stub::Kind::kPerform, code().jcc_forward(condition));
-  stub.pc = pc_;
+  stub.pc = pc();
   stub.bits = bits();
   performs_.push_back(static_cast<std::uint32_t>(stubs_.size() - 1));
 }

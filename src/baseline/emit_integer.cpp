@@ -159,7 +159,7 @@ void UnitEmitter::load_upper(const Decoded& decoded) {
 }
 
 void UnitEmitter::add_upper_to_pc(const Decoded& decoded) {
-  load_upper_part(decoded, std::uint64_t{pc_} + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
+  load_upper_part(decoded, std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
 }
 
 template <Shift operation, Width width>

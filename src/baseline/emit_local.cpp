@@ -7,8 +7,7 @@
 namespace caisson::baseline {
 namespace {
 
-// Shorter stretches, or such that name hardly any register that lives in memory, have little to gain.
-constexpr std::uint32_t kShortestStretch = 12;
+// Stretches that name hardly any register that lives in memory have little to gain.
 constexpr unsigned kLeastReferences = 8;
 // Moving two registers must pay for itself: the one that leaves is needed so much later.
 constexpr std::uint32_t kWorthIt = 8;
@@ -19,29 +18,21 @@ constexpr std::uint32_t bit_of(unsigned reg) { return std::uint32_t{1} << reg; }
 
 void UnitEmitter::leave_stretch() {
   in_stretch_ = false;
+  tied_ = mixed_ ? 1 : 0;
   use_homes();
 }
 
 void UnitEmitter::begin_stretch(std::uint32_t half_word) {
-  // Every instruction costs gas, so little gas is few instructions.
-  // The next block asks again.
-  if (scan_->cost(half_word) < kShortestStretch) {
-    stretch_due_ = half_word + kHalfWords;
-    return;
-  }
-  stretch_.measure(*scan_, half_word);
+  stretch_.measure(*scan_, half_word, ~pinned_);
   stretch_due_ = std::max(stretch_.end(), half_word + 1);
-  if (stretch_.length() < kShortestStretch) return;
-  std::uint32_t pinned = bit_of(0);
-  for (const std::uint8_t reg : map_.integers) pinned |= bit_of(reg);
-  if (stretch_.references(~pinned) < kLeastReferences) return;
+  if (stretch_.length() < kShortestStretch || stretch_.references() < kLeastReferences) return;
   // Its first instruction is where entries into the middle of the code around can join.
   settle(pending_);
   forget_everything();
   stretch_.start();
   in_stretch_ = true;
   guests_ = map_.integers;
-  stale_homes_ = pinned;
+  stale_homes_ = pinned_;
 }
 
 void UnitEmitter::assign_host(unsigned index, unsigned guest) {
@@ -105,11 +96,13 @@ void UnitEmitter::step_stretch(const Decoded& decoded) {
   if (arriving_ != 0) assign_host(arriving_ - 1, decoded.rd);
   if (decoded.rd != 0 && is_pinned(decoded.rd)) stale_homes_ |= bit_of(decoded.rd);
   stretch_.advance();
+  tied_ = 1;
 }
 
 // The map holds again.
 void UnitEmitter::end_stretch() {
   in_stretch_ = false;
+  tied_ = mixed_ ? 1 : 0;
   for (unsigned index = 0; index < guests_.size(); ++index) {
     const unsigned guest = guests_[index];
     if (guest == map_.integers[index] || guest == 0) continue;

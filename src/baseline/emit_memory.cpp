@@ -11,15 +11,12 @@ namespace caisson::baseline {
 using riscv::HartState;
 using riscv::Op;
 
-Place UnitEmitter::guest_address(unsigned base, std::int32_t offset) {
-  if (const auto value = known(base)) {
-    const auto address = static_cast<std::uint32_t>(*value + static_cast<std::uint64_t>(std::int64_t{offset}));
-    if (static_cast<std::int32_t>(address) >= 0) return Place::at(kWindowRegister, static_cast<std::int32_t>(address));
-    const Gp at = scratch();
-    code().load_immediate(at, address);
-    return Place::indexed(kWindowRegister, at);
-  }
-  return Place::indexed(kWindowRegister, use_low_half(base), 0, offset);
+[[clang::preserve_most]] Place UnitEmitter::known_address(unsigned base, std::int32_t offset) {
+  const auto address = static_cast<std::uint32_t>(*known(base) + static_cast<std::uint64_t>(std::int64_t{offset}));
+  if (static_cast<std::int32_t>(address) >= 0) return Place::at(kWindowRegister, static_cast<std::int32_t>(address));
+  const Gp at = scratch();
+  code().load_immediate(at, address);
+  return Place::indexed(kWindowRegister, at);
 }
 
 template <auto load_from>
@@ -66,7 +63,8 @@ void UnitEmitter::store(const Decoded& decoded) {
 // The checked address in rdx; the other scratch registers are free afterwards.
 Gp UnitEmitter::atomic_address(const Decoded& decoded, unsigned width) {
   forget_scratch();
-  faults_as_store_ = decoded.op != Op::kLrW && decoded.op != Op::kLrD;
+  if (decoded.op != Op::kLrW && decoded.op != Op::kLrD)
+    next_place_[-1].half_word_and_flags |= InstructionPlace::kFaultsAsStore;
   const Gp address = take(Gp::rdx);
   take(Gp::rax);
   take(Gp::rcx);
@@ -74,7 +72,7 @@ Gp UnitEmitter::atomic_address(const Decoded& decoded, unsigned width) {
   code().test_immediate8(address, static_cast<std::uint8_t>(width - 1));
   Stub& stub = add_stub(Stub::Kind::kMisalignedAtomic, code().jcc_forward(Condition::kNotEqual));
   stub.reg = static_cast<std::uint8_t>(number(address));
-  stub.pc = pc_;
+  stub.pc = pc();
   return address;
 }
 

@@ -38,7 +38,7 @@ class GuestRegisters {
     low_halves_.fill(0);
     cached_ = 0;
     cached_mask_ = 0;
-    known_ = 0;
+    known_ = kKnownZero;
   }
   // The register's home is `host` from here on, or HartState again; who calls moves the value.
   void move_home(unsigned reg, Gp host) {
@@ -79,14 +79,16 @@ class GuestRegisters {
   [[gnu::always_inline]] Gp use_low_half(unsigned base) {
     if (const unsigned kept = low_halves_[base]; kept != 0) {
       busy_ |= kept;
-      return static_cast<Gp>(std::countr_zero(kept));
+      return scratch_of(kept);
     }
     const Place from = operand(base);
     const Gp at = scratch();
+    const unsigned index = number(at);
+    [[assume(index < kScratchCount)]];
     code_.mov(Width::k32, at, from);
-    cached_ |= (base | kLowHalf) << number(at) * 8;
-    cached_mask_ |= 1u << number(at);
-    low_halves_[base] = static_cast<std::uint8_t>(1u << number(at));
+    cached_ |= (base | kLowHalf) << index * 8;
+    cached_mask_ |= 1u << index;
+    low_halves_[base] = static_cast<std::uint8_t>(1u << index);
     return at;
   }
 
@@ -96,9 +98,8 @@ class GuestRegisters {
   [[gnu::always_inline]] Gp scratch() {
     assert(busy_ != kAllScratch);
     if (const unsigned empty = ~(busy_ | cached_mask_) & kAllScratch; empty != 0) {
-      const auto index = static_cast<unsigned>(std::countr_zero(empty));
-      busy_ |= 1u << index;
-      return static_cast<Gp>(index);
+      busy_ |= empty & (0 - empty);
+      return scratch_of(empty);
     }
     return evict();
   }
@@ -113,6 +114,7 @@ class GuestRegisters {
   [[gnu::always_inline]] void finish(unsigned reg, Gp value) {
     if (reg == 0) return;
     written(reg);
+    if (hosts_[reg] == number(value)) return;
     if (is_pinned(reg)) {
       code_.mov(Width::k64, host(reg), value);
       return;
@@ -129,18 +131,24 @@ class GuestRegisters {
     if (const std::uint8_t copies = places_[reg].tag() | low_halves_[reg]; copies != 0) forget_all(copies);
   }
 
+  // All at once: whether there is a copy, and of what, is different each time, and a branch that is not predicted costs more than this.
   void forget_scratch() {
-    if (cached_mask_ != 0) forget_all(cached_mask_);
+    for (unsigned index = 0; index < kScratchCount; ++index) {
+      const unsigned kept = cached_ >> index * 8 & 0xFF, reg = kept & ~kLowHalf;
+      low_halves_[reg] = 0;
+      places_[reg] = (kept & kLowHalf) != 0 ? places_[reg] : integer_home(reg);
+    }
+    cached_ = 0;
+    cached_mask_ = 0;
   }
   void forget_registers() {
     forget_scratch();
-    known_ = 0;
+    known_ = kKnownZero;
   }
-  // Nothing is known beyond what the map says.
-  bool is_nothing_kept() const { return (known_ | cached_mask_) == 0; }
+  // 0: nothing is known beyond what the map says.
+  unsigned what_is_kept() const { return (known_ ^ kKnownZero) | cached_mask_; }
 
   [[gnu::always_inline]] std::optional<std::uint64_t> known(unsigned reg) const {
-    if (reg == 0) return 0;
     if ((known_ >> reg & 1) != 0) return known_values_[reg];
     return std::nullopt;
   }
@@ -149,7 +157,7 @@ class GuestRegisters {
     known_values_[reg] = value;
   }
 
-  [[gnu::noinline]] void load_known(unsigned reg, std::uint64_t value) {
+  [[gnu::noinline, clang::preserve_most]] void load_known(unsigned reg, std::uint64_t value) {
     if (reg == 0) return;
     if (!is_pinned(reg) && value != 0 && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
       written(reg);
@@ -170,7 +178,15 @@ class GuestRegisters {
   static constexpr unsigned kRegisters = 33, kScratchCount = 3, kAllScratch = 7;  // rax, rcx and rdx are 0, 1 and 2
   static constexpr unsigned kLowHalf = 0x40;
 
-  [[gnu::noinline]] Gp evict() {
+  // The first of a set that is not empty.
+  static Gp scratch_of(unsigned set) {
+    [[assume((set & kAllScratch) != 0)]];
+    const int index = __builtin_ctz(set);
+    [[assume(index < int{kScratchCount})]];
+    return static_cast<Gp>(index);
+  }
+  // What is rarely needed preserves the registers of who asks, so that these functions have nothing to save.
+  [[gnu::noinline, clang::preserve_most]] Gp evict() {
     do {
       next_scratch_ = next_scratch_ == 2 ? 0 : next_scratch_ + 1;
     } while ((busy_ >> next_scratch_ & 1) != 0);
@@ -192,7 +208,7 @@ class GuestRegisters {
       places_[kept] = integer_home(kept);
     }
   }
-  [[gnu::noinline]] void forget_all(unsigned scratch_registers) {
+  [[gnu::noinline, clang::preserve_most]] void forget_all(unsigned scratch_registers) {
     for (; scratch_registers != 0; scratch_registers &= scratch_registers - 1)
       forget(static_cast<unsigned>(std::countr_zero(scratch_registers)));
   }
@@ -206,11 +222,12 @@ class GuestRegisters {
   unsigned cached_mask_ = 0;  // which bytes are not 0
   unsigned busy_ = 0;
   unsigned next_scratch_ = 0;
-  std::uint32_t known_ = 0;  // registers whose value is in known_values_
+  static constexpr std::uint32_t kKnownZero = 1;  // x0 always is
+  std::uint32_t known_ = kKnownZero;  // registers whose value is in known_values_
   std::array<std::uint8_t, kRegisters> hosts_;
   std::array<std::uint8_t, kRegisters> low_halves_;  // the bit of the scratch register that has it, or 0
   std::array<Place, kRegisters> places_;  // a scratch register's has its bit as tag
-  std::array<std::uint64_t, 32> known_values_;
+  std::array<std::uint64_t, 32> known_values_{};
   std::array<std::uint8_t, kRegisters> map_hosts_;
   std::array<Place, kRegisters> map_places_;
 };

@@ -1,33 +1,28 @@
 #include "baseline/local_registers.h"
 
-#include <bit>
-
 #include "baseline/op_facts.h"
 
 namespace caisson::baseline {
 
-void LocalStretch::measure(const PageScan& scan, std::uint32_t half_word) {
-  length_ = 0;
-  counts_.fill(0);
+void LocalStretch::measure(const PageScan& scan, std::uint32_t half_word, std::uint32_t counted) {
   constexpr std::uint8_t kNotDecoded = PageScan::kMiddleElsewhere | PageScan::kCutOff;
   constexpr std::uint8_t kBreaks = PageScan::kEntry | PageScan::kMeeting | kNotDecoded;
-  while (length_ < kMostInstructions && half_word < kHalfWords && scan.has(half_word, PageScan::kVisited)) {
-    // The first instruction may be met by others, but it must have been decoded.
-    if ((scan.flags(half_word) & (length_ != 0 ? kBreaks : kNotDecoded)) != 0) break;
+  std::uint32_t length = 0;
+  unsigned references = 0;
+  // The first instruction may be met by others, but it must have been decoded.
+  std::uint8_t breaks = kNotDecoded;
+  while (length < kMostInstructions && half_word < kHalfWords) {
+    if ((scan.flags(half_word) & (PageScan::kVisited | breaks)) != PageScan::kVisited) break;
     const riscv::Decoded& decoded = scan.decoded(half_word);
     if (!has_fact(decoded.op, kIsPlain)) break;
-    operands_[length_] = {decoded.rs1, decoded.rs2, decoded.rd};
-    ++length_;
-    for (const std::uint8_t reg : operands_[length_ - 1]) ++counts_[reg];
+    operands_[length++] = {decoded.rs1, decoded.rs2, decoded.rd};
+    references += (counted >> decoded.rs1 & 1) + (counted >> decoded.rs2 & 1) + (counted >> decoded.rd & 1);
     half_word += decoded.length / 2;
+    breaks = kBreaks;
   }
+  length_ = length;
+  references_ = references;
   end_ = half_word;
-}
-
-unsigned LocalStretch::references(std::uint32_t registers) const {
-  unsigned sum = 0;
-  for (; registers != 0; registers &= registers - 1) sum += counts_[static_cast<unsigned>(std::countr_zero(registers))];
-  return sum;
 }
 
 void LocalStretch::start() {

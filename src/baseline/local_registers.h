@@ -27,14 +27,15 @@ class LocalStretch {
   static constexpr std::uint32_t kMostInstructions = 48;
   static constexpr std::uint32_t kNever = std::numeric_limits<std::uint32_t>::max();
 
-  // The stretch from `half_word` on: integer arithmetic, loads and stores, up to where paths meet or anything else happens.
-  void measure(const PageScan& scan, std::uint32_t half_word);
+  // The stretch from `half_word` on: integer arithmetic, loads and stores, up to where paths meet or anything else happens. `counted`: a
+  // set of registers.
+  void measure(const PageScan& scan, std::uint32_t half_word, std::uint32_t counted);
 
   std::uint32_t length() const { return length_; }
   // The half-word behind the last instruction.
   std::uint32_t end() const { return end_; }
-  // How often the stretch names registers of the set.
-  unsigned references(std::uint32_t registers) const;
+  // How often the stretch names registers that are counted.
+  unsigned references() const { return references_; }
 
   // Prepares the questions below, for the first instruction.
   void start();
@@ -43,7 +44,6 @@ class LocalStretch {
   // The same behind the current instruction, of its operands.
   std::uint32_t distance_behind(unsigned operand) const { return distance_of(next_[at_][operand]); }
   void advance();
-  bool is_at_begin() const { return at_ == 0; }
 
   enum Operand : std::uint8_t { kFirst, kSecond, kResult, kOperands };
 
@@ -56,10 +56,10 @@ class LocalStretch {
   std::uint32_t distance_of(const Reference& next) const { return next.reads ? next.number - at_ : kNever; }
 
   std::uint32_t length_ = 0, end_ = 0, at_ = 0;
+  unsigned references_ = 0;
   std::array<std::array<std::uint8_t, kOperands>, kMostInstructions> operands_;  // guest registers, 0: none
   std::array<std::array<Reference, kOperands>, kMostInstructions + 1> next_{};  // the last one of no instruction
   std::array<Reference, 32> upcoming_;
-  std::array<std::uint16_t, 32> counts_;
 };
 
 }  // namespace caisson::baseline

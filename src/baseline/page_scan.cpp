@@ -6,6 +6,7 @@
 
 #include "baseline/op_facts.h"
 #include "gas/gas_schedule.h"
+#include "isa/riscv/inline_decoder.h"
 
 namespace caisson::baseline {
 
@@ -15,16 +16,28 @@ using riscv::Op;
 namespace {
 
 // What the passes ask of an instruction: Step::what.
-constexpr std::array<std::uint16_t, riscv::kOpCount> kSteps = [] {
-  std::array<std::uint16_t, riscv::kOpCount> steps{};
-  for (std::size_t index = 0; index < steps.size(); ++index) {
-    const unsigned facts = kOpFacts[index];
-    steps[index] = static_cast<std::uint16_t>(gas::kWeights[index] | ((facts & kEnds) != 0 ? PageScan::kStepEnds : 0) |
-                                              ((facts & kUsesFloats) != 0 ? PageScan::kStepFloats : 0));
-  }
+constexpr std::uint32_t what_of(Op op) {
+  std::uint32_t what = gas::weight(op);
+  if (has_fact(op, kUsesFloats)) what |= PageScan::kStepFloats;
+  if (!has_fact(op, kEnds)) return what;
+  what |= PageScan::kStepEnds;
+  if (has_fact(op, kBranches) || op == Op::kJal) what |= PageScan::kStepDirect;
+  if (has_fact(op, kJumps)) return what | PageScan::kStepStopsUnlinked;
+  return has_fact(op, kBranches) || op == Op::kEcall || op == Op::kFenceI ? what : what | PageScan::kStepStops;
+}
+constexpr std::array<std::uint32_t, riscv::kOpCount> kSteps = [] {
+  std::array<std::uint32_t, riscv::kOpCount> steps{};
+  for (std::size_t index = 0; index < steps.size(); ++index) steps[index] = what_of(static_cast<Op>(index));
   return steps;
 }();
-static_assert(std::ranges::max(gas::kWeights) <= PageScan::kStepWeight);
+// The longest block is a page of the dearest instruction that does not end one.
+static_assert([] {
+  std::uint32_t dearest = 0;
+  for (std::size_t index = 0; index < kSteps.size(); ++index) {
+    if ((kOpFacts[index] & kEnds) == 0) dearest = std::max(dearest, gas::kWeights[index]);
+  }
+  return dearest * kHalfWords + std::ranges::max(gas::kWeights) < PageScan::kStepFloats;
+}());
 
 }  // namespace
 
@@ -58,50 +71,59 @@ void PageScan::walk_entries() {
 // that is entered first is mostly functions that are called from other pages. Where it is data, some code is made in vain.
 void PageScan::sweep() {
   assert(earlier_ == nullptr);
-  const std::uint32_t available = std::min(bytes_->count, kHalfWords + 1);
-  std::uint32_t count = 0, terminator_count = 0, half_words = 0;
-  std::uint32_t begins_block = kEntry;  // 0 behind an instruction that does not end its block
-  bool is_reached = false;  // although a block begins
-  std::uint32_t half_word = 0;
-  while (half_word < std::min(available, kHalfWords)) {
-    const std::uint32_t bits = fetch(half_word);
-    if ((bits & 0xFFFF) == 0 && begins_block != 0 && !is_reached) {  // most padding, and the rest of most pages
+  const std::uint32_t available = std::min(bytes_->count, kHalfWords + 1), end = std::min(available, kHalfWords);
+  const std::uint16_t* const half_words = bytes_->half_words.data();
+  Step* step = path_.data();
+  std::uint16_t* direct = direct_.data();
+  std::uint32_t half_word = 0, skipped = 0;
+  std::uint32_t flags = kVisited | kEntry;  // of the next instruction
+  static_assert(kStepEnds == 1u << 31 && kEntry == 1 << kEntryBit && kStops == 1 << kStopsBit);
+  bool is_open = true;  // a block begins that nothing is known to reach
+  while (half_word < end) {
+    std::uint32_t bits;
+    std::memcpy(&bits, half_words + half_word, sizeof bits);
+    if ((bits & 0xFFFF) == 0 && is_open) {  // most padding, and the rest of most pages
       ++half_word;
+      ++skipped;
       continue;
     }
     // Not from what is decoded, so that the next instruction can be fetched before this one is done.
-    const std::uint32_t length = riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
-    if (half_word + length > available) [[unlikely]]
+    const std::uint32_t next = half_word + riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
+    if (next > available) [[unlikely]]
       break;
-    const Decoded decoded = riscv::decode(bits);
-    if (decoded.op == Op::kIllegal && begins_block != 0 && !is_reached) [[unlikely]] {
+    const Decoded decoded = riscv::inline_decoder::decode(bits);
+    if (decoded.op == Op::kIllegal && is_open) [[unlikely]] {
       ++half_word;  // padding, or data
+      ++skipped;
       continue;
     }
-    const std::uint16_t step = kSteps[static_cast<std::size_t>(decoded.op)];
+    const std::uint32_t what = kSteps[static_cast<std::size_t>(decoded.op)];
     decoded_[half_word] = decoded;
-    flags_[half_word] = static_cast<std::uint8_t>(kVisited | begins_block);
-    path_[count++] = {static_cast<std::uint16_t>(half_word), step};
-    half_words += length;
-    begins_block = 0;
-    if ((step & kStepEnds) != 0) {
-      begins_block = kEntry;
-      is_reached = goes_on(decoded);
-      if (!is_reached) flags_[half_word] |= kStops;
-      terminators_[terminator_count++] = static_cast<std::uint16_t>(half_word);
-    }
-    half_word += length;
+    *step++ = {half_word, what};
+    // Without branches, which would be taken every few instructions, nobody knows when.
+    const std::uint32_t stops = stops_at(what, decoded) ? 1 : 0;
+    flags_[half_word] = static_cast<std::uint8_t>(flags | stops << kStopsBit);
+    is_open = stops != 0;
+    flags = kVisited | what >> 31 << kEntryBit;
+    *direct = static_cast<std::uint16_t>(half_word);
+    direct += (what & kStepDirect) != 0 ? 1 : 0;
+    half_word = next;
   }
   straddles_ |= half_word > kHalfWords;
+  const auto count = static_cast<std::uint32_t>(step - path_.data());
   instruction_count_ += count;
-  guest_bytes_ += half_words * 2;
-  if (half_word < kHalfWords && (begins_block == 0 || is_reached)) cut_off(half_word);
-  price_path(count, 0, 0);
-  for (std::uint32_t index = 0; index < terminator_count; ++index) {
-    const std::uint32_t at = terminators_[index];
-    const std::uint32_t target = target_of(decoded_[at], at);
-    if (target < kHalfWords) add_entry(target);
+  guest_bytes_ += (half_word - skipped) * 2;
+  if (half_word < kHalfWords && !is_open) cut_off(half_word);
+  price_path(count, 0);
+  // Targets elsewhere mark what stands behind the page.
+  flags_[kHalfWords] = kVisited;
+  for (const std::uint16_t* at = direct_.data(); at != direct; ++at) {
+    const std::uint32_t target = std::min(target_of(decoded_[*at], *at), kHalfWords);
+    if ((flags_[target] & (kVisited | kEntry)) == 0) [[unlikely]]
+      entries_.push_back(static_cast<std::uint16_t>(target));
+    flags_[target] |= kEntry;
   }
+  flags_[kHalfWords] = 0;
 }
 
 // An instruction at `half_word` begins, but its rest cannot be fetched.
@@ -113,15 +135,16 @@ void PageScan::cut_off(std::uint32_t half_word) {
   ++instruction_count_;
 }
 
-// The costs of instructions that follow each other, the last of which ends its block or is followed by what costs `cost`.
-void PageScan::price_path(std::uint32_t count, std::uint32_t cost, std::uint8_t floats) {
+// The costs of instructions that follow each other, the last of which ends its block or is followed by what costs `cost`, with kStepFloats
+// where that uses floats.
+void PageScan::price_path(std::uint32_t count, std::uint32_t cost) {
+  static_assert(kStepEnds == 1u << 31, "its place is that of a sign");
   while (count-- > 0) {
     const Step step = path_[count];
-    if ((step.what & kStepEnds) != 0) cost = floats = 0;
-    cost += step.what & kStepWeight;
-    if ((step.what & kStepFloats) != 0) floats = kFloats;
+    const auto is_within_block = ~static_cast<std::uint32_t>(static_cast<std::int32_t>(step.what) >> 31);
+    cost = (cost & is_within_block) + (step.what & kStepSum);
     cost_[step.half_word] = static_cast<std::uint16_t>(cost);
-    flags_[step.half_word] |= floats;
+    if (cost >= kStepFloats) flags_[step.half_word] |= kFloats;
   }
 }
 
@@ -136,23 +159,22 @@ void PageScan::add_entry(std::uint32_t half_word) {
   entries_.push_back(static_cast<std::uint16_t>(half_word));
 }
 
-// Where a branch or a direct jump at `half_word` leads, as a half-word; kHalfWords or more: elsewhere, or it is neither.
+// Where a branch or a direct jump at `half_word` leads, as a half-word; kHalfWords or more: elsewhere.
 std::uint32_t PageScan::target_of(const Decoded& decoded, std::uint32_t half_word) {
-  if (!has_fact(decoded.op, kBranches) && decoded.op != Op::kJal) return kHalfWords;
   return static_cast<std::uint32_t>(std::int64_t{half_word} * 2 + decoded.imm) / 2;
 }
 
-// Whether execution may come behind a terminator without leaving for a known place only.
-bool PageScan::goes_on(const Decoded& decoded) {
-  return has_fact(decoded.op, kBranches) || decoded.op == Op::kEcall || decoded.op == Op::kFenceI ||
-         (has_fact(decoded.op, kJumps) && decoded.rd != 0);
+// Whether execution goes from a terminator to a known place only, or nowhere.
+bool PageScan::stops_at(std::uint32_t what, const Decoded& decoded) {
+  return (what & (decoded.rd == 0 ? kStepStops | kStepStopsUnlinked : kStepStops)) != 0;
 }
 
 // Adds the entries that a terminator leads to.
-void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
-  if (const std::uint32_t target = target_of(decoded, half_word); target < kHalfWords) add_entry(target);
+void PageScan::follow(std::uint32_t what, const Decoded& decoded, std::uint32_t half_word) {
+  if (const std::uint32_t target = target_of(decoded, half_word); (what & kStepDirect) != 0 && target < kHalfWords)
+    add_entry(target);
   const std::uint32_t next = half_word + decoded.length / 2;
-  if (!goes_on(decoded)) {
+  if (stops_at(what, decoded)) {
     flags_[half_word] |= kStops;
   } else if (next < kHalfWords) {
     add_entry(next);
@@ -162,20 +184,17 @@ void PageScan::follow(const Decoded& decoded, std::uint32_t half_word) {
 void PageScan::walk(std::uint32_t half_word) {
   const std::uint32_t begin = half_word;
   std::uint32_t count = 0, cost = 0;
-  std::uint8_t floats = 0;
   while (half_word < kHalfWords) {
     const std::uint8_t flags = flags_[half_word];
     if ((flags & kVisited) != 0) {
       flags_[half_word] = flags | kMeeting;
-      cost = cost_[half_word];
-      floats = flags & kFloats;
+      cost = cost_[half_word] | ((flags & kFloats) != 0 ? kStepFloats : 0);
       break;
     }
     if (earlier_ != nullptr) {
       if (const auto* const middle = earlier_->middle(half_word); middle != nullptr) {
-        floats = middle->uses_floats ? kFloats : 0;
-        cost = middle->cost;
-        flags_[half_word] = flags | kVisited | kMiddleElsewhere | floats;
+        cost = middle->cost | (middle->uses_floats ? kStepFloats : 0);
+        flags_[half_word] = flags | kVisited | kMiddleElsewhere | (middle->uses_floats ? kFloats : 0);
         middle_elsewhere_[half_word] = middle->native;
         cost_[half_word] = middle->cost;
         ++instruction_count_;
@@ -191,10 +210,10 @@ void PageScan::walk(std::uint32_t half_word) {
     const Decoded decoded = riscv::decode(bits);
     decoded_[half_word] = decoded;
     flags_[half_word] = flags | kVisited;
-    const std::uint16_t step = kSteps[static_cast<std::size_t>(decoded.op)];
-    path_[count++] = {static_cast<std::uint16_t>(half_word), step};
-    if ((step & kStepEnds) != 0) {
-      if (reach_ != Reach::kMixedBlock) follow(decoded, half_word);
+    const std::uint32_t what = kSteps[static_cast<std::size_t>(decoded.op)];
+    path_[count++] = {half_word, what};
+    if ((what & kStepEnds) != 0) {
+      if (reach_ != Reach::kMixedBlock) follow(what, decoded, half_word);
       half_word = next;
       break;
     }
@@ -203,7 +222,7 @@ void PageScan::walk(std::uint32_t half_word) {
   straddles_ |= half_word > kHalfWords;
   instruction_count_ += count;
   guest_bytes_ += (half_word - begin) * 2;
-  price_path(count, cost, floats);
+  price_path(count, cost);
 }
 
 }  // namespace caisson::baseline

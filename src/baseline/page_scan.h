@@ -72,16 +72,28 @@ class PageScan {
   }
   // How many blocks begin at the 16 half-words from `half_word` on, up to where execution does not go on.
   std::uint32_t blocks_behind(std::uint32_t half_word) const {
+    static_assert(kEntry == 2);
     constexpr std::uint64_t kBytes = 0x0101010101010101;
-    std::uint32_t count = 0;
+    std::uint64_t count = 0;  // in each byte
+    std::uint64_t goes_on = ~std::uint64_t{0};  // 0: not behind the first eight
     for (const std::uint32_t end = half_word + 16; half_word < end && half_word + 8 <= kHalfWords; half_word += 8) {
       std::uint64_t flags;
       std::memcpy(&flags, flags_.data() + half_word, sizeof flags);
       const std::uint64_t stops = flags & kBytes * kStops;
-      count += static_cast<std::uint32_t>(std::popcount(flags & kBytes * kEntry & (stops ^ (stops - 1))));
-      if (stops != 0) break;
+      count += (flags & kBytes * kEntry & (stops ^ (stops - 1)) & goes_on) >> 1;
+      goes_on &= std::uint64_t{stops != 0} - 1;
     }
-    return count;
+    return static_cast<std::uint32_t>(count * kBytes >> 56);
+  }
+  // Whether straight-line code from `half_word` on ends, or is met, within its first `count` half-words (at most 16). May say no near the
+  // end of the page, and yes where it is overlapping code that ends.
+  bool is_met_within(std::uint32_t half_word, std::uint32_t count) const {
+    constexpr std::uint64_t kBreaks =
+        std::uint64_t{0x0101010101010101} * (kEntry | kMeeting | kMiddleElsewhere | kCutOff | kStops);
+    if (half_word + 16 > kHalfWords) return false;
+    std::array<std::uint64_t, 2> flags;
+    std::memcpy(&flags, flags_.data() + half_word, sizeof flags);
+    return ((flags[0] >> 8 | flags[1] << (16 - count) * 8) & kBreaks) != 0;
   }
   // Calls function(half_word) for each instruction, in the order of addresses.
   template <class Function>
@@ -109,25 +121,28 @@ class PageScan {
   // Any instruction that depends on the next page's first bytes.
   bool straddles() const { return straddles_; }
 
-  // In Step::what: uses floats, ends its block, its weight.
-  static constexpr std::uint32_t kStepFloats = 1 << 15, kStepEnds = 1 << 14, kStepWeight = kStepEnds - 1;
+  // In Step::what: ends its block; execution does not go on behind it, or not where it links nothing; leads to a known place; uses
+  // floats, which may be added up for a page of instructions; below, its weight, the same.
+  static constexpr std::uint32_t kStepEnds = std::uint32_t{1} << 31, kStepStops = 1 << 30, kStepStopsUnlinked = 1 << 29,
+                                 kStepDirect = 1 << 28, kStepFloats = 1 << 16, kStepSum = kStepDirect - 1;
 
  private:
   // An instruction that was passed.
+  static constexpr unsigned kEntryBit = 1, kStopsBit = 7;  // of kEntry and kStops
   struct Step {
-    std::uint16_t half_word;
-    std::uint16_t what;
+    std::uint32_t half_word;
+    std::uint32_t what;
   };
 
   void walk_entries();
   void sweep();
   void walk(std::uint32_t half_word);
   void add_entry(std::uint32_t half_word);
-  void follow(const riscv::Decoded& decoded, std::uint32_t half_word);
+  void follow(std::uint32_t what, const riscv::Decoded& decoded, std::uint32_t half_word);
   void cut_off(std::uint32_t half_word);
-  void price_path(std::uint32_t count, std::uint32_t cost, std::uint8_t floats);
+  void price_path(std::uint32_t count, std::uint32_t cost);
   static std::uint32_t target_of(const riscv::Decoded& decoded, std::uint32_t half_word);
-  static bool goes_on(const riscv::Decoded& decoded);
+  static bool stops_at(std::uint32_t what, const riscv::Decoded& decoded);
   // The bits of an instruction; what lies behind the bytes that could be fetched is anything.
   std::uint32_t fetch(std::uint32_t half_word) const {
     std::uint32_t bits;
@@ -142,9 +157,9 @@ class PageScan {
   std::uint32_t instruction_count_ = 0, guest_bytes_ = 0;
   std::vector<std::uint16_t> entries_;  // to walk from
   std::array<Step, kHalfWords> path_;
-  std::array<std::uint16_t, kHalfWords> terminators_;
+  std::array<std::uint16_t, kHalfWords + 1> direct_;  // instructions that lead to known places
   std::array<riscv::Decoded, kHalfWords> decoded_;
-  std::array<std::uint8_t, kHalfWords> flags_{};
+  std::array<std::uint8_t, kHalfWords + 1> flags_{};
   std::array<std::uint16_t, kHalfWords> cost_;
   std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;  // where the flags say so
 };

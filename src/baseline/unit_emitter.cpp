@@ -16,6 +16,8 @@ namespace {
 constexpr std::uint32_t kFarthestMeeting = 96;
 // Bytes of the subtraction that charges a block.
 constexpr std::uint32_t kLongestCharge = 6;
+// Of an instruction to which execution may come from elsewhere than from the one before, or that stands for other code.
+constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
 
 }  // namespace
 
@@ -43,10 +45,10 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   code() = X86Assembler(space.write, space.execute - space.write, space.size);
   rounding_unknown_ = false;
   ended_ = false;
-  emitted_count_ = 0;
   entries_.clear();
   stubs_.clear();
   departures_.clear();
+  departure_calls_.clear();
   far_departures_.clear();
   island_ways_ = island_taken_ = 0;
   unsettled_.clear();
@@ -56,22 +58,98 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   entry_jumps_.clear();
   entry_native_.fill(kNotEmitted);
   std::fill_n(middle_native_.begin(), kHalfWords, kNotEmitted);
-  places_.resize(scan_->instruction_count());
-  place_count_ = 0;
+  next_place_ = places_.data();
+  joined_count_ = 0;
+  tied_ = mixed ? 1 : 0;
   limit_ = static_cast<std::int32_t>(code().remaining()) - std::int32_t{kLongestSequence + 8 * kLongestStub};
   // In the order of addresses. Only instructions that overlap others are left over.
   for (std::uint32_t half_word = scan.next(0); half_word < kHalfWords && !ended_; half_word = scan.next(half_word))
     half_word = middle_native_[half_word] == kNotEmitted ? std::max(emit_run(half_word), half_word + 1) : half_word + 1;
-  if (emitted_count_ != scan.instruction_count()) {
+  if (place_count() + joined_count_ != scan.instruction_count()) {
     scan.for_each([this](std::uint32_t half_word) {
       if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
     });
   }
-  places_.resize(place_count_);
   if (!ended_) emit_stubs();
   if (!ended_) bind_jumps();
   size_ = code().offset();
   return !ended_;
+}
+
+// The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
+inline void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
+  assert(entry_native_[half_word] == kNotEmitted);
+  const bool is_paid = falls_in == FallsIn::kPaid;
+  const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
+  if (sources_.is_elsewhere(pc())) [[unlikely]] {
+    // Not in the table, so that whoever looks it up leaves as well.
+    entry_native_[half_word] = code().offset();
+    code().load_immediate(Gp::rax, pc());
+    code().jmp(thunks_.missing());
+    if (is_paid) code().bind_short(pass);
+    return;
+  }
+  const std::uint32_t cost = scan_->cost(half_word);
+  if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
+  const std::uint32_t native = code().offset();
+  entry_native_[half_word] = native;
+  entries_.push_back({static_cast<std::uint16_t>(half_word), native});
+  if (mixed_) [[unlikely]]
+    emit_byte_check(half_word);
+  if (cost != 0) [[likely]] {
+    code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
+    depart_if(Condition::kLess, {static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
+  }
+  if (scan_->has(half_word, PageScan::kFloats)) [[unlikely]] {
+    code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
+    add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
+  }
+  if (is_paid) code().bind_short(pass);
+}
+
+// What comes before an instruction that is more than the next one.
+inline void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
+  if (in_stretch_ && half_word == stretch_.end()) [[unlikely]]
+    end_stretch();
+  // Now and then also in a long block, so that entries into its middle find a place to join.
+  if ((flags & kMet) != 0 || half_word >= meeting_due_) {
+    settle(pending_);
+    forget_everything();
+    meeting_due_ = half_word + kFarthestMeeting;
+  }
+  if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
+  // What an earlier compilation has was not decoded by this scan.
+  const bool is_decoded = (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0;
+  if (is_decoded && !in_stretch_ && ((flags & kMet) != 0 || half_word >= stretch_due_)) {
+    stretch_due_ = half_word + kHalfWords;  // the next block asks again
+    if (may_begin_stretch(half_word)) begin_stretch(half_word);
+  }
+  event_due_ = std::min(meeting_due_, stretch_due_);
+}
+
+inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags) {
+  *next_place_++ = {native, static_cast<std::uint16_t>(half_word | flags),
+                    static_cast<std::uint16_t>(scan_->cost(half_word))};
+}
+
+inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native) {
+  static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kUsesFloats == 1 << 13 &&
+                PageScan::kFloats == 1 << 6);
+  const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
+  add_place(native, half_word_, unsigned{self_contained} << 15 | (scan_flags & PageScan::kFloats) << 7);
+  begin_instruction();
+  const Emit emit = emitters_[static_cast<std::size_t>(decoded.op)];
+  if ((pending_ | unsigned{in_stretch_}) == 0) [[likely]]
+    return emit(*this, decoded);
+  if (pending_ != 0) {
+    // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
+    if (has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
+    if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
+  }
+  if (!in_stretch_) return emit(*this, decoded);
+  bring_operands(decoded);
+  emit(*this, decoded);
+  step_stretch(decoded);
 }
 
 // Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there. Returns where that is.
@@ -87,27 +165,27 @@ std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
       join_emitted(half_word);
       return half_word;
     }
-    if (is_out_of_space()) [[unlikely]] {
+    half_word_ = half_word;
+    const std::uint8_t flags = scan.flags(half_word);
+    if ((flags & kMet) != 0 || half_word >= event_due_) prepare(half_word, flags, falls_in);
+    const std::uint32_t native = code().offset();
+    if (is_out_of_space(native)) [[unlikely]] {
       ended_ = true;
       return half_word;
     }
-    half_word_ = half_word;
-    const std::uint8_t flags = scan.flags(half_word);
-    constexpr std::uint8_t kSpecial =
-        PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
-    if ((flags & kSpecial) != 0 || half_word >= event_due_) prepare(half_word, flags, falls_in);
-    middle_native_[half_word] = code().offset();
-    ++emitted_count_;
+    middle_native_[half_word] = native;
     if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
       if ((flags & PageScan::kMiddleElsewhere) != 0) {
+        ++joined_count_;
         code().jmp(scan_->middle_elsewhere(half_word));
       } else {
-        emit_cut_off(half_word);
+        add_place(native, half_word, 0);
+        cut_off();
       }
       return half_word;
     }
     const Decoded& decoded = scan.decoded(half_word);
-    emit_instruction(decoded, flags);
+    emit_instruction(decoded, flags, native);
     half_word += decoded.length / 2;
     if (!has_fact(decoded.op, kEnds)) [[likely]] {
       falls_in = FallsIn::kPaid;
@@ -142,86 +220,6 @@ void UnitEmitter::join_emitted(std::uint32_t half_word) {
   }
 }
 
-// What comes before an instruction that is more than the next one.
-void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
-  if (in_stretch_ && half_word == stretch_.end()) end_stretch();
-  pc_ = pc_of(half_word);
-  // Now and then also in a long block, so that entries into its middle find a place to join.
-  constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::kMiddleElsewhere | PageScan::kCutOff;
-  if ((flags & kMet) != 0 || half_word >= meeting_due_) {
-    settle(pending_);
-    forget_everything();
-    meeting_due_ = half_word + kFarthestMeeting;
-  }
-  if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
-  // What an earlier compilation has was not decoded by this scan.
-  const bool is_decoded = (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0;
-  if (is_decoded && !in_stretch_ && ((flags & kMet) != 0 || half_word >= stretch_due_)) begin_stretch(half_word);
-  event_due_ = std::min(meeting_due_, stretch_due_);
-}
-
-void UnitEmitter::emit_cut_off(std::uint32_t half_word) {
-  pc_ = pc_of(half_word);
-  add_place(code().offset(), half_word, 0);
-  cut_off();
-}
-
-inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags) {
-  places_[place_count_++] = {native, static_cast<std::uint16_t>(half_word | flags),
-                             static_cast<std::uint16_t>(scan_->cost(half_word))};
-}
-
-inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags) {
-  const bool self_contained =
-      is_nothing_kept() && (boxed_ | pending_) == 0 && !mixed_ && (!in_stretch_ || stretch_.is_at_begin());
-  const std::uint32_t native = code().offset();
-  pc_ = pc_of(half_word_);
-  begin_instruction();
-  if (pending_ != 0) [[unlikely]] {
-    // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
-    if (has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
-    if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
-  }
-  if (in_stretch_) bring_operands(decoded);
-  const std::uint32_t half_word = half_word_;
-  emitters_[static_cast<std::size_t>(decoded.op)](*this, decoded);
-  if (in_stretch_) step_stretch(decoded);
-  static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kFaultsAsStore == 1 << 14 &&
-                InstructionPlace::kUsesFloats == 1 << 13 && PageScan::kFloats == 1 << 6);
-  const bool faults_as_store = has_fact(decoded.op, kIsAtomic) && faults_as_store_;
-  add_place(native, half_word,
-            unsigned{self_contained} << 15 | unsigned{faults_as_store} << 14 | (scan_flags & PageScan::kFloats) << 7);
-}
-
-// The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
-void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
-  if (entry_native_[half_word] != kNotEmitted) return;
-  const bool is_paid = falls_in == FallsIn::kPaid;
-  const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
-  if (sources_.is_elsewhere(pc_)) [[unlikely]] {
-    // Not in the table, so that whoever looks it up leaves as well.
-    entry_native_[half_word] = code().offset();
-    code().load_immediate(Gp::rax, pc_);
-    code().jmp(thunks_.missing());
-    if (is_paid) code().bind_short(pass);
-    return;
-  }
-  const std::uint32_t cost = scan_->cost(half_word);
-  if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
-  entry_native_[half_word] = code().offset();
-  entries_.push_back({static_cast<std::uint16_t>(half_word), code().offset()});
-  if (mixed_) emit_byte_check(half_word);
-  if (cost != 0) {
-    code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
-    depart_if(Condition::kLess, {static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
-  }
-  if (scan_->has(half_word, PageScan::kFloats)) {
-    code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
-    add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
-  }
-  if (is_paid) code().bind_short(pass);
-}
-
 // A block of a mixed page: enters only if the bytes are still what was compiled.
 void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
   std::uint32_t end = half_word;
@@ -230,7 +228,7 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
   }
   const std::uint32_t bytes = (end - half_word) * 2;
   const Gp address = Gp::rax;
-  code().load_immediate(address, pc_);
+  code().load_immediate(address, pc());
   for (std::uint32_t done = 0; done < bytes;) {
     const Place place = Place::indexed(kWindowRegister, address, 0, static_cast<std::int32_t>(done));
     const auto* const from = reinterpret_cast<const std::uint8_t*>(bytes_->half_words.data() + half_word) + done;
@@ -246,8 +244,8 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
       code().alu_immediate(Alu::kCmp, Width::k32, Gp::rcx, value);
       done += 2;
     }
-    add_stub(Stub::Kind::kStale, code().jcc_forward(Condition::kNotEqual)).pc = pc_;
-    if (is_out_of_space()) {
+    add_stub(Stub::Kind::kStale, code().jcc_forward(Condition::kNotEqual)).pc = pc();
+    if (is_out_of_space(code().offset())) {
       ended_ = true;
       return;
     }
@@ -256,7 +254,7 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
 
 UnitEmitter::Stub& UnitEmitter::add_stub(Stub::Kind kind, std::uint32_t jump) {
   limit_ -= std::int32_t{kLongestStub};
-  Stub& stub = stubs_.emplace_back();
+  Stub& stub = stubs_.push_back({});
   stub.kind = kind;
   stub.jump = jump;
   stub.back = code().offset();

@@ -18,6 +18,7 @@
 
 #include "baseline/code_sources.h"
 #include "baseline/departures.h"
+#include "baseline/growing_list.h"
 #include "baseline/guest_registers.h"
 #include "baseline/local_registers.h"
 #include "baseline/page_scan.h"
@@ -62,6 +63,7 @@ class UnitEmitter : private GuestRegisters {
  public:
   UnitEmitter(const Thunks& thunks, const RegionLayout& region)
       : GuestRegisters(thunks.map()), thunks_(thunks), map_(thunks.map()), region_(region) {
+    for (const std::uint8_t reg : map_.integers) pinned_ |= std::uint32_t{1} << reg;
     float_hosts_.fill(kNoHost);
     for (std::size_t i = 0; i < kFloatHosts.size(); ++i)
       float_hosts_[map_.floats[i]] = static_cast<std::uint8_t>(number(kFloatHosts[i]));
@@ -74,11 +76,11 @@ class UnitEmitter : private GuestRegisters {
 
   // Of the last emit().
   std::uint32_t size() const { return size_; }
-  const std::vector<InstructionPlace>& places() const { return places_; }
+  std::span<const InstructionPlace> places() const { return {places_.data(), place_count()}; }
   const std::vector<UnsettledFloats>& unsettled() const { return unsettled_; }
-  const std::vector<UnitEntry>& entries() const { return entries_; }
-  const Departures& departures() const { return departures_; }
-  const std::vector<HostChange>& host_changes() const { return host_changes_; }
+  const GrowingList<UnitEntry>& entries() const { return entries_; }
+  Departures departures() const { return {departure_calls_.to_vector(), departures_.to_vector()}; }
+  const GrowingList<HostChange>& host_changes() const { return host_changes_; }
 
   // True where there is an emitter for `op`; a test asks for all.
   static bool has_emitter(riscv::Op op);
@@ -89,14 +91,15 @@ class UnitEmitter : private GuestRegisters {
 
  private:
   using Decoded = riscv::Decoded;
-  using Emit = void (*)(UnitEmitter&, const Decoded&);
+  // Emitters may use every register: the pass keeps little across one, and most would save more than they use.
+  using Emit = void (*)(UnitEmitter&, const Decoded&) [[clang::preserve_none]];
   struct EmitterRow {
     riscv::Op op;
     Emit emit;
   };
   // A call through a pointer to a member asks first whether it is virtual.
   template <auto member>
-  [[gnu::flatten]] static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
+  [[gnu::flatten, clang::preserve_none]] static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
     (emitter.*member)(decoded);
   }
   using Emitters = std::array<Emit, riscv::kBaseOpCount>;
@@ -134,15 +137,16 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t emit_run(std::uint32_t half_word);
   // How execution comes to an instruction from the one before in memory.
   enum class FallsIn : std::uint8_t { kNever, kPaid, kUnpaid };
-  void emit_entry(std::uint32_t half_word, FallsIn falls_in);
+  [[gnu::always_inline]] void emit_entry(std::uint32_t half_word, FallsIn falls_in);
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
-  void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
-  [[gnu::always_inline]] void emit_instruction(const Decoded& decoded, std::uint8_t scan_flags);
-  void emit_cut_off(std::uint32_t half_word);
-  bool is_out_of_space() { return static_cast<std::int32_t>(code().offset()) > limit_; }
+  [[gnu::always_inline]] void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
+  [[gnu::always_inline]] void emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native);
+  bool is_out_of_space(std::uint32_t offset) const { return static_cast<std::int32_t>(offset) > limit_; }
   [[gnu::always_inline]] void add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags);
-  std::uint32_t pc_of(std::uint32_t half_word) const { return bytes_->address + half_word * 2; }
+  std::uint32_t place_count() const { return static_cast<std::uint32_t>(next_place_ - places_.data()); }
+  // Of the instruction.
+  std::uint32_t pc() const { return bytes_->address + half_word_ * 2; }
   // The instruction's.
   std::uint32_t bits() const {
     const std::uint16_t low = bytes_->half_words[half_word_];
@@ -156,13 +160,34 @@ class UnitEmitter : private GuestRegisters {
   // --- emit_departures.cpp ---
   static constexpr std::uint32_t kDepartureBytes = 5;  // of one behind the code
   void open_island(std::uint32_t half_word);
-  bool reaches_island(std::uint32_t bytes);
-  void depart_if(Condition condition, const Departure& departure);
+  // Whether there is a free way into the last one for a short jump so many bytes further on.
+  bool reaches_island(std::uint32_t bytes) {
+    constexpr std::uint32_t kShortJump = 2, kShortReach = 128;
+    return island_taken_ < island_ways_ && code().offset() + bytes + kShortJump - next_way() <= kShortReach;
+  }
+  // Where the next free way into the last one is: its pushes are a byte each.
+  std::uint32_t next_way() const { return island_ - island_taken_; }
+  [[gnu::always_inline]] void depart_if(Condition condition, const Departure& departure) {
+    if (reaches_island(0)) {
+      departures_.push_back(departure);
+      code().jcc_back_short(condition, next_way());
+      ++island_taken_;
+    } else {
+      limit_ -= std::int32_t{kDepartureBytes};
+      far_departures_.push_back({code().jcc_forward(condition), departure});
+    }
+  }
   void emit_far_departures();
 
   // --- emit_local.cpp ---
   void leave_stretch();
   void begin_stretch(std::uint32_t half_word);
+  // Shorter stretches have little to gain. Every instruction costs gas, so little gas is few instructions; and no stretch goes on where
+  // paths meet, or execution does not.
+  static constexpr std::uint32_t kShortestStretch = 12;
+  bool may_begin_stretch(std::uint32_t half_word) const {
+    return scan_->cost(half_word) >= kShortestStretch && !scan_->is_met_within(half_word, kShortestStretch);
+  }
   void bring_operands(const Decoded& decoded);
   void step_stretch(const Decoded& decoded);
   void end_stretch();
@@ -227,7 +252,12 @@ class UnitEmitter : private GuestRegisters {
   void divide(const Decoded& decoded);
 
   // --- emit_memory.cpp ---
-  Place guest_address(unsigned base, std::int32_t offset);
+  [[gnu::always_inline]] Place guest_address(unsigned base, std::int32_t offset) {
+    if (known(base)) [[unlikely]]
+      return known_address(base, offset);
+    return Place::indexed(kWindowRegister, use_low_half(base), 0, offset);
+  }
+  [[clang::preserve_most]] Place known_address(unsigned base, std::int32_t offset);
   Gp atomic_address(const Decoded& decoded, unsigned width);
   template <auto load_from>
   void load(const Decoded& decoded);
@@ -290,7 +320,11 @@ class UnitEmitter : private GuestRegisters {
   void make_canonical(Xmm value, bool is_double);
   // A computed value: canonical at once, or later where its register can wait.
   void float_finish_computed(unsigned reg, Xmm value, bool is_double);
-  void settle(std::uint32_t registers);
+  void settle(std::uint32_t registers) {
+    if ((registers & pending_) != 0) [[unlikely]]
+      settle_pending(registers & pending_);
+  }
+  void settle_pending(std::uint32_t registers);
   void settle_pair(Xmm first, Xmm second, bool is_double);
   void perform(const Decoded& decoded);
   void perform_if(Condition condition, const Decoded& decoded);
@@ -329,6 +363,7 @@ class UnitEmitter : private GuestRegisters {
   const Thunks& thunks_;
   const RegisterMap& map_;
   const RegionLayout region_;
+  std::uint32_t pinned_ = 1;  // integer registers that the map names, and x0, which needs no home
   std::array<std::uint8_t, 32> float_hosts_;
 
   // Of the unit.
@@ -340,27 +375,28 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t size_ = 0;
   std::int32_t limit_ =
       0;  // up to this offset there is room for an instruction, and behind the code for the stubs so far
-  std::vector<InstructionPlace> places_;
-  std::uint32_t place_count_ = 0;
-  std::uint32_t emitted_count_ = 0;  // of the scan's instructions
+  std::array<InstructionPlace, kHalfWords> places_;
+  InstructionPlace* next_place_ = places_.data();
+  std::uint32_t joined_count_ = 0;  // of the scan's instructions: those that an earlier compilation has
   std::vector<UnsettledFloats> unsettled_;
-  std::vector<UnitEntry> entries_;
-  Departures departures_;
+  GrowingList<UnitEntry> entries_;
+  GrowingList<Departures::Call> departure_calls_;
+  GrowingList<Departure> departures_;
   // The last call that was emitted for them, the number of its ways in, and how many of these have their departure.
   std::uint32_t island_ = 0, island_ways_ = 0, island_taken_ = 0;
   struct FarDeparture {
     std::uint32_t jump;
     Departure departure;
   };
-  std::vector<FarDeparture> far_departures_;  // that found no island near by
-  std::vector<Stub> stubs_;
-  std::vector<HostChange> host_changes_;
+  GrowingList<FarDeparture> far_departures_;  // that found no island near by
+  GrowingList<Stub> stubs_;
+  GrowingList<HostChange> host_changes_;
   std::vector<std::uint32_t> performs_;  // stubs of this instruction that go on behind it
   struct EntryJump {
     std::uint32_t jump;
     std::uint16_t half_word;
   };
-  std::vector<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
+  GrowingList<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
   static constexpr std::uint32_t kNotEmitted = ~std::uint32_t{0};
   std::array<std::uint32_t, kHalfWords> entry_native_;
   // The two behind the page stand for code that is elsewhere.
@@ -368,8 +404,7 @@ class UnitEmitter : private GuestRegisters {
 
   // Of the instruction.
   std::uint32_t half_word_ = 0;
-  std::uint32_t pc_ = 0;
-  bool faults_as_store_ = false;
+  unsigned tied_ = 0;  // not 0: depends on what was emitted before it whatever registers hold, or is in a mixed page
   bool rounding_unknown_ = false;  // behind a CSR instruction of a mixed block
 
   // Of a stretch that lends host registers out.

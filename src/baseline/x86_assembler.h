@@ -8,6 +8,7 @@
 // Not thread-safe.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -42,7 +43,8 @@ constexpr unsigned number(Xmm reg) { return static_cast<unsigned>(reg); }
 enum class Width : std::uint8_t { k32, k64 };
 
 // Where an operand lies: a register, [base + displacement], [base + index × scale + displacement], or an absolute host address
-// that the instruction pointer reaches. It is kept as the bytes that say so in an instruction, so that writing one is a store.
+// that the instruction pointer reaches. It is kept as the bytes that say so in an instruction of a REX prefix and a one-byte opcode, so
+// that writing one is adding the rest, and a store.
 class Place {
  public:
   constexpr Place() : Place(Gp::rax) {}
@@ -51,61 +53,67 @@ class Place {
   // NOLINTNEXTLINE(google-explicit-constructor)
   constexpr Place(Xmm reg) : Place(number(reg)) {}
   static constexpr Place at(Gp base, std::int32_t displacement) {
-    const unsigned low = number(base) & 7, mod = mod_of(low, displacement);
+    const unsigned low = number(base) & 7;
     const bool has_scale_byte = low == 4;  // rsp and r12 have no form without
-    const std::uint64_t head = has_scale_byte ? mod << 6 | 4u | 0x2400u : mod << 6 | low;
+    const std::uint64_t head = has_scale_byte ? 4u | 0x2400u : low;
     const unsigned head_bytes = has_scale_byte ? 2 : 1;
-    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << head_bytes * 8,
-                 head_bytes + bytes_of(mod), number(base) >> 3, kMemory);
+    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << head_bytes * 8, number(base) >> 3,
+                 head_bytes | kMemory)
+        .with_displacement(low, displacement);
   }
   static constexpr Place indexed(Gp base, Gp index, unsigned scale = 0, std::int32_t displacement = 0) {
-    const unsigned low = number(base) & 7, mod = mod_of(low, displacement);
-    const std::uint64_t head = mod << 6 | 4u | (scale << 6 | (number(index) & 7) << 3 | low) << 8;
-    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << 16, 2 + bytes_of(mod),
-                 number(index) >> 3 << 1 | number(base) >> 3, kMemory);
+    const unsigned low = number(base) & 7;
+    const std::uint64_t head = 4u | (scale << 6 | (number(index) & 7) << 3 | low) << 8;
+    return Place(head | std::uint64_t{static_cast<std::uint32_t>(displacement)} << 16,
+                 number(index) >> 3 << 1 | number(base) >> 3, 2 | kMemory)
+        .with_displacement(low, displacement);
   }
   // The distance is known where the instruction is written; the low half of the address tells it.
   static Place absolute(const void* address) {
-    return Place(5 | (std::bit_cast<std::uint64_t>(address) & 0xFFFFFFFF) << 8, 5, 0, kMemory | kAbsolute);
+    return Place(5 | (std::bit_cast<std::uint64_t>(address) & 0xFFFFFFFF) << 8, 0, 5 | kMemory | kAbsolute);
   }
 
-  constexpr bool is_register() const { return (word_ & kMemory) == 0; }
-  constexpr bool is_absolute() const { return (word_ & kAbsolute) != 0; }
-  constexpr bool is(Gp reg) const { return ((word_ ^ Place(reg).word_) & kMeaning) == 0; }
-  constexpr Gp gp() const { return static_cast<Gp>((word_ & 7) | (rex() & 1) << 3); }
+  constexpr bool is_register() const { return (about_ & kMemory) == 0; }
+  constexpr bool is_absolute() const { return (about_ & kAbsolute) != 0; }
+  constexpr bool is(Gp reg) const { return word_ == Place(reg).word_; }
+  constexpr Gp gp() const { return static_cast<Gp>((word_ >> kModRmShift & 7) | (word_ & 1) << 3); }
 
-  // ModRM with a register field of 0, and what follows it. The bytes behind are anything.
-  constexpr std::uint64_t bytes() const { return word_ & kBytes; }
-  constexpr unsigned length() const { return static_cast<unsigned>(word_ >> kLengthShift & 7); }
-  // REX.X and REX.B.
-  constexpr unsigned rex() const { return static_cast<unsigned>(word_ >> kRexShift & 3); }
+  // REX.X and REX.B in the first byte, nothing in the second, behind them ModRM with a register field of 0, and what follows it. The
+  // bytes behind are anything.
+  constexpr std::uint64_t word() const { return word_; }
+  // From ModRM on.
+  constexpr unsigned length() const { return about_ & kLength; }
+  constexpr std::uint64_t bytes() const { return word_ >> kModRmShift; }
+  constexpr unsigned rex() const { return static_cast<unsigned>(word_ & 0xFF); }
 
   // A byte that goes with the place and means what its owner says.
   constexpr Place with_tag(std::uint8_t tag) const {
     Place place = *this;
-    place.word_ = (word_ & kMeaning) | std::uint64_t{tag} << kTagShift;
+    place.about_ = (about_ & ~(0xFFu << kTagShift)) | std::uint32_t{tag} << kTagShift;
     return place;
   }
-  constexpr std::uint8_t tag() const { return static_cast<std::uint8_t>(word_ >> kTagShift); }
+  constexpr std::uint8_t tag() const { return static_cast<std::uint8_t>(about_ >> kTagShift); }
 
  private:
-  static constexpr unsigned kLengthShift = 48, kRexShift = 51, kTagShift = 56;
-  static constexpr std::uint64_t kBytes = (std::uint64_t{1} << 48) - 1;
-  static constexpr std::uint64_t kMemory = std::uint64_t{1} << 53, kAbsolute = std::uint64_t{1} << 54;
-  static constexpr std::uint64_t kMeaning = (std::uint64_t{1} << kTagShift) - 1;
+  static constexpr unsigned kModRmShift = 16, kTagShift = 24;
+  static constexpr std::uint32_t kLength = 0xFF, kMemory = 1 << 8, kAbsolute = 1 << 9;
 
-  constexpr explicit Place(unsigned reg) : Place(0xC0 | (reg & 7), 1, reg >> 3, 0) {}
-  constexpr Place(std::uint64_t bytes, unsigned length, unsigned rex, std::uint64_t kind)
-      : word_(bytes | std::uint64_t{length} << kLengthShift | std::uint64_t{rex} << kRexShift | kind) {}
+  constexpr explicit Place(unsigned reg) : Place(0xC0 | (reg & 7), reg >> 3, 1) {}
+  constexpr Place(std::uint64_t bytes, unsigned rex, std::uint32_t about)
+      : word_(bytes << kModRmShift | rex), about_(about) {}
 
-  // A base of rbp or r13 has no form without displacement.
-  static constexpr unsigned mod_of(unsigned base, std::int32_t displacement) {
+  // With the mod field and the length of a displacement that is in place. A base of rbp or r13 has no form without.
+  constexpr Place with_displacement(unsigned base, std::int32_t displacement) const {
     const bool is_long = displacement != static_cast<std::int8_t>(displacement);
-    return static_cast<unsigned>(displacement != 0 || base == 5) + static_cast<unsigned>(is_long);
+    const unsigned mod = static_cast<unsigned>(displacement != 0 || base == 5) + static_cast<unsigned>(is_long);
+    Place place = *this;
+    place.word_ += std::uint64_t{mod} << (kModRmShift + 6);
+    place.about_ += mod + (mod & 2);
+    return place;
   }
-  static constexpr unsigned bytes_of(unsigned mod) { return mod + (mod & 2); }
 
   std::uint64_t word_;
+  std::uint32_t about_;  // the length, of what kind it is, the tag
 };
 
 enum class Alu : std::uint8_t { kAdd, kOr, kAdc, kSbb, kAnd, kSub, kXor, kCmp };  // as the opcode field says
@@ -212,6 +220,9 @@ class X86Assembler {
     rex(false, number(reg));
     put8(static_cast<std::uint8_t>(0x50 | (number(reg) & 7)));
   }
+  // Of the first eight registers, at most so often.
+  static constexpr unsigned kMostPushes = 8;
+  void push_repeatedly(Gp reg, unsigned count) { put_word(0x0101010101010101 * (0x50 | number(reg)), count); }
   void push(Place from) { op(0xFF, Width::k32, 6, from); }
   void pop(Gp reg) {
     rex(false, number(reg));
@@ -229,11 +240,7 @@ class X86Assembler {
   void alu_immediate(Alu operation, Width width, Place to, std::int32_t value) {
     const bool is_short = value == static_cast<std::int8_t>(value);
     op(is_short ? 0x83 : 0x81, width, static_cast<unsigned>(operation), to, is_short ? 1 : 4);
-    if (is_short) {
-      put8(static_cast<std::uint8_t>(value));
-    } else {
-      put32(static_cast<std::uint32_t>(value));
-    }
+    put_word(static_cast<std::uint32_t>(value), is_short ? 1 : 4);
   }
   // The short form for 1, which leaves all flags but the carry alike.
   void subtract_immediate(Width width, Gp from, std::int32_t value) {
@@ -340,24 +347,19 @@ class X86Assembler {
 
   // Forward jumps: the offset of their displacement, to be bound later.
   std::uint32_t jmp_forward() {
-    put8(0xE9);
-    put32(0);
+    put_word(0xE9, 5);
     return offset() - 4;
   }
   std::uint32_t call_forward() {
-    put8(0xE8);
-    put32(0);
+    put_word(0xE8, 5);
     return offset() - 4;
   }
   std::uint32_t jcc_forward(Condition condition) {
-    put8(0x0F);
-    put8(static_cast<std::uint8_t>(0x80 | static_cast<unsigned>(condition)));
-    put32(0);
+    put_word(0x800F | static_cast<unsigned>(condition) << 8, 6);
     return offset() - 4;
   }
   std::uint32_t jmp_short_forward() {
-    put8(0xEB);
-    put8(0);
+    put_word(0xEB, 2);
     return offset() - 1;
   }
   std::uint32_t jcc_short_forward(Condition condition) {
@@ -382,6 +384,10 @@ class X86Assembler {
       put8(0xE9);
       put32(target - (offset() + 4));
     }
+  }
+  // To code so near that a short jump reaches it, which is for the caller to know.
+  void jcc_back_short(Condition condition, std::uint32_t target) {
+    put_word(0x70 | static_cast<unsigned>(condition) | std::uint64_t{(target - (offset() + 2)) & 0xFF} << 8, 2);
   }
   void jcc_back(Condition condition, std::uint32_t target) {
     const std::int32_t distance = static_cast<std::int32_t>(target) - static_cast<std::int32_t>(offset() + 2);
@@ -447,7 +453,12 @@ class X86Assembler {
   void rex(bool w, unsigned base) { put_rex((w ? 8u : 0u) | base >> 3, false); }
 
   // Instructions are put together in a word and stored at once, with bytes behind them that the next one overwrites.
-  static std::uint64_t shifted(std::uint64_t bytes, unsigned count) { return bytes << count * 8; }
+  // What a register says in a word as Place::word(): REX.R, and the field of ModRM.
+  static constexpr std::array<std::uint32_t, 16> kRegisterFields = [] {
+    std::array<std::uint32_t, 16> fields{};
+    for (unsigned reg = 0; reg < fields.size(); ++reg) fields[reg] = reg >> 3 << 2 | (reg & 7) << 19;
+    return fields;
+  }();
   // REX, where it says something or is asked for.
   void put_rex(unsigned bits, bool always) {
     put_word(0x40 | bits, bits != 0 || always ? 1 : 0);  // written in any case, which is cheaper than a branch
@@ -464,41 +475,37 @@ class X86Assembler {
     std::memcpy(cursor_ - sizeof distance, &distance, sizeof distance);
   }
 
-  void op_with_rex(std::uint8_t opcode, unsigned rex_bits, bool always_rex, unsigned reg, Place place,
-                   unsigned immediate_bytes, Map map) {
+  void op_with_rex(std::uint8_t opcode, bool w, bool always_rex, unsigned reg, Place place, unsigned immediate_bytes,
+                   Map map) {
+    constexpr std::uint64_t kRex = 0xFF;
+    const std::uint64_t word = place.word() | kRegisterFields[reg] | (w ? 8u : 0u);
     if (map == Map::kOneByte) {
       // At most 8 bytes: REX, the opcode, and 6 of the operand.
-      const bool has_rex = rex_bits != 0 || always_rex;
-      const std::uint64_t word =
-          (0x40u | rex_bits) | std::uint64_t{opcode} << 8 | shifted(place.bytes() | (reg & 7) << 3, 2);
-      put_word(word >> (has_rex ? 0 : 8), (has_rex ? 2 : 1) + place.length());
-      if (place.is_absolute()) fix_distance(immediate_bytes);
-      return;
-    }
-    put_rex(rex_bits, always_rex);
-    if (map == Map::k0F38) {
-      put_word(0x380F | std::uint64_t{opcode} << 16, 3);
+      const bool has_rex = always_rex || w || (word & kRex) != 0;
+      put_word((word | 0x40 | std::uint64_t{opcode} << 8) >> (has_rex ? 0 : 8), (has_rex ? 2 : 1) + place.length());
     } else {
-      put_word(0x0F | std::uint64_t{opcode} << 8, 2);
+      put_rex(static_cast<unsigned>(word & kRex), always_rex);
+      if (map == Map::k0F38) {
+        put_word(0x380F | std::uint64_t{opcode} << 16, 3);
+        return put_operand(reg, place, immediate_bytes);
+      }
+      put_word((word & ~kRex) | 0x0F | std::uint64_t{opcode} << 8, 2 + place.length());
     }
-    put_operand(reg, place, immediate_bytes);
+    if (place.is_absolute()) fix_distance(immediate_bytes);
   }
-  static unsigned rex_bits(bool w, unsigned reg, Place place) { return (w ? 8u : 0u) | reg >> 3 << 2 | place.rex(); }
 
   void op(std::uint8_t opcode, Width width, unsigned reg, Place place, unsigned immediate_bytes = 0,
           Map map = Map::kOneByte) {
-    op_with_rex(opcode, rex_bits(width == Width::k64, reg, place), false, reg, place, immediate_bytes, map);
+    op_with_rex(opcode, width == Width::k64, false, reg, place, immediate_bytes, map);
   }
   // spl … dil need a REX prefix.
   static bool is_byte_of_later_register(Place place) { return place.is_register() && number(place.gp()) >= 4; }
   // A byte register as operand, whichever of the two it is.
   void op_byte(std::uint8_t opcode, unsigned reg, Place place, Map map = Map::kOneByte) {
-    op_with_rex(opcode, rex_bits(false, reg, place), reg >= 4 || is_byte_of_later_register(place), reg, place,
-                opcode == 0xF6 ? 1 : 0, map);
+    op_with_rex(opcode, false, reg >= 4 || is_byte_of_later_register(place), reg, place, opcode == 0xF6 ? 1 : 0, map);
   }
   void op_byte_source(std::uint8_t opcode, Width width, unsigned reg, Place place) {
-    op_with_rex(opcode, rex_bits(width == Width::k64, reg, place), is_byte_of_later_register(place), reg, place, 0,
-                Map::k0F);
+    op_with_rex(opcode, width == Width::k64, is_byte_of_later_register(place), reg, place, 0, Map::k0F);
   }
   void counted(std::uint8_t opcode, Width width, Gp to, Place from) {
     put8(0xF3);

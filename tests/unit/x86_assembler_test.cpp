@@ -377,6 +377,8 @@ TEST_F(X86AssemblerTest, TestsMultipliesAndDivides) {
     }
     add(fmt::format("bswap {}", name(gp(reg))), [&](X86Assembler& to) { to.bswap(gp(reg)); });
     add(fmt::format("push {}", name(gp(reg))), [&](X86Assembler& to) { to.push(gp(reg)); });
+    if (reg < 8)
+      add(fmt::format("push {0} push {0}", name(gp(reg))), [&](X86Assembler& to) { to.push_repeatedly(gp(reg), 2); });
     add(fmt::format("pop {}", name(gp(reg))), [&](X86Assembler& to) { to.pop(gp(reg)); });
   }
   for (const TestPlace& place : places())
@@ -517,6 +519,9 @@ TEST_F(X86AssemblerTest, BindsJumps) {
     const std::uint32_t next = assembler_.offset();
     add(fmt::format("j{} -133", kConditions[number]),
         [&](X86Assembler& to) { to.jcc_back(condition, next + 2 - 129); });
+    const std::uint32_t near = assembler_.offset();
+    add(fmt::format("j{} -128", kConditions[number]),
+        [&](X86Assembler& to) { to.jcc_back_short(condition, near + 2 - 128); });
   }
   const std::uint32_t here = assembler_.offset();
   add("jmp -128", [&](X86Assembler& to) { to.jmp_back(here + 2 - 128); });
