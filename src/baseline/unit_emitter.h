@@ -91,15 +91,14 @@ class UnitEmitter : private GuestRegisters {
 
  private:
   using Decoded = riscv::Decoded;
-  // Emitters may use every register: the pass keeps little across one, and most would save more than they use.
-  using Emit = void (*)(UnitEmitter&, const Decoded&) [[clang::preserve_none]];
+  using Emit = void (*)(UnitEmitter&, const Decoded&);
   struct EmitterRow {
     riscv::Op op;
     Emit emit;
   };
   // A call through a pointer to a member asks first whether it is virtual.
   template <auto member>
-  [[gnu::flatten, clang::preserve_none]] static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
+  [[gnu::flatten]] static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
     (emitter.*member)(decoded);
   }
   using Emitters = std::array<Emit, riscv::kBaseOpCount>;
