@@ -19,9 +19,9 @@ constexpr std::size_t kBlocksInSlab = SlabPool::kSlabBytes / kBlock - 1;  // at 
 
 // Pools never end.
 SlabPool& new_pool(std::size_t size = kBlock, std::size_t alignment = kAlignment) {
-  static std::vector<SlabPool*> kept;
-  kept.push_back(new SlabPool(size, alignment));
-  return *kept.back();
+  static auto* const kept = new std::vector<SlabPool*>;
+  kept->push_back(new SlabPool(size, alignment));
+  return *kept->back();
 }
 
 TEST(SlabPool, BlocksAreAlignedAndApart) {
