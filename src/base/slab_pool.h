@@ -1,8 +1,8 @@
 // Memory of objects of one size that come and go by thousands, such as the pages of sealed instances: blocks out of slabs.
 //
 // malloc would search its bins for each page, since they are aligned, and new memory costs a page fault a page; there are virtual machines
-// where that takes ten microseconds. A slab is one huge page where the kernel has one, and present before it is used. A seal of ten
-// changed pages takes half as long (`caisson bench call --filter=seal`).
+// where that takes ten microseconds. A slab is one huge page where the kernel has one, and present before it is used. On such a machine
+// a seal of ten changed pages takes a sixth of the time (`caisson bench call --filter=seal`).
 //
 // What a pool holds is bounded by the most that was ever in use at once: free blocks are taken before new slabs. Slabs that are free as a
 // whole are given back, but for kSpareSlabs.

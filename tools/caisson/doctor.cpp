@@ -1,8 +1,10 @@
 // caisson doctor: what this machine offers, and why not.
 #include <cpuid.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/openat2.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -131,11 +133,8 @@ struct CpuFeature {
 
 // Intel SDM volume 2A, CPUID.
 constexpr CpuFeature kCpuFeatures[] = {
-    {"fma", 1, 2, 12, "fused multiply-add"},
-    {"bmi2", 7, 1, 8, "shifts without flags"},
-    {"avx2", 7, 1, 5, "copies and vectors"},
-    {"sha_ni", 7, 1, 29, "content hashes"},
-    {"fsgsbase", 7, 1, 0, "switches guests' windows without a system call (kernel 5.9 or later)"},
+    {"fma", 1, 2, 12, "fused multiply-add"},    {"bmi2", 7, 1, 8, "shifts without flags"},
+    {"avx2", 7, 1, 5, "copies and vectors"},    {"sha_ni", 7, 1, 29, "content hashes"},
     {"pku", 7, 2, 3, "memory protection keys"},
 };
 
@@ -143,6 +142,12 @@ bool has_feature(const CpuFeature& feature) {
   std::array<unsigned, 4> registers{};
   if (__get_cpuid_count(feature.leaf, 0, &registers[0], &registers[1], &registers[2], &registers[3]) == 0) return false;
   return (registers[feature.register_index] >> feature.bit & 1) != 0;
+}
+
+// The processor may have it, and the kernel not let user code use it: Linux, Documentation/arch/x86/x86_64/fsgs.rst.
+Finding segment_instructions() {
+  const bool is_usable = (getauxval(AT_HWCAP2) & 2) != 0;
+  return {"cpu", "fsgsbase", is_usable, "optimised code switches guests' windows without a system call (Linux 5.9)"};
 }
 
 struct Tool {
@@ -197,6 +202,7 @@ std::vector<Finding> examine() {
   for (const CpuFeature& feature : kCpuFeatures) {
     findings.push_back({"cpu", std::string(feature.name), has_feature(feature), std::string(feature.use)});
   }
+  findings.push_back(segment_instructions());
   for (const Tool& tool : kTools) {
     const std::optional<std::string> path = find_in_path(tool.name);
     findings.push_back(
