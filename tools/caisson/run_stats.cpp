@@ -64,29 +64,28 @@ Counts decode_cache_counts(const interp::InterpreterStats& stats) {
 Counts optimized_counts(const runtime::Execution& execution) {
   const optimized::OptimizedStats units = execution.optimized_stats();
   const runtime::PromotionStats promotion = execution.promotion_stats();
-  Counts counts = {{"units", units.units},
-                   {"code_bytes", units.code_bytes},
-                   {"units_dropped", units.units_dropped},
-                   {"entries", units.entries},
-                   {"exits_midway", units.exits_midway},
-                   {"found", promotion.found},
-                   {"requested", promotion.requested},
-                   {"published", promotion.published},
-                   {"refused", promotion.refused},
-                   {"demoted", promotion.demoted},
-                   {"pending", promotion.pending}};
-  if (const JitBackend* const backend = execution.backend(); backend != nullptr) {
-    const RuntimeStatsSnapshot jit = backend->stats();
-    const auto compiled = jit.compilations_succeeded - std::min(jit.compilations_succeeded, jit.artifacts_loaded);
-    counts.insert(counts.end(), {{"compiled", compiled},
-                                 {"failed", jit.compilations_failed},
-                                 {"compile_us", static_cast<std::uint64_t>(jit.compile_time.count()) / 1000},
-                                 {"artifacts_preloaded", jit.artifacts_preloaded},
-                                 {"artifacts_loaded", jit.artifacts_loaded},
-                                 {"artifacts_rejected", jit.artifacts_rejected},
-                                 {"artifacts_stored", jit.artifacts_stored}});
-  }
-  return counts;
+  // All of it 0 where nothing was hot enough for a backend, or the run was over before there was one.
+  const JitBackend* const backend = execution.backend();
+  const RuntimeStatsSnapshot jit = backend != nullptr ? backend->stats() : RuntimeStatsSnapshot{};
+  const auto compiled = jit.compilations_succeeded - std::min(jit.compilations_succeeded, jit.artifacts_loaded);
+  return {{"units", units.units},
+          {"code_bytes", units.code_bytes},
+          {"units_dropped", units.units_dropped},
+          {"entries", units.entries},
+          {"exits_midway", units.exits_midway},
+          {"found", promotion.found},
+          {"requested", promotion.requested},
+          {"published", promotion.published},
+          {"refused", promotion.refused},
+          {"demoted", promotion.demoted},
+          {"pending", promotion.pending},
+          {"compiled", compiled},
+          {"failed", jit.compilations_failed},
+          {"compile_us", static_cast<std::uint64_t>(jit.compile_time.count()) / 1000},
+          {"artifacts_preloaded", jit.artifacts_preloaded},
+          {"artifacts_loaded", jit.artifacts_loaded},
+          {"artifacts_rejected", jit.artifacts_rejected},
+          {"artifacts_stored", jit.artifacts_stored}};
 }
 
 Counts compile_counts(const baseline::BaselineStats& stats) {
