@@ -210,9 +210,10 @@ TEST_F(BaselineTest, JoinsEarlierCodeBeforeAStretch) {
   put_half(0x106, 0x0FB7);
   put_half(0x108, 0x0E05);
   constexpr std::array<unsigned, 12> kInMemory = {28, 29, 30, 31, 5, 6, 7, 18, 19, 20, 21, 22};
-  for (std::uint32_t i = 0; i < 20; ++i)
+  constexpr std::uint32_t kAdditions = 40;  // a stretch is not shorter than 32
+  for (std::uint32_t i = 0; i < kAdditions; ++i)
     put(0x10A + i * 4, add(kInMemory[i % 12], kInMemory[(i + 1) % 12], kInMemory[(i * 5 + 2) % 12]));
-  put(0x10A + 80, kReturnWord);
+  put(0x10A + kAdditions * 4, kReturnWord);
   // At 0x1FE begin lui instructions to x31, at 0x200 others to x30, which share their halves; both ways return.
   for (std::uint32_t at = 0x1FE; at < 0x220; at += 2) put_half(at, at % 4 == 0 ? 0x0F37 : 0x0FB7);
   put_half(0x220, 0x8082);
