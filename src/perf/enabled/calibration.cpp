@@ -62,7 +62,7 @@ Result<Calibration> calibrate(const Options& options, std::uint64_t state) {
   static Counter empty(calibration_module, "empty scope");
   Calibration calibration;
   if (options.timer == Timer::kTsc) calibration.ticks_per_ns = tsc_ticks_per_ns();
-  // The median of batches: an interruption spoils one of them.
+  // The least of batches: whatever else the processor does only adds to what a scope costs, and may do so for all of this time.
   std::array<double, kBatches> recorded{}, taken{};
   empty.set_state(state);
   std::uint64_t ticks_before = 0;
@@ -75,12 +75,8 @@ Result<Calibration> calibrate(const Options& options, std::uint64_t state) {
     ticks_before = ticks;
   }
   empty.set_state(0);
-  const auto median = [](std::array<double, kBatches>& values) {
-    std::ranges::nth_element(values, values.begin() + kBatches / 2);
-    return values[kBatches / 2];
-  };
-  calibration.floor_ticks = median(recorded);
-  calibration.cost_ticks = std::max(median(taken), calibration.floor_ticks);
+  calibration.floor_ticks = std::ranges::min(recorded);
+  calibration.cost_ticks = std::max(std::ranges::min(taken), calibration.floor_ticks);
   return calibration;
 }
 
