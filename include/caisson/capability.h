@@ -208,9 +208,8 @@ struct Reservation {
 struct SealedInstance {
   Hash image;
   Hash next_image;  // what its next call starts as (SET_IMAGE); zero: the same
-  std::vector<ImageMapping>
-      mappings;  // as in an Image, but `data` is zero: `data_page` counts in `memory`; kNoData: pages of zeros
-  static constexpr std::uint32_t kNoData = 0xFFFFFFFF;
+  // As in an Image, but `data` is zero: the pages are those of `memory`, one mapping's behind those of the one before.
+  std::vector<ImageMapping> mappings;
   Hash memory;  // a Data
   Hash root;  // a CNode
   std::array<std::uint64_t, 32> integer_registers{};  // x0 is zero

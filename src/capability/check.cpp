@@ -133,12 +133,14 @@ struct Checker {
     if (instance.memory.is_zero()) return broken("instance.memory", "is missing");
     if (instance.root.is_zero()) return broken("instance.root", "is missing");
     if (auto places = check_places(instance.mappings, kMostInstanceMappings, "instance"); !places) return places;
+    std::uint64_t pages = 0;
     for (std::size_t index = 0; index < instance.mappings.size(); ++index) {
       const ImageMapping& mapping = instance.mappings[index];
       const auto where = [index](const char* field) { return fmt::format("instance.mappings[{}].{}", index, field); };
       if (!mapping.data.is_zero()) return broken(where("data"), "is not zero: the pages are those of `memory`");
-      if (mapping.data_page != SealedInstance::kNoData && !is_within_data(mapping))
-        return broken(where("data_page"), "leads beyond the largest Data");
+      if (mapping.data_page != pages) return broken(where("data_page"), "is not that behind the mapping before");
+      if (!is_within_data(mapping)) return broken(where("data_page"), "leads beyond the largest Data");
+      pages += mapping.page_count;
     }
     if (instance.integer_registers[0] != 0)
       return broken("instance.integer_registers", "begin with an x0 that is not zero");

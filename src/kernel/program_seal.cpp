@@ -130,8 +130,6 @@ Result<memory::MemoryState> open_memory(CapabilityStore& store, const SealedInst
   std::uint64_t pages = 0;
   for (std::size_t i = 0; i < sealed.mappings.size(); ++i) {
     const ImageMapping& mapping = sealed.mappings[i];
-    if (mapping.data_page != pages)
-      return fail(ErrorCode::kInvalidImage, "mappings of a sealed instance do not follow each other", "mappings");
     memory::BaseRegion region = state.regions[i];
     region.first_page = mapping.first_page;
     region.page_count = mapping.page_count;

@@ -106,11 +106,7 @@ Result<memory::MemoryState> open_memory(const std::vector<ImageMapping>& mapping
                                         const std::shared_ptr<const memory::MemoryBase>& base,
                                         const SealedMemory& sealed_base) {
   std::uint64_t pages = 0;
-  for (const ImageMapping& mapping : mappings) {
-    if (mapping.data_page != pages)
-      return fail(ErrorCode::kInvalidImage, "mappings of a sealed instance do not follow each other");
-    pages += mapping.page_count;
-  }
+  for (const ImageMapping& mapping : mappings) pages += mapping.page_count;
   if (pages != data.page_count())
     return fail(ErrorCode::kInvalidImage, "the memory of a sealed instance is not what its mappings say");
   memory::MemoryState state;

@@ -124,7 +124,7 @@ def cnode(slots):
 
 
 def instance(image_hash, data_hash, cnode_hash):
-    maps_root, maps = mappings([mapping(16, 2, 5, bytes(32), 1), mapping(32, 4, 3, bytes(32), 0xFFFFFFFF)], 65536)
+    maps_root, maps = mappings([mapping(16, 2, 5, bytes(32), 0), mapping(32, 4, 3, bytes(32), 2)], 65536)
     integers = b"".join(u(index * index * 0x0101010101, 8) for index in range(32))
     floats = b"".join(u(0x3FF0000000000000 + index, 8) for index in range(32))
     lineage = sha(bytes(32) + image_hash)

@@ -65,9 +65,8 @@ inline CNode sample_owning_cnode() {
 inline SealedInstance sample_instance() {
   SealedInstance instance;
   instance.image = hash_of(sample_image());
-  instance.mappings = {
-      {.first_page = 16, .page_count = 2, .permissions = kMapRead | kMapExecute, .data_page = 1},
-      {.first_page = 32, .page_count = 4, .permissions = kMapRead | kMapWrite, .data_page = SealedInstance::kNoData}};
+  instance.mappings = {{.first_page = 16, .page_count = 2, .permissions = kMapRead | kMapExecute, .data_page = 0},
+                       {.first_page = 32, .page_count = 4, .permissions = kMapRead | kMapWrite, .data_page = 2}};
   instance.memory = hash_of(sample_data());
   instance.root = hash_of(sample_cnode());
   for (std::uint64_t index = 0; index < 32; ++index) {

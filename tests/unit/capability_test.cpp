@@ -32,8 +32,8 @@ constexpr Expected kExpected[] = {
      "9cef010630f315992280dec416a00d3fd3637f249a253aa287f24332ccf9e78a"},
     {"owning cnode", "fa3d583bc89ea9c76663ebc3d0471598d9a1f4bf5dca5d7869636a654b1e1dde", 40,
      "0b7a181e13809894db59ec765b300cdd5dc6efdfbb52e3914bcaced1cc723024"},
-    {"instance", "313a647d4266253639778847ed090ea6843b75b3ad9fb12bdd94a2395498d2fe", 971,
-     "e564ee5c78934a80fc6b77de8e34182174c3db2fbd043358b9cd68b242ffeb64"},
+    {"instance", "47d63818ca3169b9da476c24afb7ee041e2e48bf59d375f32fcd678ebcc15d37", 971,
+     "06c71f6b7377112c52f4011c3a227b60f0adf9ab62165c9bb77c19371a797355"},
 };
 
 std::vector<Capability> samples() {
@@ -244,6 +244,7 @@ const BrokenInstance kBrokenInstances[] = {
     {"instance.mappings[0].data", [](SealedInstance& instance) { instance.mappings[0].data.bytes[0] = 1; }},
     {"instance.mappings[0].data_page",
      [](SealedInstance& instance) { instance.mappings[0].data_page = kMostDataPages - 1; }},
+    {"instance.mappings[1].data_page", [](SealedInstance& instance) { instance.mappings[1].data_page += 1; }},
     {"instance.integer_registers", [](SealedInstance& instance) { instance.integer_registers[0] = 1; }},
     {"instance.pc", [](SealedInstance& instance) { instance.pc += 1; }},
     {"instance.float_control", [](SealedInstance& instance) { instance.float_control = 0x100; }},
