@@ -13,6 +13,7 @@ DemotedUnits::Demoted* DemotedUnits::add(Unit unit, std::uint32_t left_for) {
   demoted = {.losses = demoted.losses + 1, .left_for = left_for};
   if (demoted.losses >= kMostLosses || waiting_ >= kMostWaiting) return nullptr;
   demoted.unit = std::move(unit);
+  demoted.exits_due = kExitsBeforeTry << 3 * (demoted.losses - 1);
   ++waiting_;
   return &demoted;
 }
@@ -23,7 +24,7 @@ void DemotedUnits::add_slow(Unit unit, std::uint32_t left_for, std::uint32_t fun
   Demoted* const demoted = add(std::move(unit), left_for);
   if (demoted == nullptr) return;
   demoted->function = function;
-  demoted->due = kGasBeforeTry << 3 * (demoted->losses - 1);
+  demoted->gas_due = kGasBeforeTry << 3 * (demoted->losses - 1);
 }
 
 void DemotedUnits::note_pays(std::uint32_t pc) {
@@ -38,7 +39,7 @@ DemotedUnits::Unit DemotedUnits::take(Demoted& demoted) {
 
 DemotedUnits::Unit DemotedUnits::note_exit(std::uint32_t pc) {
   const auto found = units_.find(pc);
-  if (found == units_.end() || found->second.unit == nullptr || ++found->second.exits < kExits) return nullptr;
+  if (found == units_.end() || found->second.unit == nullptr || --found->second.exits_due != 0) return nullptr;
   return take(found->second);
 }
 
@@ -56,9 +57,9 @@ std::vector<DemotedUnits::Unit> DemotedUnits::note_baseline(std::uint32_t functi
   std::vector<Unit> again;
   if (waiting_ == 0) return again;
   for (auto& [at, demoted] : units_) {
-    if (demoted.unit == nullptr || demoted.due == 0 || demoted.function != function) continue;
-    demoted.due -= std::min(demoted.due, gas);
-    if (demoted.due == 0) again.push_back(take(demoted));
+    if (demoted.unit == nullptr || demoted.gas_due == 0 || demoted.function != function) continue;
+    demoted.gas_due -= std::min(demoted.gas_due, gas);
+    if (demoted.gas_due == 0) again.push_back(take(demoted));
   }
   return again;
 }

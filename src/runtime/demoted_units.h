@@ -40,17 +40,17 @@ class DemotedUnits {
     Unit unit;  // null while it is enterable, and where it has lost for good
     std::uint32_t losses = 0;
     std::uint32_t left_for = 0;
-    std::uint32_t exits = 0;  // of units, to it
+    std::uint32_t exits_due = 0;  // of units, to it, until it is tried again
     std::uint32_t function = 0;
-    std::uint64_t due = 0;  // of a slow one: gas until it is tried again
+    std::uint64_t gas_due = 0;  // of a slow one: the same
   };
   Demoted* add(Unit unit, std::uint32_t left_for);
   Unit take(Demoted& demoted);
 
   static constexpr std::uint32_t kMostLosses = 4;
-  // Units that call it leave as often before it is tried again.
-  static constexpr std::uint32_t kExits = 64;
-  // Two milliseconds of the baseline tier before the second try, eight times as many before each further one.
+  // Before the second try: units that call it leave as often, or it is two milliseconds of the baseline tier. Before each further one eight
+  // times as many.
+  static constexpr std::uint32_t kExitsBeforeTry = 64;
   static constexpr std::uint64_t kGasBeforeTry = 5'000'000;
   static constexpr std::size_t kMostUnits = 1 << 14, kMostWaiting = 256;
 

@@ -120,7 +120,7 @@ bool Promotion::is_slower(std::uint32_t pc, const TypicalPace& pace) {
   // The function may have been in units as soon as it was hot.
   const TypicalPace& baseline = found == paces_.end() || found->second.gas() < kLeastGas ? all_ : found->second;
   if (baseline.gas() < kLeastGas || pace.gas() < kLeastGas) return false;
-  return 10 * pace.ticks_of_gas() > 11 * baseline.ticks_of_gas();
+  return 20 * pace.ticks_of_gas() > 21 * baseline.ticks_of_gas();
 }
 
 // --- heat ---
@@ -186,14 +186,17 @@ bool Promotion::request(std::uint32_t pc, const Heat& heat) {
   const JitBackend* const backend = is_blocking_ ? jit_->backend_now().value_or(nullptr) : jit_->backend();
   if (backend == nullptr) return true;  // it is being made
   const bool is_too_cold = heat.times < kTimesHotBesideStored || heat.all < all_heat_ / kPartOfHeatBesideStored;
-  const bool waits = is_too_cold && is_warm(*backend, heat.times);
+  const bool may_be_there = is_warm(*backend, heat.times);
+  const bool waits = is_too_cold && may_be_there;
+  if (!may_be_there && is_queue_full()) return false;
   if (waits && heat.times != 1) return false;
   std::optional<Request> made = make_request(*backend, memory_, pc);
   const bool is_there = made && made->slot->pin() != nullptr;
-  if (made && !is_there && waits) return false;
+  if (made && !is_there && (waits || is_queue_full())) return false;
   if (asked_.size() >= kMostPlaces) asked_.clear();
   asked_.insert(pc);
   if (!made) return true;
+  made->is_there = is_there;
   if (is_there) {
     ++stats_.found;
   } else {

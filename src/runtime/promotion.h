@@ -6,6 +6,8 @@
 // configuration. Used by the instance's thread; compilation is the backend's.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -102,6 +104,7 @@ class Promotion final : public memory::CodeObserver {
     std::uint32_t pc = 0;
     std::uint32_t first_page = 0, end_page = 0;  // what it was made from
     std::shared_ptr<CodeSlot> slot;
+    bool is_there = false;
   };
   static std::optional<Request> make_request(const JitBackend& backend, const memory::AddressSpace& memory,
                                              std::uint32_t pc);
@@ -125,6 +128,7 @@ class Promotion final : public memory::CodeObserver {
   void add_heat_around(std::uint32_t pc, std::uint64_t heat);
   void add_heat(std::uint32_t place, std::uint64_t heat);
   bool request(std::uint32_t pc, const Heat& heat);
+  bool is_queue_full() const { return std::ranges::count(pending_, false, &Request::is_there) >= kMostCompiling; }
   bool is_warm(const JitBackend& backend, std::uint32_t times_hot) const;
   bool publish(const Request& request);
   std::shared_ptr<const optimized::LoadedUnit> take_back(std::uint32_t pc);
@@ -151,6 +155,8 @@ class Promotion final : public memory::CodeObserver {
   static constexpr std::uint64_t kGasOfComparison = 5'000'000;
   static constexpr std::size_t kMostPlaces = 1 << 14;
   static constexpr std::size_t kMostPending = 64;
+  // Of these, so many are to be compiled. What is hotter is hot again sooner, and so comes before what is hardly hot.
+  static constexpr std::ptrdiff_t kMostCompiling = 4;
   // Of one instance. Executable memory is one for all (ExecutableMemory::kCodeCapacity).
   static constexpr std::uint64_t kMostUnits = 4096;
   static constexpr std::uint64_t kMostCode = std::uint64_t{32} << 20;
