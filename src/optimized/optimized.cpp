@@ -252,6 +252,11 @@ bool Optimized::add(std::shared_ptr<const LoadedUnit> unit) {
   return true;
 }
 
+std::shared_ptr<const LoadedUnit> Optimized::unit(std::uint32_t pc) const {
+  const auto found = impl_->units.find(pc);
+  return found == impl_->units.end() ? nullptr : found->second;
+}
+
 std::vector<Optimized::Entry> Optimized::entries() const {
   std::vector<Entry> entries;
   for (const auto& [pc, unit] : impl_->units) entries.push_back({.pc = pc, .code_bytes = unit->code_size()});

@@ -47,6 +47,9 @@ class Optimized final : public memory::CodeObserver {
   // Makes a unit enterable. It must have been made from the code that is mapped now. Not while units run. False where no memory is left.
   bool add(std::shared_ptr<const LoadedUnit> unit);
 
+  // The unit that is entered at `pc`; null where there is none.
+  std::shared_ptr<const LoadedUnit> unit(std::uint32_t pc) const;
+
   // What can be entered, ascending.
   struct Entry {
     std::uint32_t pc = 0;

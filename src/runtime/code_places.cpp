@@ -53,11 +53,23 @@ std::optional<std::uint32_t> find_loop_header(const GuestCode& code, std::uint32
     if (!decoded || decoded->op == Op::kIllegal) return std::nullopt;
     if (is_branch(*decoded) || is_jump(*decoded)) {
       const std::uint64_t target = target_of(*decoded, at);
-      if (target <= pc && target >= low && target % 2 == 0) return static_cast<std::uint32_t>(target);
+      if (target <= pc && target >= low && target % 2 == 0)
+        return find_loop_entry(code, static_cast<std::uint32_t>(target), static_cast<std::uint32_t>(at));
     }
     at += decoded->length;
   }
   return std::nullopt;
+}
+
+std::uint32_t find_loop_entry(const GuestCode& code, std::uint32_t first, std::uint32_t last) {
+  for (const std::uint32_t length : {2U, 4U}) {
+    const std::uint64_t before = std::uint64_t{first} - length;
+    const std::optional<Decoded> decoded = instruction_at(code, before);
+    if (!decoded || decoded->length != length || !is_jump(*decoded)) continue;
+    const std::uint64_t target = target_of(*decoded, before);
+    if (target > first && target <= last) return static_cast<std::uint32_t>(target);
+  }
+  return first;
 }
 
 std::vector<std::uint32_t> find_entries(const GuestCode& code) {
@@ -89,11 +101,21 @@ std::vector<std::uint8_t> CodePlaces::read(std::uint32_t address, std::size_t mo
   return bytes;
 }
 
+// From where all is code up to `pc`, at most so far before it; an even address.
+std::uint32_t CodePlaces::first_code_before(std::uint32_t pc, std::uint32_t most_bytes) const {
+  const std::uint32_t lowest = pc > most_bytes ? (pc - most_bytes) & ~1U : 0;
+  std::uint32_t first = pc;
+  while (first > lowest && is_code(static_cast<std::uint32_t>((first - 1) / kPageSize)))
+    first = std::max(lowest, static_cast<std::uint32_t>((first - 1) / kPageSize * kPageSize));
+  return first;
+}
+
 std::optional<std::uint32_t> CodePlaces::loop_header(std::uint32_t pc, std::uint32_t lowest) {
   if (const auto found = headers_.find(pc); found != headers_.end()) return found->second;
   if (headers_.size() >= kMostLoops) headers_.clear();
-  const std::vector<std::uint8_t> bytes = read(pc, kLongestLoop * 4);
-  std::optional<std::uint32_t> header = find_loop_header({.base = pc, .bytes = bytes}, pc, lowest);
+  const std::uint32_t begin = first_code_before(pc, kLongestJump + 4);
+  const std::vector<std::uint8_t> bytes = read(begin, pc - begin + kLongestLoop * 4);
+  std::optional<std::uint32_t> header = find_loop_header({.base = begin, .bytes = bytes}, pc, lowest);
   if (header && !is_code(static_cast<std::uint32_t>(*header / kPageSize))) header = std::nullopt;
   headers_.emplace(pc, header);
   return header;

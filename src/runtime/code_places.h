@@ -15,8 +15,13 @@
 namespace caisson::runtime {
 
 // The target of the first backward branch or jump, in the order of addresses from the block at `pc` on, that leads to `pc` or to before
-// it, yet not before `lowest`: of the innermost loop around it, as compilers lay loops out.
+// it, yet not before `lowest`: of the innermost loop around it, as compilers lay loops out. Where that is entered elsewhere (find_loop_entry),
+// there.
 std::optional<std::uint32_t> find_loop_header(const optimized::GuestCode& code, std::uint32_t pc, std::uint32_t lowest);
+
+// The block at which a loop of [first, last] is entered, whose last instruction leads back to the first: that, or the place in it to which what
+// stands before it jumps. A unit that began elsewhere would have the loops around it as one with it.
+std::uint32_t find_loop_entry(const optimized::GuestCode& code, std::uint32_t first, std::uint32_t last);
 
 // What only calls and indirect jumps can enter, as far as `code` tells: what stands behind a jump or a return, and is the target of no
 // branch or jump. Where functions have no symbols, it stands for their starts. Ascending.
@@ -43,6 +48,7 @@ class CodePlaces {
     return (memory_.permissions(page) & memory::kExecute) != 0 && !memory_.is_mixed(page);
   }
   std::vector<std::uint8_t> read(std::uint32_t address, std::size_t most_bytes) const;
+  std::uint32_t first_code_before(std::uint32_t pc, std::uint32_t most_bytes) const;
   const std::vector<std::uint32_t>& entries_of(std::uint32_t page);
 
   static constexpr std::size_t kMostLoops = 1 << 14;

@@ -201,7 +201,7 @@ void Execution::publish_units() {
 // Units were left for code that has none. Where most of a program runs in units, few slices end elsewhere.
 void Execution::note_exit(std::uint64_t pc) {
   if (pc >= memory::kWindowSize) return;
-  promotion_->note_exit(static_cast<std::uint32_t>(pc));
+  if (promotion_->note_exit(static_cast<std::uint32_t>(pc))) baseline_->forget_page_of(static_cast<std::uint32_t>(pc));
   constexpr std::uint32_t kExitsPerLook = 16;
   if (promotion_->is_waiting() && (promotion_->is_blocking() || ++exits_ % kExitsPerLook == 0)) publish_units();
 }
@@ -242,8 +242,9 @@ bool Execution::run_unit(HartState& hart, std::uint64_t* slice, Slices slices) {
     if (end == End::kFault) used += repeat(hart, repeated);
     began_ = {};
     const std::uint64_t ticks = stay_.slices == 0 ? read_ticks() - stay_.began : 0;
-    if (stay_.is_slow) promotion_->demote(stay_.pc);
-    if (promotes_ && (stay_.is_slow || promotion_->note_stay(stay_.pc, {.gas = used, .ticks = ticks})))
+    const auto left_for = static_cast<std::uint32_t>(hart.pc);
+    if (stay_.is_slow) promotion_->demote_slow(stay_.pc, left_for);
+    if (promotes_ && (stay_.is_slow || promotion_->note_stay(stay_.pc, left_for, {.gas = used, .ticks = ticks})))
       baseline_->forget_page_of(static_cast<std::uint32_t>(pc));
     const bool is_over = used >= *slice;
     *slice -= std::min(used, *slice);

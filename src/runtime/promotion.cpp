@@ -75,20 +75,42 @@ bool Promotion::make_now(std::uint64_t at) {
 }
 
 bool Promotion::is_not_worth_it(Stay& stay) {
+  const riscv::OwnFloatState floats;
   const bool is_short = stay.count >= kCountOfStays && stay.all / stay.count < kLeastGasOfStay;
   const bool pays = !is_short && !is_slower(stay.pc, stay.longer);
-  const std::uint32_t pc = stay.pc;
+  const std::uint32_t pc = stay.pc, left_for = stay.left_for;
   stay = {.pc = pc};
-  if (!pays) demote(pc);
+  if (pays) {
+    demoted_.note_pays(pc);
+  } else if (!is_short) {
+    demote_slow(pc, left_for);
+  } else if (auto unit = take_back(pc)) {
+    demoted_.add_short(std::move(unit), left_for);
+  }
   return !pays;
 }
 
-void Promotion::demote(std::uint32_t pc) {
-  const riscv::OwnFloatState floats;
+// Null where it has gone already.
+std::shared_ptr<const optimized::LoadedUnit> Promotion::take_back(std::uint32_t pc) {
+  std::shared_ptr<const optimized::LoadedUnit> unit = optimized_.unit(pc);
+  if (unit == nullptr) return nullptr;
   optimized_.remove(pc);
-  if (demoted_.size() >= kMostPlaces) demoted_.clear();
-  demoted_.insert(pc);
   ++stats_.demoted;
+  return unit;
+}
+
+// The baseline tier is measured anew for the next comparison.
+void Promotion::demote_slow(std::uint32_t pc, std::uint32_t left_for) {
+  const riscv::OwnFloatState floats;
+  const std::uint32_t function = function_of(pc);
+  paces_.erase(function);
+  if (auto unit = take_back(pc)) demoted_.add_slow(std::move(unit), left_for, function);
+}
+
+bool Promotion::try_again(std::shared_ptr<const optimized::LoadedUnit> unit) {
+  if (unit == nullptr || is_full()) return false;
+  const std::uint32_t pc = unit->guest_pc();
+  return !optimized_.has_unit(pc) && optimized_.add(std::move(unit));
 }
 
 bool Promotion::is_slower(std::uint32_t pc, const TypicalPace& pace) {
@@ -98,7 +120,7 @@ bool Promotion::is_slower(std::uint32_t pc, const TypicalPace& pace) {
   // The function may have been in units as soon as it was hot.
   const TypicalPace& baseline = found == paces_.end() || found->second.gas() < kLeastGas ? all_ : found->second;
   if (baseline.gas() < kLeastGas || pace.gas() < kLeastGas) return false;
-  return 10 * pace.ticks_of_gas() > 11 * baseline.ticks_of_gas();
+  return 20 * pace.ticks_of_gas() > 21 * baseline.ticks_of_gas();
 }
 
 // --- heat ---
@@ -107,17 +129,23 @@ void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace
   const riscv::OwnFloatState floats;
   if (pace.ticks != 0) {
     if (paces_.size() >= kMostPlaces) paces_.clear();
-    paces_[function_of(pc)].add(pace);
+    const std::uint32_t function = function_of(pc);
+    paces_[function].add(pace);
     all_.add(pace);
+    for (auto& unit : demoted_.note_baseline(function, pace.gas)) {
+      const std::uint32_t entry = unit->guest_pc();
+      if (try_again(std::move(unit))) again_.push_back(entry);
+    }
   }
   add_heat_around(pc, gas);
 }
 
 // Which units are left, and how often, depends on which were there and were not demoted: with those of earlier runs there, what is left
 // for has been asked for by one of them, or gets its heat by slices.
-void Promotion::note_exit(std::uint32_t pc) {
+bool Promotion::note_exit(std::uint32_t pc) {
   const riscv::OwnFloatState floats;
   if (stats_.found == 0) add_heat_around(pc, kHeatOfExit);
+  return try_again(demoted_.note_exit(pc));
 }
 
 std::uint32_t Promotion::function_of(std::uint32_t pc) {
@@ -158,14 +186,17 @@ bool Promotion::request(std::uint32_t pc, const Heat& heat) {
   const JitBackend* const backend = is_blocking_ ? jit_->backend_now().value_or(nullptr) : jit_->backend();
   if (backend == nullptr) return true;  // it is being made
   const bool is_too_cold = heat.times < kTimesHotBesideStored || heat.all < all_heat_ / kPartOfHeatBesideStored;
-  const bool waits = is_too_cold && is_warm(*backend, heat.times);
+  const bool may_be_there = is_warm(*backend, heat.times);
+  const bool waits = is_too_cold && may_be_there;
+  if (!may_be_there && is_queue_full()) return false;
   if (waits && heat.times != 1) return false;
   std::optional<Request> made = make_request(*backend, memory_, pc);
   const bool is_there = made && made->slot->pin() != nullptr;
-  if (made && !is_there && waits) return false;
+  if (made && !is_there && (waits || is_queue_full())) return false;
   if (asked_.size() >= kMostPlaces) asked_.clear();
   asked_.insert(pc);
   if (!made) return true;
+  made->is_there = is_there;
   if (is_there) {
     ++stats_.found;
   } else {
@@ -182,7 +213,7 @@ bool Promotion::request(std::uint32_t pc, const Heat& heat) {
 
 std::vector<std::uint32_t> Promotion::poll() {
   const riscv::OwnFloatState floats;
-  std::vector<std::uint32_t> published;
+  std::vector<std::uint32_t> published = std::exchange(again_, {});
   if (pending_.empty()) return published;
   const JitBackend& backend = *jit_->existing();
   if (!reader_) reader_ = backend.make_reader();
@@ -199,7 +230,12 @@ std::vector<std::uint32_t> Promotion::poll() {
       continue;
     }
     if (reason == InterpretReason::kNone && publish(pending_[index])) {
-      published.push_back(pending_[index].pc);
+      const std::uint32_t pc = pending_[index].pc;
+      published.push_back(pc);
+      for (auto& unit : demoted_.note_published(pc)) {
+        const std::uint32_t entry = unit->guest_pc();
+        if (try_again(std::move(unit))) published.push_back(entry);
+      }
     } else {
       ++stats_.refused;
     }
@@ -214,7 +250,6 @@ void Promotion::code_changed(std::uint32_t first_page, std::uint32_t page_count)
   std::erase_if(pending_,
                 [&](const Request& request) { return request.first_page < end && first_page < request.end_page; });
   // What was refused may be other code now.
-  demoted_.clear();
   places_.forget();
   forget();
 }
@@ -226,6 +261,8 @@ void Promotion::remove(std::uint32_t pc) {
 
 void Promotion::forget() {
   asked_.clear();
+  demoted_.clear();
+  again_.clear();
   for (const Request& request : pending_) asked_.insert(request.pc);
 }
 

@@ -6,6 +6,8 @@
 // configuration. Used by the instance's thread; compilation is the backend's.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,6 +20,7 @@
 #include "memory/address_space.h"
 #include "optimized/optimized.h"
 #include "runtime/code_places.h"
+#include "runtime/demoted_units.h"
 #include "runtime/jit_service.h"
 #include "runtime/pace.h"
 #include "runtime/unit_source.h"
@@ -39,7 +42,7 @@ struct PromotionStats {
   std::uint64_t requested = 0;  // of the backend
   std::uint64_t published = 0;
   std::uint64_t refused = 0;  // not for units, or compiling failed
-  std::uint64_t demoted = 0;  // left too soon after entering
+  std::uint64_t demoted = 0;  // left too soon after entering, or slower than the baseline tier
   std::uint64_t pending = 0;
 };
 
@@ -57,26 +60,26 @@ class Promotion final : public memory::CodeObserver {
   // A slice ended at the block at `pc`, so much gas after the last one. `pace`: of what ran there at last; without time where that is not
   // known.
   void note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace);
-  // Optimised code was left at `pc`, where it has none.
-  void note_exit(std::uint32_t pc);
-  // A unit that was entered from other tiers at `pc` was left after so much gas and time. True where it does not pay to go there: stays
-  // are many and short, so that each costs more than it saves, or its code is slower than the baseline tier's was; `pace` without ticks
-  // where is_slower() was asked meanwhile. Then the unit is not
-  // enterable any more, and is not asked for again.
-  bool note_stay(std::uint32_t pc, const Pace& pace) {
+  // Optimised code was left at `pc`, where it has none. True where it has now.
+  bool note_exit(std::uint32_t pc);
+  // A unit that was entered from other tiers at `pc` was left for `left_for` after so much gas and time. True where it does not pay to go
+  // there: stays are many and short, so that each costs more than it saves, or its code is slower than the baseline tier's was; `pace`
+  // without ticks where is_slower() was asked meanwhile. Then the unit is not enterable any more; see DemotedUnits.
+  bool note_stay(std::uint32_t pc, std::uint32_t left_for, const Pace& pace) {
     Stay& stay = stays_[pc / 2 % kStays];
     if (stay.pc != pc) [[unlikely]]
       stay = {.pc = pc};
+    stay.left_for = left_for;
     stay.all += pace.gas;
     if (pace.gas >= kGasOfLongStay && pace.ticks != 0) stay.longer.add(pace);
     const bool is_due = ++stay.count == kCountOfStays || stay.longer.gas_seen() >= kGasOfComparison;
     return is_due && is_not_worth_it(stay);
   }
-  // It does not pay for another reason.
-  void demote(std::uint32_t pc);
+  // It is slower than the baseline tier was: is_slower().
+  void demote_slow(std::uint32_t pc, std::uint32_t left_for);
   // Whether that is slower than the baseline tier was in the function of `pc`, as far as that is known.
   bool is_slower(std::uint32_t pc, const TypicalPace& pace);
-  // Makes units enterable that are there now; gives the entries.
+  // Makes units enterable that are there now, or are worth another try; gives the entries.
   std::vector<std::uint32_t> poll();
   bool is_waiting() const { return !pending_.empty(); }
   // Whether poll() waits for what was asked for.
@@ -101,12 +104,14 @@ class Promotion final : public memory::CodeObserver {
     std::uint32_t pc = 0;
     std::uint32_t first_page = 0, end_page = 0;  // what it was made from
     std::shared_ptr<CodeSlot> slot;
+    bool is_there = false;
   };
   static std::optional<Request> make_request(const JitBackend& backend, const memory::AddressSpace& memory,
                                              std::uint32_t pc);
   // How long execution stayed in the unit of a pc.
   struct Stay {
     std::uint32_t pc = 0;
+    std::uint32_t left_for = 0;  // at last
     std::uint32_t count = 0;
     std::uint64_t all = 0;  // gas
     TypicalPace longer;  // of stays of which the time tells something
@@ -123,8 +128,11 @@ class Promotion final : public memory::CodeObserver {
   void add_heat_around(std::uint32_t pc, std::uint64_t heat);
   void add_heat(std::uint32_t place, std::uint64_t heat);
   bool request(std::uint32_t pc, const Heat& heat);
+  bool is_queue_full() const { return std::ranges::count(pending_, false, &Request::is_there) >= kMostCompiling; }
   bool is_warm(const JitBackend& backend, std::uint32_t times_hot) const;
   bool publish(const Request& request);
+  std::shared_ptr<const optimized::LoadedUnit> take_back(std::uint32_t pc);
+  bool try_again(std::shared_ptr<const optimized::LoadedUnit> unit);
   void list(const optimized::LoadedUnit& unit) const;
   std::optional<std::uint32_t> known_function_of(std::uint32_t pc) const {
     return functions_.starts == nullptr ? std::nullopt : functions_.starts(functions_.context, pc);
@@ -147,6 +155,8 @@ class Promotion final : public memory::CodeObserver {
   static constexpr std::uint64_t kGasOfComparison = 5'000'000;
   static constexpr std::size_t kMostPlaces = 1 << 14;
   static constexpr std::size_t kMostPending = 64;
+  // Of these, so many are to be compiled. What is hotter is hot again sooner, and so comes before what is hardly hot.
+  static constexpr std::ptrdiff_t kMostCompiling = 4;
   // Of one instance. Executable memory is one for all (ExecutableMemory::kCodeCapacity).
   static constexpr std::uint64_t kMostUnits = 4096;
   static constexpr std::uint64_t kMostCode = std::uint64_t{32} << 20;
@@ -166,7 +176,8 @@ class Promotion final : public memory::CodeObserver {
   std::vector<Stay> stays_{kStays};
   std::unordered_map<std::uint32_t, TypicalPace> paces_;  // of the baseline tier, by function; bounded as heat_ is
   TypicalPace all_;  // the same of all functions
-  std::unordered_set<std::uint32_t> demoted_;  // bounded as asked_ is
+  DemotedUnits demoted_;
+  std::vector<std::uint32_t> again_;  // entries of demoted units that are enterable again, since poll()
   PromotionStats stats_;
 };
 

@@ -39,7 +39,7 @@ class CandidateFinder {
         functions_.insert(static_cast<std::uint32_t>(target));
         calls_.emplace_back(static_cast<std::uint32_t>(pc), static_cast<std::uint32_t>(target));
       }
-      note_loop(decoded, pc, code.base);
+      note_loop(decoded, pc, code);
       offset += decoded.length;
     }
     ends_.insert(static_cast<std::uint32_t>(code.base + code.bytes.size()));
@@ -101,14 +101,16 @@ class CandidateFinder {
     std::uint64_t upper_ = 0, next_ = 0;
   };
 
-  void note_loop(const Decoded& decoded, std::uint64_t pc, std::uint32_t base) {
+  void note_loop(const Decoded& decoded, std::uint64_t pc, const optimized::GuestCode& code) {
     const bool is_jump = decoded.op == Op::kJal && decoded.rd == 0;
     if (riscv::info(decoded.op).form != Form::kB && !is_jump) return;
     if (decoded.imm > 0 || decoded.imm < -static_cast<std::int32_t>(CodePlaces::kLongestJump)) return;
-    const std::uint64_t header = pc + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
-    if (header < base || header > pc) return;
-    const auto bytes = static_cast<std::uint32_t>(pc + decoded.length - header);
-    const auto [loop, is_new] = loops_.emplace(static_cast<std::uint32_t>(header), bytes);
+    const std::uint64_t first = pc + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
+    if (first < code.base || first > pc) return;
+    const auto bytes = static_cast<std::uint32_t>(pc + decoded.length - first);
+    const std::uint32_t header =
+        find_loop_entry(code, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(pc));
+    const auto [loop, is_new] = loops_.emplace(header, bytes);
     loop->second = std::max(loop->second, bytes);
   }
 

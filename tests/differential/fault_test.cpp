@@ -33,6 +33,7 @@ constexpr std::uint32_t kCode = 0x10000, kData = 0x20000;
 constexpr std::uint32_t kWritable = 2 * kPageSize, kReadOnly = kPageSize;
 constexpr std::uint32_t kTwins = 0x40000;  // two pages that are the same memory
 constexpr std::uint8_t kCounter = 5, kStill = 8, kForward = 9, kBackward = 18, kTwin = 31;
+constexpr std::uint8_t kInner = 3, kLimit = 4, kStep = 2;  // of inner loops
 
 class GuestGenerator {
  public:
@@ -54,7 +55,10 @@ class GuestGenerator {
     stores_ = below(3) != 0;
     floats_ = below(2) == 0 ? 8 : 32;
     const std::size_t loop = words_.size();
-    for (std::uint32_t count = 4 + below(40); count != 0; --count) put_item();
+    const std::uint64_t inner_loops = below(3);
+    for (std::uint64_t count = (inner_loops == 0 ? 4 : 0) + below(inner_loops == 0 ? 40 : 10); count != 0; --count)
+      put_item();
+    for (std::uint64_t made = 0; made < inner_loops; ++made) put_inner_loop();
     put({.row = Op::kAddi, .rd = kForward, .rs1 = kForward, .imm = static_cast<std::int32_t>(below(64))});
     put({.row = Op::kAddi, .rd = kBackward, .rs1 = kBackward, .imm = -static_cast<std::int32_t>(below(64))});
     put({.row = Op::kAddi, .rd = kCounter, .rs1 = kCounter, .imm = -1});
@@ -149,6 +153,35 @@ class GuestGenerator {
       // Behind all of them.
       put({.row = Op::kJal, .rd = 0, .imm = (kCases - made) * kCaseWords * 4 + 4});
     }
+  }
+
+  // A small one that counts up or down, by a constant or a register; half of them are entered in the middle.
+  void put_inner_loop() {
+    static constexpr Op kConditions[] = {Op::kBne, Op::kBne, Op::kBlt, Op::kBltu, Op::kBge, Op::kBgeu};
+    const Op condition = pick(kConditions);
+    const bool counts_down = condition == Op::kBge || condition == Op::kBgeu, by_register = below(3) == 0;
+    const auto step = static_cast<std::int32_t>(1 + below(3)), turns = static_cast<std::int32_t>(1 + below(60));
+    put({.row = Op::kAddi, .rd = kInner, .imm = counts_down ? (turns - 1) * step : 0});
+    put({.row = Op::kAddi, .rd = kLimit, .imm = counts_down ? step : turns * step});
+    put({.row = Op::kAddi, .rd = kStep, .imm = counts_down ? -step : step});
+    const std::uint64_t before = below(2) == 0 ? 0 : 1 + below(4);
+    if (before != 0) {  // over these
+      const std::size_t jump = words_.size();
+      put({.row = Op::kAddi});
+      for (std::uint64_t made = 0; made < before; ++made) put_plain();
+      const auto over = static_cast<std::int32_t>(words_.size() - jump) * 4;
+      words_[jump] = fuzz::encode({.row = Op::kJal, .rd = 0, .imm = over});
+    }
+    const std::size_t first = words_.size() - before;
+    for (std::uint64_t made = 1 + below(6); made != 0; --made) below(6) == 0 ? put_item() : put_plain();
+    if (by_register) {
+      put({.row = Op::kAdd, .rd = kInner, .rs1 = kInner, .rs2 = kStep});
+    } else {
+      put({.row = Op::kAddi, .rd = kInner, .rs1 = kInner, .imm = counts_down ? -step : step});
+    }
+    for (std::uint64_t made = below(3); made != 0; --made) put_plain();
+    const auto back = static_cast<std::int32_t>(first - words_.size()) * 4;
+    put({.row = condition, .rs1 = kInner, .rs2 = kLimit, .imm = back});
   }
 
   void put_item() {

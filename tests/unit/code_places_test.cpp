@@ -33,6 +33,7 @@ struct Code {
   std::optional<std::uint32_t> loop_around(std::uint32_t word, std::uint32_t lowest = 0) const {
     return find_loop_header(from(word), at(word), lowest);
   }
+  std::optional<std::uint32_t> loop_in_all(std::uint32_t word) const { return find_loop_header(from(0), at(word), 0); }
   static std::uint32_t at(std::uint32_t word) { return kBase + word * 4; }
   std::vector<std::uint8_t> bytes;
 };
@@ -55,6 +56,16 @@ TEST(CodePlaces, EveryPcOfALoopLeadsToTheHeaderOfTheInnermost) {
 TEST(CodePlaces, JumpsCloseLoopsAndCallsDoNot) {
   EXPECT_EQ(Code({kWork, kWork, jal(0, -8)}).loop_around(1), Code::at(0));
   EXPECT_EQ(Code({kWork, kWork, jal(1, -8), kReturnWord}).loop_around(1), std::nullopt);
+}
+
+TEST(CodePlaces, ALoopBeginsWhereItIsEntered) {
+  // 0 jumps over 1 and 2, which are of the loop, or past it.
+  const auto code = [](std::int32_t over) {
+    return Code({jal(0, over), kWork, kWork, /* 3 */ kWork, kWork, bne(5, 6, -16), kReturnWord});
+  };
+  for (const std::uint32_t word : {1U, 3U, 5U}) EXPECT_EQ(code(12).loop_in_all(word), Code::at(3)) << word;
+  EXPECT_EQ(code(4).loop_in_all(4), Code::at(1));
+  EXPECT_EQ(code(24).loop_in_all(4), Code::at(1));
 }
 
 TEST(CodePlaces, ALoopIsWithinItsFunction) {
@@ -89,7 +100,7 @@ TEST(CodePlaces, RandomBytesStayWithinBounds) {
     const optimized::GuestCode all{.base = kBase, .bytes = code.bytes};
     for (std::uint32_t offset = 0; offset < code.bytes.size() + 4; offset += 2) {
       const auto header = find_loop_header(all, kBase + offset, kBase);
-      if (header) EXPECT_TRUE(*header >= kBase && *header <= kBase + offset && *header % 2 == 0);
+      if (header) EXPECT_TRUE(*header >= kBase && *header < kBase + code.bytes.size() && *header % 2 == 0);
     }
     const auto entries = find_entries(all);
     EXPECT_TRUE(std::ranges::is_sorted(entries));

@@ -12,6 +12,8 @@
 #include "gas/gas_schedule.h"
 #include "isa/riscv/float_semantics.h"
 #include "isa/riscv/hart_state.h"
+#include "optimized/llvm/entry_loop.h"
+#include "optimized/llvm/guest_loops.h"
 #include "optimized/llvm/loop_unrolling.h"
 
 namespace caisson::optimized {
@@ -57,7 +59,8 @@ class UnitReader {
     } while (add_jump_targets());
     settle_jumps();
     settle_returns();
-    unroll_loops(unit_);
+    root_ = separate_entry_loop(unit_);
+    unroll_loops(unit_, root_);
     count_predecessors();
     place_checks();
     find_loops();
@@ -369,84 +372,64 @@ class UnitReader {
       std::size_t block;
       std::size_t successor;
     };
-    std::vector<Step> path{{0, 0}};
-    state[0] = kOpen;
-    while (!path.empty()) {
-      Step& step = path.back();
-      UnitBlock& block = blocks[step.block];
-      if (step.successor < block.successor_count()) {
-        const int successor = block.successor(step.successor++);
-        if (successor == UnitBlock::kOutside) continue;
-        const auto next = static_cast<std::size_t>(successor);
-        if (state[next] == kOpen) {
-          blocks[next].is_checked = true;
-          backward_edges_.push_back({step.block, next});
+    std::vector<Step> path;
+    for (const std::size_t first : {root_, std::size_t{0}}) {
+      if (state[first] != kNew) continue;
+      path.push_back({first, 0});
+      state[first] = kOpen;
+      while (!path.empty()) {
+        Step& step = path.back();
+        UnitBlock& block = blocks[step.block];
+        if (step.successor < block.successor_count()) {
+          const int successor = block.successor(step.successor++);
+          if (successor == UnitBlock::kOutside) continue;
+          const auto next = static_cast<std::size_t>(successor);
+          if (state[next] == kOpen) {
+            blocks[next].is_checked = true;
+            backward_edges_.push_back({step.block, next});
+          }
+          if (state[next] != kNew) continue;
+          state[next] = kOpen;
+          path.push_back({next, 0});
+          continue;
         }
-        if (state[next] != kNew) continue;
-        state[next] = kOpen;
-        path.push_back({next, 0});
-        continue;
+        state[step.block] = kDone;
+        std::int64_t behind = 0;
+        for_each_successor(block, [&](UnitBlock& next) {
+          if (next.is_checked) return;
+          const std::int64_t path_cost = dearest[static_cast<std::size_t>(&next - blocks.data())];
+          if (path_cost + block.cost > kGasReserve) {
+            next.is_checked = true;
+          } else {
+            behind = std::max(behind, path_cost);
+          }
+        });
+        dearest[step.block] = behind + block.cost;
+        path.pop_back();
       }
-      state[step.block] = kDone;
-      std::int64_t behind = 0;
-      for_each_successor(block, [&](UnitBlock& next) {
-        if (next.is_checked) return;
-        const std::int64_t path_cost = dearest[static_cast<std::size_t>(&next - blocks.data())];
-        if (path_cost + block.cost > kGasReserve) {
-          next.is_checked = true;
-        } else {
-          behind = std::max(behind, path_cost);
-        }
-      });
-      dearest[step.block] = behind + block.cost;
-      path.pop_back();
     }
   }
 
   void find_loops() {
     std::vector<UnitBlock>& blocks = unit_.blocks;
-    std::vector<std::vector<std::size_t>> predecessors(blocks.size());
-    for (std::size_t index = 0; index < blocks.size(); ++index) {
-      for_each_successor(blocks[index], [&](UnitBlock& next) {
-        predecessors[static_cast<std::size_t>(&next - blocks.data())].push_back(index);
-      });
-    }
-    // One loop for each backward edge: the blocks from which the edge is reached without passing the header.
-    std::vector<std::vector<bool>> loops;
-    for (const auto& [latch, header] : backward_edges_) {
-      std::vector<bool>& loop = loops.emplace_back(blocks.size());
-      loop[header] = true;
-      std::vector<std::size_t> left{latch};
-      while (!left.empty()) {
-        const std::size_t index = left.back();
-        left.pop_back();
-        if (loop[index]) continue;
-        loop[index] = true;
-        left.insert(left.end(), predecessors[index].begin(), predecessors[index].end());
-      }
-    }
+    const auto predecessors = find_predecessors(blocks);
+    std::vector<GuestLoop> loops;
+    for (const BackwardEdge& edge : backward_edges_) loops.push_back(find_loop(edge, predecessors));
     // A loop that contains another one of the same header is around it: a unit that begins in an inner loop has all loops there. But where it
     // jumps by a table it is most likely what the others are exceptions of.
-    const auto dispatches = [&](const std::vector<bool>& loop) {
+    const auto dispatches = [&](const GuestLoop& loop) {
       for (std::size_t index = 0; index < blocks.size(); ++index) {
-        if (loop[index] && !blocks[index].targets.empty()) return true;
+        if (loop.body[index] && !blocks[index].targets.empty()) return true;
       }
       return false;
     };
-    for (std::size_t one = 0; one < loops.size(); ++one) {
-      const std::size_t header = backward_edges_[one].to;
-      bool is_around = false;
-      for (std::size_t other = 0; other < loops.size(); ++other) {
-        if (backward_edges_[other].to != header || loops[one] == loops[other]) continue;
-        bool contains = true;
-        for (std::size_t index = 0; index < blocks.size(); ++index)
-          contains &= loops[one][index] || !loops[other][index];
-        is_around |= contains;
-      }
-      if (is_around && !dispatches(loops[one])) continue;
-      std::vector<bool>& loop = blocks[header].loop;
+    for (const GuestLoop& one : loops) {
+      const bool is_outer = std::ranges::any_of(
+          loops, [&](const GuestLoop& other) { return other.header == one.header && is_around(one, other); });
+      if (is_outer && !dispatches(one)) continue;
+      std::vector<bool>& loop = blocks[one.header].loop;
       loop.resize(blocks.size());
-      for (std::size_t index = 0; index < blocks.size(); ++index) loop[index] = loop[index] || loops[one][index];
+      for (std::size_t index = 0; index < blocks.size(); ++index) loop[index] = loop[index] || one.body[index];
     }
     depths_.resize(blocks.size());
     for (const UnitBlock& block : blocks) {
@@ -588,10 +571,8 @@ class UnitReader {
   std::uint32_t instructions_ = 0;
   std::vector<int> jump_targets_;  // indices of blocks
   std::vector<unsigned> depths_;  // of blocks: in how many loops they are
-  struct Edge {
-    std::size_t from, to;
-  };
-  std::vector<Edge> backward_edges_;
+  std::size_t root_ = 0;  // the block from which loops are found
+  std::vector<BackwardEdge> backward_edges_;
 };
 
 // Instructions that are performed under static rounding modes, but by host instructions of their own.
