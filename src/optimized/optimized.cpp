@@ -39,7 +39,8 @@ struct UnitContext {
 };
 static_assert(offsetof(UnitContext, host_stack) == 0 && offsetof(UnitContext, gas) == 8 &&
               offsetof(UnitContext, pc) == 16);
-static_assert(offsetof(HartState, x) == 0 && kPassedRegisters == std::array<std::uint8_t, 5>{1, 2, 10, 11, 12});
+static_assert(offsetof(HartState, x) == 0 &&
+              kPassedRegisters == std::array<std::uint8_t, 8>{1, 2, 10, 11, 8, 9, 18, 19});
 static_assert(offsetof(UnitContext, host_mxcsr) == 24 && offsetof(UnitContext, guest_mxcsr) == 28 &&
               offsetof(UnitContext, left_mxcsr) == 32);
 
@@ -62,9 +63,8 @@ constexpr std::size_t kTablePart = 64 << 10;
 // Each may split the table's mapping twice, and a process has 65 530 of them.
 constexpr std::size_t kMostParts = 256;
 
-// Where slots that hold 0 lead: units' entry convention turned into their return.
-//   mov rax, r13; mov rcx, rsi; mov rdx, r14; ret
-constexpr std::uint8_t kOriginCode[] = {0x4C, 0x89, 0xE8, 0x48, 0x89, 0xF1, 0x4C, 0x89, 0xF2, 0xC3};
+// Where slots that hold 0 lead. What units are given is where they return it.
+constexpr std::uint8_t kOriginCode[] = {0xC3};  // ret
 
 Result<const std::uint8_t*> origin_of_process() {
   static std::mutex mutex;
@@ -302,7 +302,7 @@ Optimized::End Optimized::run(HartState& hart, std::uint64_t gas, std::uint64_t*
   const auto rest = static_cast<std::uint64_t>(context.gas + kGasReserve);
   hart.gas += rest;
   *used = context.granted - rest;
-  hart.pc = context.pc;
+  hart.pc = context.pc & ~std::uint64_t{1};
   if (left == 0) return End::kOutside;
   *repeated = context.repeated;
   return context.repeated == 0 ? End::kLowGas : End::kFault;

@@ -1,13 +1,15 @@
 // What the compiler of units tells the runtime about their code: where a unit can leave from its middle, and where the guest's state is
 // at each such place. It is the pc_map of a CodeBlob, so it comes from a store as well as from the compiler, and is read as hostile.
 //
-// A unit is compiled code with one guest entry. Its convention, that of LLVM 19 for preserve_none functions of C's integer types:
+// A unit is compiled code with one guest entry. Its convention is that of LLVM 19 for regcall functions of this type:
 //
-//   struct { i64 gas; u64 pc; u64 a0; } unit(HartState* hart, i64 gas, u64 pc, u64 ra, u64 sp, u64 a0, u64 a1, u64 a2)
+//   struct State { i64 gas; u64 pc; u64 guest[8]; HartState* hart; };
+//   State unit(State)  // by its members
 //
-// Arguments are in r12, r13, r14, r15, rdi, rsi, rdx, rcx, results in rax, rdx, rcx; of all other registers only rsp and rbp are
-// preserved. The base of GS is the window's. On entry the guest's state is in the hart; on return it is there again, and execution goes on at the pc returned. Guest
-// registers that are passed are copies of the hart's, which spare the other side a load. `gas` is what is left
+// Arguments and results are in rax, rcx, rdx, rdi, rsi, r8, r9, r12, r13, r14, r15; of other registers rbx, rsp, rbp and the low
+// halves of ymm8 … ymm15 are preserved. The base of GS is the window's. On entry and on return the guest's state is in the hart, but
+// for the registers that are passed: the hart may have old values of these. Execution goes on at the pc, of which bit 0 counts for
+// nothing; units are entered with none. `gas` is what is left
 // of the slice less kGasReserve. Whoever called the unit for a guest call goes on where the pc returned is its return address, and
 // returns the same where it is not: so any return at any depth, for any reason, is right.
 //
@@ -31,14 +33,14 @@ inline constexpr std::int64_t kGasReserve = 2048;
 // Words of HartState::tier_words that units use.
 enum class UnitWord : std::uint8_t {
   kEntryTable = 5,  // address of the slot of guest pc 0: an i32 for each half-word, the distance of code from kOrigin
-  kOrigin,  // where slots that hold 0 lead: returns to the caller with the pc that was asked for
+  kOrigin,  // where slots that hold 0 lead: returns to the caller what it was given
   kStackLimit,  // a unit that is entered below it returns at once
   kExit,  // called at a site of kind kOutOfGas: leaves the unit, or preserves all registers but r11 and gives more gas in it
 };
 
-// Guest registers that units are passed behind the pc, in this order.
-inline constexpr std::array<std::uint8_t, 5> kPassedRegisters = {1, 2, 10, 11, 12};  // ra, sp, a0, a1, a2
-inline constexpr std::uint8_t kReturnedRegister = 10;  // a0
+// Guest registers that units are passed and return, in this order: those that most calls read or write.
+// ra, sp, a0, a1, s0 … s3.
+inline constexpr std::array<std::uint8_t, 8> kPassedRegisters = {1, 2, 10, 11, 8, 9, 18, 19};
 
 enum class SiteKind : std::uint8_t { kFault, kOutOfGas };
 

@@ -64,7 +64,9 @@ class UnitReader {
     count_predecessors();
     place_checks();
     find_loops();
+    find_dues();
     choose_homed();
+    find_settled();
     find_dirty();
     find_needed();
     find_live();
@@ -437,8 +439,30 @@ class UnitReader {
     }
     for (UnitBlock& block : blocks) {
       for (std::size_t index = 0; index < block.loop.size(); ++index) {
-        if (block.loop[index]) block.loop_defined |= blocks[index].defined;
+        if (!block.loop[index]) continue;
+        block.loop_kept |= blocks[index].defined | blocks[index].used;
+        if (is_call(blocks[index])) block.loop_kept |= kPassed;
       }
+    }
+  }
+
+  // Shortest paths: where some meet, those that cost more pay the difference.
+  void find_dues() {
+    constexpr std::uint32_t kUnknown = 0xFFFFFFFF;
+    for (UnitBlock& block : unit_.blocks) block.due = block.is_checked ? 0 : kUnknown;
+    for (bool changes = true; changes;) {
+      changes = false;
+      for (const UnitBlock& block : unit_.blocks) {
+        if (block.due == kUnknown) continue;
+        for_each_successor(block, [&](UnitBlock& next) {
+          if (block.due + block.cost >= next.due) return;
+          next.due = block.due + block.cost;
+          changes = true;
+        });
+      }
+    }
+    for (UnitBlock& block : unit_.blocks) {
+      if (block.due == kUnknown) block.due = 0;  // nothing leads there
     }
   }
 
@@ -451,13 +475,16 @@ class UnitReader {
     for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
       const double weight = static_cast<double>(1U << 3 * std::min(depths_[index], 4U));
       defined |= unit_.blocks[index].defined;
+      if (is_call(unit_.blocks[index])) {
+        for (const std::uint8_t reg : kPassedRegisters) weights[reg] += weight;
+      }
       for (const UnitInstruction& instruction : unit_.blocks[index].instructions) {
         const RegisterUse use = registers_of(instruction.decoded);
         for (RegisterSet left = use.reads | use.writes; left != 0; left &= left - 1)
           weights[static_cast<std::size_t>(std::countr_zero(left))] += weight;
       }
     }
-    home_least_used(defined & kIntegers, weights, kKeptIntegers);
+    home_least_used((defined & kIntegers) | kPassed, weights, kKeptIntegers);
     home_least_used(defined & ~kIntegers, weights, kKeptFloats);
   }
 
@@ -470,12 +497,37 @@ class UnitReader {
     for (std::size_t rank = kept; rank < registers.size(); ++rank) unit_.homed |= RegisterSet{1} << registers[rank];
   }
 
+  void find_settled() {
+    constexpr RegisterSet kWrittenByExits = ~kPassed;
+    for (UnitBlock& block : unit_.blocks) block.settled = kWrittenByExits;
+    for (bool changes = true; changes;) {
+      changes = false;
+      for (std::size_t index = unit_.blocks.size(); index-- > 0;) {
+        UnitBlock& block = unit_.blocks[index];
+        RegisterSet behind = kWrittenByExits;
+        if (!is_call(block)) {
+          for_each_successor(block, [&](UnitBlock& next) {
+            behind &=
+                next.settled | unit_.flushed_between(index, static_cast<std::size_t>(&next - unit_.blocks.data()));
+          });
+        }
+        const RegisterSet settled = behind & ~block.used & ~block.defined;
+        changes |= settled != block.settled;
+        block.settled = settled;
+      }
+    }
+    for (UnitBlock& block : unit_.blocks) {
+      if (block.predecessors == 1) block.settled = 0;
+    }
+  }
+
   void find_dirty() {
+    unit_.blocks[0].dirty = kPassed & ~unit_.homed & ~unit_.flushed_at_entry();
     for (bool changes = true; changes;) {
       changes = false;
       for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
         const UnitBlock& block = unit_.blocks[index];
-        const RegisterSet made = is_call(block) ? 0 : (block.dirty | block.defined) & ~unit_.homed;
+        const RegisterSet made = (is_call(block) ? kPassed : block.dirty | block.defined) & ~unit_.homed;
         for_each_successor(block, [&](UnitBlock& next) {
           const RegisterSet out =
               made & ~unit_.flushed_between(index, static_cast<std::size_t>(&next - unit_.blocks.data()));

@@ -21,6 +21,13 @@ constexpr RegisterSet integer_bit(unsigned reg) { return reg == 0 ? 0 : Register
 constexpr RegisterSet kIntegers = 0xFFFFFFFF;
 constexpr RegisterSet float_bit(unsigned reg) { return RegisterSet{1} << (32 + reg); }
 
+// What units are passed and return: the hart may have old values of these.
+inline constexpr RegisterSet kPassed = [] {
+  RegisterSet set = 0;
+  for (const std::uint8_t reg : kPassedRegisters) set |= integer_bit(reg);
+  return set;
+}();
+
 // What a float register is known to hold.
 enum class FloatKind : std::uint8_t {
   kUnvisited,  // no path was seen
@@ -75,10 +82,14 @@ struct UnitBlock {
   std::uint32_t refund = 0;  // of kLeave: the part that is not executed
   std::uint32_t predecessors = 0;
   bool is_checked = false;  // whoever enters looks at the gas
-  // Where backward edges lead here: the blocks of the innermost loops that begin here, and what they define. What else is
+  std::uint32_t due = 0;  // at entry: what the cheapest path to here since the last look costs, which is not paid yet
+  // Where backward edges lead here: the blocks of the innermost loops that begin here, and what they read or define. What else is
   // dirty is written to the hart where the loop is entered: in the loop no site has to keep it.
   std::vector<bool> loop;
-  RegisterSet loop_defined = 0;
+  RegisterSet loop_kept = 0;
+  // Where more than one edge leads here: what comes to the hart in any case before it is read or written again. It is written before
+  // the edges meet, so that none that comes with the hart's value has to load it.
+  RegisterSet settled = 0;
   RegisterSet used = 0;  // before they are defined
   RegisterSet defined = 0;
   RegisterSet dirty = 0;  // at entry: on some path to here defined, so that the hart may have an old value
@@ -98,8 +109,10 @@ struct GuestUnit {
   // What is written to the hart between the blocks of these indices.
   RegisterSet flushed_between(std::size_t from, std::size_t to) const {
     const UnitBlock& block = blocks[to];
-    return block.loop.empty() || block.loop[from] ? 0 : ~block.loop_defined;
+    return block.settled | (block.loop.empty() || block.loop[from] ? 0 : ~block.loop_kept);
   }
+  // And where the unit is entered.
+  RegisterSet flushed_at_entry() const { return blocks[0].loop.empty() ? 0 : ~blocks[0].loop_kept; }
 
   // What is live where the block ends.
   RegisterSet live_behind(const UnitBlock& block) const;

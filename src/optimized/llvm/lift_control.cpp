@@ -33,7 +33,7 @@ void Lifter::end_block(const UnitBlock& block) {
     case BlockEnd::kReturn: {
       const Decoded& decoded = block.instructions.back().decoded;
       pay();
-      return leave(builder_.CreateAnd(get(decoded.rs1), constant(~std::uint64_t{1})));
+      return leave(get(decoded.rs1));
     }
     case BlockEnd::kIndirectJump:
       return indirect_jump(block);
@@ -69,17 +69,16 @@ llvm::BasicBlock* Lifter::edge_to(int block, std::uint64_t pc) {
   return edge;
 }
 
-// On an edge: pays where others come to the block as well, or gas is looked at. The subtraction stands right before the check, so that
-// its flags are the check.
+// On an edge: pays where gas is looked at, and what differs from other edges to the block. The subtraction stands right before the
+// check, so that its flags are the check.
 void Lifter::enter(std::size_t index) {
   const UnitBlock& block = unit_.blocks[index];
   const RegisterSet flushed = unit_.flushed_between(block_, index);
   flush(flushed);
   if ((dirty_ & flushed) != 0) anchor_.is_valid = false;  // the hart is not as it was there
   dirty_ &= ~flushed;
-  if (block.is_checked || block.predecessors != 1) pay();
+  pay(static_cast<std::int32_t>(block.due));
   if (block.is_checked) check_gas(block);
-  due_at_entry_[index] = due_;
   if (block.predecessors == 1) anchors_[index] = anchor_;
   reconcile(block);
   builder_.CreateBr(blocks_[index]);
@@ -161,7 +160,7 @@ void Lifter::indirect_jump(const UnitBlock& block) {
 
 void Lifter::inlined_return(const UnitBlock& block) {
   const Decoded& decoded = block.instructions.back().decoded;
-  Value* const pc = builder_.CreateAnd(get(decoded.rs1), constant(~std::uint64_t{1}));
+  Value* const pc = get(decoded.rs1);
   bring_home();
   llvm::BasicBlock* const back = edge_to(block.next_block, block.next);
   auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
@@ -172,7 +171,7 @@ void Lifter::inlined_return(const UnitBlock& block) {
   leave(pc);
 }
 
-// Calls to code with the guest's state in the hart. Whoever returns to elsewhere than behind the call is passed on.
+// Calls to code with the guest's state in what is passed and in the hart. Whoever returns to elsewhere than behind the call is passed on.
 void Lifter::call(const UnitBlock& block) {
   const Decoded& decoded = block.instructions.back().decoded;
   pay();
@@ -186,59 +185,74 @@ void Lifter::call(const UnitBlock& block) {
   }
   result_kind_ = WordKind::kWide;
   set(decoded.rd, constant(block.next));
-  flush();
+  flush_unpassed();
   const bool calls_itself = block.end == BlockEnd::kCall && block.target == unit_.blocks[0].pc;
   Value* const code = calls_itself ? function_ : find_code(target);
   llvm::CallInst* const result = call_code(code, target);
-  builder_.CreateStore(builder_.CreateExtractValue(result, 0), gas_);
-  Value* const pc = builder_.CreateExtractValue(result, 1);
-  builder_.CreateStore(builder_.CreateExtractValue(result, 2), integers_[kReturnedRegister]);
-  present_ = integer_bit(kReturnedRegister);
+  unsigned member = 0;
+  builder_.CreateStore(builder_.CreateExtractValue(result, member++), gas_);
+  Value* const pc = builder_.CreateExtractValue(result, member++);
+  for (const std::uint8_t reg : kPassedRegisters)
+    builder_.CreateStore(builder_.CreateExtractValue(result, member++), integers_[reg]);
+  builder_.CreateStore(builder_.CreateExtractValue(result, member), hart_);
+  dirty_ = present_ = kPassed;
+  kinds_.fill(FloatKind::kExact);
+  forget_words();
   anchor_.is_valid = false;
   auto* const back = llvm::BasicBlock::Create(context_, "", function_);
   auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
-  builder_.CreateCondBr(builder_.CreateICmpEQ(pc, constant(block.next)), back, elsewhere,
-                        llvm::MDBuilder(context_).createBranchWeights(1 << 20, 1));
-  builder_.SetInsertPoint(elsewhere);
-  dirty_ = 0;
-  kinds_.fill(FloatKind::kExact);
-  forget_words();
-  leave(pc);
-  builder_.SetInsertPoint(back);
+  llvm::MDNode* const likely = llvm::MDBuilder(context_).createBranchWeights(1 << 20, 1);
+  builder_.CreateCondBr(builder_.CreateICmpEQ(pc, constant(block.next)), back, elsewhere, likely);
+  if (decoded.rd == riscv::kRa) {
+    // Who returned by ra left it as it was: a constant, which needs no place. Whoever did not is passed on as well.
+    builder_.SetInsertPoint(back);
+    auto* const with_link = llvm::BasicBlock::Create(context_, "", function_);
+    builder_.CreateCondBr(builder_.CreateICmpEQ(get(riscv::kRa), constant(block.next)), with_link, elsewhere, likely);
+    builder_.SetInsertPoint(elsewhere);
+    leave(pc);
+    builder_.SetInsertPoint(with_link);
+    builder_.CreateStore(constant(block.next), integers_[riscv::kRa]);
+  } else {
+    builder_.SetInsertPoint(elsewhere);
+    leave(pc);
+    builder_.SetInsertPoint(back);
+  }
   if (block.next_block == UnitBlock::kOutside) return jump_away(pc);
   const auto next = static_cast<std::size_t>(block.next_block);
   load(unit_.blocks[next].needed & ~present_);
+  bring_home();
   enter(next);
 }
 
-// Behind flush().
-Lifter::Value* Lifter::passed(unsigned reg) {
-  if ((present_ & integer_bit(reg)) != 0) return get(reg);
-  return builder_.CreateLoad(builder_.getInt64Ty(), hart_field(offsetof(HartState, x) + reg * 8));
+void Lifter::flush_unpassed() { flush(~kPassed); }
+
+std::vector<Lifter::Value*> Lifter::state(Value* pc) {
+  std::vector<Value*> members = {builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc};
+  for (const std::uint8_t reg : kPassedRegisters) members.push_back(get(reg));
+  members.push_back(hart());
+  return members;
 }
 
 llvm::CallInst* Lifter::call_code(Value* code, Value* pc) {
-  std::vector<Value*> arguments = {hart_, builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc};
-  for (const std::uint8_t reg : kPassedRegisters) arguments.push_back(passed(reg));
-  llvm::CallInst* const call = builder_.CreateCall(function_->getFunctionType(), code, arguments);
-  call->setCallingConv(llvm::CallingConv::PreserveNone);
+  llvm::CallInst* const call = builder_.CreateCall(function_->getFunctionType(), code, state(pc));
+  call->setCallingConv(llvm::CallingConv::X86_RegCall);
   return call;
 }
 
-void Lifter::give(Value* gas, Value* pc, Value* returned) {
+void Lifter::give(std::span<Value* const> state) {
   Value* result = llvm::PoisonValue::get(result_type_);
-  result = builder_.CreateInsertValue(result, gas, 0);
-  result = builder_.CreateInsertValue(result, pc, 1);
-  builder_.CreateRet(builder_.CreateInsertValue(result, returned, 2));
+  for (unsigned member = 0; member < state.size(); ++member)
+    result = builder_.CreateInsertValue(result, state[member], member);
+  builder_.CreateRet(result);
 }
 
 void Lifter::leave(Value* pc) {
-  flush();
-  give(builder_.CreateLoad(builder_.getInt64Ty(), gas_), pc, passed(kReturnedRegister));
+  flush_unpassed();
+  give(state(pc));
 }
 
 void Lifter::jump_away(Value* pc) {
-  flush();
+  flush_unpassed();
   llvm::CallInst* const call = call_code(find_code(pc), pc);
   call->setTailCallKind(llvm::CallInst::TCK_MustTail);
   builder_.CreateRet(call);
@@ -258,7 +272,6 @@ Lifter::Value* Lifter::find_code(Value* pc) {
   Value* const address = builder_.CreateAdd(table, builder_.CreateShl(place, constant(1)));
   llvm::LoadInst* const slot =
       builder_.CreateLoad(builder_.getInt32Ty(), builder_.CreateIntToPtr(address, builder_.getPtrTy()));
-  slot->setAtomic(llvm::AtomicOrdering::Acquire);
   slot->setAlignment(llvm::Align(4));
   Value* const distance = builder_.CreateSExt(slot, word_type);
   return builder_.CreateIntToPtr(builder_.CreateAdd(origin, distance), builder_.getPtrTy());

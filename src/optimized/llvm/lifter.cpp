@@ -26,32 +26,29 @@ Lifter::Lifter(llvm::Module& module, const GuestUnit& unit, const char* name)
 void Lifter::declare(const char* name) {
   llvm::Type* const word = builder_.getInt64Ty();
   llvm::Type* const pointer = builder_.getPtrTy();
-  result_type_ = llvm::StructType::get(word, word, word);
-  std::vector<llvm::Type*> arguments = {pointer, word, word};
-  arguments.resize(arguments.size() + kPassedRegisters.size(), word);
-  auto* const type = llvm::FunctionType::get(result_type_, arguments, false);
+  std::vector<llvm::Type*> members(2 + kPassedRegisters.size(), word);
+  members.push_back(pointer);
+  result_type_ = llvm::StructType::get(context_, members);
+  auto* const type = llvm::FunctionType::get(result_type_, members, false);
   function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module_);
-  function_->setCallingConv(llvm::CallingConv::PreserveNone);
+  function_->setCallingConv(llvm::CallingConv::X86_RegCall);
+  function_->setDSOLocal(true);  // so that it calls itself without a table
   made_.function = function_;
   // Sites are found with the stack as it was at the fault, and signal handlers run on it.
   function_->addFnAttr(llvm::Attribute::NoRedZone);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
   if (unit_.uses_floats) function_->addFnAttr(llvm::Attribute::StrictFP);
-  hart_ = function_->getArg(0);
-  function_->getArg(0)->addAttr(llvm::Attribute::NoAlias);
+  function_->getArg(function_->arg_size() - 1)->addAttr(llvm::Attribute::NoAlias);
   builder_.setDefaultConstrainedExcept(llvm::fp::ebStrict);
   builder_.setDefaultConstrainedRounding(llvm::RoundingMode::Dynamic);
   builder_.setIsFPConstrained(unit_.uses_floats);
 }
 
 LiftedUnit Lifter::lift() {
-  const auto argument_of = [&](std::uint8_t reg) {
-    const auto at = std::ranges::find(kPassedRegisters, reg) - kPassedRegisters.begin();
-    return function_->getArg(3 + static_cast<unsigned>(at));
-  };
   auto* const entry = llvm::BasicBlock::Create(context_, "entry", function_);
   builder_.SetInsertPoint(entry);
   gas_ = builder_.CreateAlloca(builder_.getInt64Ty(), nullptr, "gas");
+  hart_ = builder_.CreateAlloca(builder_.getPtrTy(), nullptr, "hart");
   for (unsigned reg = 1; reg < 32; ++reg) {
     integers_[reg] = builder_.CreateAlloca(builder_.getInt64Ty());
     halves_[reg] = builder_.CreateAlloca(builder_.getInt32Ty());
@@ -60,31 +57,37 @@ LiftedUnit Lifter::lift() {
     doubles_[reg] = builder_.CreateAlloca(builder_.getDoubleTy());
     singles_[reg] = builder_.CreateAlloca(builder_.getFloatTy());
   }
-  builder_.CreateStore(function_->getArg(1), gas_);
+  std::vector<Value*> given;
+  for (llvm::Argument& argument : function_->args()) given.push_back(&argument);
+  builder_.CreateStore(given.front(), gas_);
+  for (std::size_t index = 0; index < kPassedRegisters.size(); ++index)
+    builder_.CreateStore(given[2 + index], integers_[kPassedRegisters[index]]);
+  builder_.CreateStore(given.back(), hart_);
   for (std::size_t index = 0; index < unit_.blocks.size(); ++index)
     blocks_.push_back(llvm::BasicBlock::Create(context_, "", function_));
   if (unit_.makes_calls) {
     // Deep recursion goes on with an empty stack.
     auto* const deep = llvm::BasicBlock::Create(context_, "deep", function_);
     auto* const go_on = llvm::BasicBlock::Create(context_, "go_on", function_);
-    Value* const frame = builder_.CreateIntrinsic(llvm::Intrinsic::addressofreturnaddress, {builder_.getPtrTy()}, {});
+    Value* const frame =
+        builder_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {builder_.getPtrTy()}, {builder_.getInt32(0)});
     Value* const is_deep =
         builder_.CreateICmpULT(builder_.CreatePtrToInt(frame, builder_.getInt64Ty()), word(UnitWord::kStackLimit));
     builder_.CreateCondBr(is_deep, deep, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
     builder_.SetInsertPoint(deep);
-    give(function_->getArg(1), constant(unit_.blocks[0].pc), argument_of(kReturnedRegister));
+    given[1] = constant(unit_.blocks[0].pc);
+    give(given);
     builder_.SetInsertPoint(go_on);
   }
+  dirty_ = present_ = kPassed;
+  forget_words();
+  bring_home();
+  flush(unit_.flushed_at_entry());
+  dirty_ &= ~unit_.flushed_at_entry();
   check_gas(unit_.blocks[0]);
-  due_at_entry_.assign(unit_.blocks.size(), 0);
   anchors_.resize(unit_.blocks.size());
   anchors_[0] = anchor_;
-  RegisterSet are_passed = 0;
-  for (const std::uint8_t reg : kPassedRegisters) {
-    builder_.CreateStore(argument_of(reg), integers_[reg]);
-    are_passed |= integer_bit(reg);
-  }
-  load(unit_.blocks[0].needed & ~are_passed);
+  load(unit_.blocks[0].needed & ~present_);
   builder_.CreateBr(blocks_[0]);
   for (std::size_t index = 0; index < unit_.blocks.size(); ++index) lift_block(index);
   return std::move(made_);
@@ -98,7 +101,7 @@ void Lifter::lift_block(std::size_t index) {
   present_ = block.needed;
   kinds_ = block.kinds;
   words_ = block.words;
-  due_ = due_at_entry_[index] + static_cast<std::int32_t>(block.cost);
+  due_ = static_cast<std::int32_t>(block.due + block.cost);
   std::vector<RegisterSet> live(block.instructions.size());
   RegisterSet behind = unit_.live_behind(block);
   for (std::size_t at = live.size(); at-- > 0;) {
@@ -150,25 +153,28 @@ void Lifter::check_gas(const UnitBlock& block) {
   builder_.CreateCondBr(builder_.CreateICmpSLT(gas, constant(0)), exit, go_on,
                         llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
   builder_.SetInsertPoint(exit);
-  Value* const arguments[] = {hart_};
+  Value* const arguments[] = {hart()};
   Value* const more = site({.kind = SiteKind::kOutOfGas, .access = Access::kExit}, builder_.getInt64Ty(), arguments);
   builder_.CreateStore(more, gas_);
   builder_.CreateBr(go_on);
   builder_.SetInsertPoint(go_on);
 }
 
-void Lifter::pay() {
-  if (due_ != 0 && unit_.is_metered) {
+void Lifter::pay(std::int32_t rest) {
+  if (due_ != rest && unit_.is_metered) {
     Value* const gas = builder_.CreateLoad(builder_.getInt64Ty(), gas_);
-    builder_.CreateStore(builder_.CreateSub(gas, constant(static_cast<std::uint64_t>(std::int64_t{due_}))), gas_);
+    builder_.CreateStore(builder_.CreateSub(gas, constant(static_cast<std::uint64_t>(std::int64_t{due_ - rest}))),
+                         gas_);
   }
-  due_ = 0;
+  due_ = rest;
 }
 
 // --- registers ---
 
+Lifter::Value* Lifter::hart() { return builder_.CreateLoad(builder_.getPtrTy(), hart_); }
+
 Lifter::Value* Lifter::hart_field(std::size_t offset) {
-  return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), hart_, offset);
+  return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), hart(), offset);
 }
 
 Lifter::Value* Lifter::word(UnitWord which) {

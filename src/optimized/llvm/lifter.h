@@ -10,8 +10,8 @@
 // was computed since needs not be kept, and a long computation that begins where the hart holds everything keeps nothing at all. A store
 // can be done again where nothing was loaded from there since the anchor.
 //
-// Gas is one variable less kGasReserve. Prices of blocks are taken off where paths meet or gas is looked at; until then they are due, a
-// constant that sites know.
+// Gas is one variable less kGasReserve. Prices of blocks are taken off where gas is looked at; until then they are due, a constant that
+// sites know. Where paths meet, those that are dearer than the cheapest pay the difference.
 #pragma once
 
 #include <llvm/IR/IRBuilder.h>
@@ -87,11 +87,12 @@ class Lifter {
   void lift_block(std::size_t index);
   void lift_instruction(const UnitInstruction& instruction);
   void check_gas(const UnitBlock& block);
-  void pay();  // what is due
+  void pay(std::int32_t rest = 0);  // what is due but this
   void load(RegisterSet registers);  // from the hart
   void fetch(unsigned reg);  // if it is not out of the hart
   void bring_home();  // homed registers, to the hart
   void flush(RegisterSet registers = ~RegisterSet{0});  // what is dirty of these, to the hart
+  Value* hart();
   Value* hart_field(std::size_t offset);
   Value* word(UnitWord which);
   Value* get(unsigned reg);
@@ -120,9 +121,10 @@ class Lifter {
   void leave(Value* pc);  // returns to the caller
   void jump_away(Value* pc);  // to other code, if there is any
   Value* find_code(Value* pc);
-  void give(Value* gas, Value* pc, Value* returned);
-  llvm::CallInst* call_code(Value* code, Value* pc);  // with what is passed to units
-  Value* passed(unsigned reg);
+  void give(std::span<Value* const> state);
+  std::vector<Value*> state(Value* pc);  // what is passed between units; behind flush_unpassed()
+  llvm::CallInst* call_code(Value* code, Value* pc);
+  void flush_unpassed();
   void reconcile(const UnitBlock& next);
   void enter(std::size_t block);
 
@@ -192,11 +194,10 @@ class Lifter {
   LiftedUnit made_;
   llvm::Function* function_ = nullptr;
   llvm::StructType* result_type_ = nullptr;
-  Value* hart_ = nullptr;
+  Value* hart_ = nullptr;  // variable: units return it, so that nobody has to keep it
   Value* gas_ = nullptr;  // variable
   std::array<Value*, 32> integers_{}, halves_{}, doubles_{}, singles_{};  // variables
   std::vector<llvm::BasicBlock*> blocks_;
-  std::vector<std::int32_t> due_at_entry_;  // of each block
   std::vector<Anchor> anchors_;  // at the entry of each block that one edge leads to
 
   // While a block is lifted.
