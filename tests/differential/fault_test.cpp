@@ -155,6 +155,17 @@ class GuestGenerator {
     }
   }
 
+  // From where 64 bits, or their sign, end; to what is not met; by what wraps.
+  void put_odd_limits() {
+    put({.row = Op::kAddi, .rd = kInner, .imm = -1});
+    if (below(2) == 0) put({.row = Op::kSrli, .rd = kInner, .rs1 = kInner, .imm = 1});
+    put({.row = Op::kAddi, .rd = kInner, .rs1 = kInner, .imm = -static_cast<std::int32_t>(below(64))});
+    put({.row = Op::kAddi, .rd = kLimit, .rs1 = kInner, .imm = static_cast<std::int32_t>(below(256)) - 64});
+    if (below(3) != 0) return;
+    put({.row = Op::kAddi, .rd = kStep, .imm = static_cast<std::int32_t>(below(3)) - 1});
+    put({.row = Op::kSlli, .rd = kStep, .rs1 = kStep, .imm = static_cast<std::int32_t>(below(64))});
+  }
+
   // A small one that counts up or down, by a constant or a register; half of them are entered in the middle.
   void put_inner_loop() {
     static constexpr Op kConditions[] = {Op::kBne, Op::kBne, Op::kBlt, Op::kBltu, Op::kBge, Op::kBgeu};
@@ -164,6 +175,7 @@ class GuestGenerator {
     put({.row = Op::kAddi, .rd = kInner, .imm = counts_down ? (turns - 1) * step : 0});
     put({.row = Op::kAddi, .rd = kLimit, .imm = counts_down ? step : turns * step});
     put({.row = Op::kAddi, .rd = kStep, .imm = counts_down ? -step : step});
+    if (below(3) == 0) put_odd_limits();
     const std::uint64_t before = below(2) == 0 ? 0 : 1 + below(4);
     if (before != 0) {  // over these
       const std::size_t jump = words_.size();
@@ -174,6 +186,11 @@ class GuestGenerator {
     }
     const std::size_t first = words_.size() - before;
     for (std::uint64_t made = 1 + below(6); made != 0; --made) below(6) == 0 ? put_item() : put_plain();
+    for (const std::uint8_t walks : {kForward, kBackward}) {
+      if (below(2) == 0) continue;
+      put({.row = Op::kAddi, .rd = walks, .rs1 = walks, .imm = static_cast<std::int32_t>(below(33)) - 16});
+      if (below(2) == 0) put_plain();
+    }
     if (by_register) {
       put({.row = Op::kAdd, .rd = kInner, .rs1 = kInner, .rs2 = kStep});
     } else {

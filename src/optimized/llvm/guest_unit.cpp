@@ -655,7 +655,8 @@ RegisterSet GuestUnit::live_behind(const UnitBlock& block) const {
   constexpr RegisterSet kAll = ~RegisterSet{0};
   const auto at = [&](int index) { return index < 0 ? kAll : blocks[static_cast<std::size_t>(index)].live; };
   if (block.end == BlockEnd::kGoOn || block.end == BlockEnd::kInlinedCall) return at(block.next_block);
-  if (block.end == BlockEnd::kBranch) return at(block.next_block) | at(block.target_block);
+  if (block.end == BlockEnd::kBranch || block.end == BlockEnd::kCounted)
+    return at(block.next_block) | at(block.target_block);
   return kAll;
 }
 

@@ -59,6 +59,18 @@ enum class BlockEnd : std::uint8_t {
   kReturn,  // to ra or t0, as the instruction says
   kIndirectJump,  // to one of `targets`, if the pc is that of one; else away
   kLeave,  // before the instruction at `next`, whose part of the block's price goes back
+  kCounted,  // has no instructions: to `target` where a loop goes around so often, else to `next`
+};
+
+// When a loop goes around `rounds` times more at least, without a look at each: as long as a branch at its end finds two registers different,
+// or the first less than the second, of which one is changed by the same each time and the other never.
+struct LoopCount {
+  riscv::Op branch = riscv::Op::kBne;  // bne, blt or bltu
+  std::uint8_t first = 0, second = 0;  // registers, as the branch compares them
+  bool first_changes = true;  // else the second
+  std::uint8_t step_register = 0;  // what is added, if not 0
+  std::int32_t step = 0;  // else this
+  std::uint32_t rounds = 0;
 };
 
 struct UnitInstruction {
@@ -77,6 +89,7 @@ struct UnitBlock {
   BlockEnd end = BlockEnd::kLeave;
   std::uint64_t target = 0, next = 0;  // guest pcs
   int target_block = kOutside, next_block = kOutside;  // the same as indices
+  LoopCount count;  // of kCounted
   std::vector<int> targets;  // of kIndirectJump: blocks it may lead to, ascending by pc
   std::uint32_t cost = 0;  // of the whole block
   std::uint32_t refund = 0;  // of kLeave: the part that is not executed

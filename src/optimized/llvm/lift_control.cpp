@@ -2,6 +2,8 @@
 #include <llvm/IR/MDBuilder.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 
 #include "isa/riscv/hart_state.h"
 #include "optimized/llvm/lifter.h"
@@ -40,6 +42,8 @@ void Lifter::end_block(const UnitBlock& block) {
     case BlockEnd::kLeave:
       pay();
       return leave(constant(block.next));
+    case BlockEnd::kCounted:
+      return counted(block);
   }
 }
 
@@ -79,7 +83,10 @@ void Lifter::enter(std::size_t index) {
   dirty_ &= ~flushed;
   pay(static_cast<std::int32_t>(block.due));
   if (block.is_checked) check_gas(block);
-  if (block.predecessors == 1) anchors_[index] = anchor_;
+  if (block.predecessors == 1) {
+    anchors_[index] = anchor_;
+    sums_at_entry_[index] = sums_;
+  }
   reconcile(block);
   builder_.CreateBr(blocks_[index]);
 }
@@ -135,6 +142,38 @@ void Lifter::branch(const UnitBlock& block) {
   llvm::BasicBlock* const taken = edge_to(block.target_block, block.target);
   llvm::BasicBlock* const passed = edge_to(block.next_block, block.next);
   builder_.CreateCondBr(holds, taken, passed);
+}
+
+// The distance that is left, without a sign, exceeds what all rounds but the last take of it: then no round but the last reaches the other
+// register, or passes it.
+void Lifter::counted(const UnitBlock& block) {
+  const LoopCount& count = block.count;
+  const bool grows = count.step_register != 0 || count.step > 0;
+  Value* const first = get(count.first);
+  Value* const second = get(count.second);
+  Value* const changing = count.first_changes ? first : second;
+  Value* const fixed = count.first_changes ? second : first;
+  Value* const left = grows ? builder_.CreateSub(fixed, changing) : builder_.CreateSub(changing, fixed);
+  Value* holds;
+  if (count.step_register != 0) {
+    // A step that is larger would make more than 64 bits.
+    Value* const step = get(count.step_register);
+    Value* const taken = builder_.CreateMul(step, constant(count.rounds - 1));
+    constexpr std::uint64_t kLargestStep = std::uint64_t{1} << 32;
+    holds =
+        builder_.CreateAnd(builder_.CreateICmpULT(step, constant(kLargestStep)), builder_.CreateICmpUGT(left, taken));
+  } else {
+    const auto step = static_cast<std::uint64_t>(std::abs(std::int64_t{count.step}));
+    holds = builder_.CreateICmpUGT(left, constant(step * (count.rounds - 1)));
+  }
+  if (count.branch != Op::kBne) {
+    const auto less = count.branch == Op::kBlt ? llvm::CmpInst::ICMP_SLT : llvm::CmpInst::ICMP_ULT;
+    holds = builder_.CreateAnd(builder_.CreateICmp(less, first, second), holds);
+  }
+  bring_home();
+  llvm::BasicBlock* const often = edge_to(block.target_block, block.target);
+  llvm::BasicBlock* const seldom = edge_to(block.next_block, block.next);
+  builder_.CreateCondBr(holds, often, seldom, llvm::MDBuilder(context_).createBranchWeights(16, 1));
 }
 
 void Lifter::indirect_jump(const UnitBlock& block) {
@@ -198,6 +237,7 @@ void Lifter::call(const UnitBlock& block) {
   dirty_ = present_ = kPassed;
   kinds_.fill(FloatKind::kExact);
   forget_words();
+  sums_ = {};
   anchor_.is_valid = false;
   auto* const back = llvm::BasicBlock::Create(context_, "", function_);
   auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);

@@ -74,6 +74,10 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
     case Op::kAuipc:
       return put(constant(std::uint64_t{pc} + static_cast<std::uint64_t>(std::int64_t{decoded.imm})));
     case Op::kAddi:
+      if (decoded.rd != 0 && decoded.rd == decoded.rs1 && !is_half) {
+        increase(decoded.rd, decoded.imm);
+        return true;
+      }
       return put(b.CreateAdd(any1(), any_imm()));
     case Op::kSlti:
       return put(zero(words_[decoded.rs1] == WordKind::kWord ? b.CreateICmpSLT(half1(), half_imm())

@@ -8,23 +8,25 @@ namespace caisson::optimized {
 
 using riscv::Op;
 
-// Of which the low 32 bits count.
-Lifter::Value* Lifter::address(const Decoded& decoded) {
-  return words_[decoded.rs1] == WordKind::kWord ? get_half(decoded.rs1) : get(decoded.rs1);
+Lifter::Address Lifter::address(const Decoded& decoded) {
+  if (const Sum& sum = sums_[decoded.rs1]; sum.base != nullptr) return {sum.base, sum.more + decoded.imm};
+  return {words_[decoded.rs1] == WordKind::kWord ? get_half(decoded.rs1) : get(decoded.rs1), decoded.imm};
 }
 
 bool Lifter::lift_memory(const Decoded& decoded) {
   const auto load = [&](Access kind, llvm::Type* type) {
-    Value* const arguments[] = {address(decoded)};
-    return access(kind, decoded, type, arguments);
+    const Address at = address(decoded);
+    Value* const arguments[] = {at.base};
+    return access(kind, decoded, at.displacement, type, arguments);
   };
   const auto load_word = [&](Access kind) {
     set(decoded.rd, load(kind, builder_.getInt64Ty()));
     return true;
   };
   const auto store = [&](Access kind, Value* value) {
-    Value* const arguments[] = {address(decoded), value};
-    access(kind, decoded, nullptr, arguments);
+    const Address at = address(decoded);
+    Value* const arguments[] = {at.base, value};
+    access(kind, decoded, at.displacement, nullptr, arguments);
     return true;
   };
   const auto stored = [&] { return words_[decoded.rs2] == WordKind::kWord ? get_half(decoded.rs2) : get(decoded.rs2); };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <cstdlib>
 
 #include "gas/gas_schedule.h"
 #include "isa/riscv/hart_state.h"
@@ -86,6 +87,7 @@ LiftedUnit Lifter::lift() {
   dirty_ &= ~unit_.flushed_at_entry();
   check_gas(unit_.blocks[0]);
   anchors_.resize(unit_.blocks.size());
+  sums_at_entry_.resize(unit_.blocks.size());
   anchors_[0] = anchor_;
   load(unit_.blocks[0].needed & ~present_);
   builder_.CreateBr(blocks_[0]);
@@ -108,6 +110,7 @@ void Lifter::lift_block(std::size_t index) {
     const RegisterUse use = registers_of(block.instructions[at].decoded);
     behind = live[at] = (behind & ~use.writes) | use.reads;
   }
+  sums_ = sums_at_entry_[index];
   here_ = {.pc = block.pc, .live = block.live, .ahead = static_cast<std::int32_t>(block.cost)};
   anchor_ = std::move(anchors_[index]);
   constexpr std::int32_t kFarthest = static_cast<std::int32_t>(kGasReserve / 2);
@@ -205,9 +208,21 @@ void Lifter::set(unsigned reg, Value* value) {
     builder_.CreateStore(value, integers_[reg]);
   }
   words_[reg] = result_kind_;
+  sums_[reg] = {};
   dirty_ |= integer_bit(reg);
   anchor_.defined |= integer_bit(reg);
   present_ |= integer_bit(reg);
+}
+
+void Lifter::increase(unsigned reg, std::int32_t by) {
+  constexpr std::int32_t kFarthest = 1 << 20;
+  Sum sum = sums_[reg];
+  // What lives in the hart would have to be kept beside it.
+  if (sum.base == nullptr || std::abs(sum.more) >= kFarthest || (unit_.homed & integer_bit(reg)) != 0)
+    sum = {.base = get(reg), .more = 0};
+  sum.more += by;
+  set(reg, builder_.CreateAdd(sum.base, constant(static_cast<std::uint64_t>(std::int64_t{sum.more}))));
+  if ((unit_.homed & integer_bit(reg)) == 0) sums_[reg] = sum;
 }
 
 void Lifter::fetch(unsigned reg) {

@@ -98,13 +98,16 @@ class Lifter {
   Value* get(unsigned reg);
   Value* get_half(unsigned reg);  // the low 32 bits
   void set(unsigned reg, Value* value);  // 64 bits, or 32 that the register holds sign-extended
+  void increase(unsigned reg, std::int32_t by);  // 64 bits
   void forget_words();  // registers are as the hart has them
   Value* constant(std::uint64_t value) { return builder_.getInt64(value); }
 
   // --- sites.cpp ---
   // The value of a patchpoint (or null), with the state of the anchor as operands.
   Value* site(const LiftedSite& what, llvm::Type* result, std::span<Value* const> arguments);
-  Value* access(Access access, const Decoded& decoded, llvm::Type* result, std::span<Value* const> arguments);
+  // `displacement`: from the first argument to the address.
+  Value* access(Access access, const Decoded& decoded, std::int32_t displacement, llvm::Type* result,
+                std::span<Value* const> arguments);
   struct Place;
   void settle_anchor(const Place& here);
   void move_anchor(const Place& here);
@@ -117,6 +120,7 @@ class Lifter {
   Value* compare(llvm::CmpInst::Predicate condition, unsigned first, unsigned second);  // of registers
   void call(const UnitBlock& block);
   void indirect_jump(const UnitBlock& block);
+  void counted(const UnitBlock& block);
   void inlined_return(const UnitBlock& block);
   void leave(Value* pc);  // returns to the caller
   void jump_away(Value* pc);  // to other code, if there is any
@@ -133,7 +137,12 @@ class Lifter {
 
   // --- lift_memory.cpp ---
   bool lift_memory(const Decoded& decoded);
-  Value* address(const Decoded& decoded);
+  // Of which the low 32 bits count: the sum of both.
+  struct Address {
+    Value* base;
+    std::int32_t displacement;
+  };
+  Address address(const Decoded& decoded);
 
   // --- lift_float.cpp ---
   bool lift_float(const Decoded& decoded);
@@ -187,6 +196,14 @@ class Lifter {
     bool is_at_block = false;  // it is where a block begins
   };
 
+  // What a register that was increased holds: a value, and how much more. Pointers that walk through memory are so the same value with
+  // displacements, along straight-line code.
+  struct Sum {
+    Value* base = nullptr;  // null: nothing is known
+    std::int32_t more = 0;
+  };
+  using Sums = std::array<Sum, 32>;
+
   llvm::Module& module_;
   llvm::LLVMContext& context_;
   llvm::IRBuilder<> builder_;
@@ -199,6 +216,7 @@ class Lifter {
   std::array<Value*, 32> integers_{}, halves_{}, doubles_{}, singles_{};  // variables
   std::vector<llvm::BasicBlock*> blocks_;
   std::vector<Anchor> anchors_;  // at the entry of each block that one edge leads to
+  std::vector<Sums> sums_at_entry_;  // the same
 
   // While a block is lifted.
   std::size_t block_ = 0;
@@ -209,6 +227,7 @@ class Lifter {
   WordKind result_kind_ = WordKind::kWide;  // of the integer that the instruction gives
   std::int32_t due_ = 0;
   Anchor anchor_;
+  Sums sums_{};
   Place here_;  // before the instruction
 };
 

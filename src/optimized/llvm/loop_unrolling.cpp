@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "optimized/llvm/counted_loops.h"
 #include "optimized/llvm/guest_loops.h"
 
 namespace caisson::optimized {
@@ -11,6 +14,8 @@ namespace {
 
 // Instructions of an unrolled loop, and most copies. Measured with `caisson bench compute`: more makes units larger and little faster.
 constexpr std::size_t kInstructions = 64, kCopies = 8;
+// Of larger loops the branches cost little, and copies of both kinds take the place of other loops' copies.
+constexpr std::size_t kLargestCounted = 10, kCopiesOfRest = 2;
 // What all copies may add to a unit: instructions, blocks.
 constexpr std::size_t kMostAdded = 1024, kMostBlocks = 160;
 
@@ -26,11 +31,21 @@ class Unroller {
       if (!is_innermost(loop)) continue;
       const std::size_t size = size_of(loop);
       const std::size_t copies = size == 0 ? 1 : std::min(kCopies, kInstructions / size);
-      if (copies < 2 || added + size * (copies - 1) > kMostAdded) continue;
+      if (copies < 2) continue;
       const auto in_loop = static_cast<std::size_t>(std::ranges::count(loop.body, true));
-      if (blocks_.size() - blocks + in_loop * (copies - 1) > kMostBlocks) continue;
-      added += size * (copies - 1);
-      unroll(loop, copies);
+      const auto fits = [&](std::size_t more) {
+        return added + size * more <= kMostAdded && blocks_.size() - blocks + in_loop * more <= kMostBlocks;
+      };
+      std::optional<CountedLoop> counted = find_count(blocks_, loop);
+      if (size > kLargestCounted || !fits(copies + kCopiesOfRest)) counted.reset();
+      const std::size_t more = counted ? copies + kCopiesOfRest : copies - 1;
+      if (!fits(more)) continue;
+      added += size * more;
+      if (counted) {
+        unroll_counted(loop, *counted, copies);
+      } else {
+        unroll(loop, copies);
+      }
     }
   }
 
@@ -66,6 +81,52 @@ class Unroller {
       size += blocks_[block].instructions.size();
     }
     return size;
+  }
+
+  // In the place of the header comes a block that looks how often the loop goes around. It leads to copies that follow each other, of which
+  // only the last may leave by the latch's branch; where that is not sure, to copies that all may.
+  void unroll_counted(const GuestLoop& loop, const CountedLoop& counted, std::size_t copies) {
+    const std::size_t header = loop.header;
+    std::vector<std::vector<int>> places;
+    for (std::size_t copy = 0; copy < copies; ++copy) places.push_back(copy_blocks(blocks_, loop.body));
+    for (std::size_t copy = 0; copy < copies; ++copy) {
+      const bool is_last = copy + 1 == copies;
+      const auto follow = [&](int& edge) {
+        if (edge < 0) return;
+        const auto to = static_cast<std::size_t>(edge);
+        if (to != header) {
+          edge = places[copy][to];
+        } else if (!is_last) {
+          edge = places[copy + 1][to];
+        }
+      };
+      for (std::size_t block = 0; block < loop.body.size(); ++block) {
+        if (!loop.body[block]) continue;
+        UnitBlock& made = blocks_[static_cast<std::size_t>(places[copy][block])];
+        if (block == counted.latch && !is_last) {
+          made.end = BlockEnd::kGoOn;
+          made.next = made.target;
+          made.next_block = made.target_block;
+          made.target_block = UnitBlock::kOutside;
+        }
+        follow(made.next_block);
+        follow(made.target_block);
+      }
+    }
+    unroll(loop, kCopiesOfRest);
+    UnitBlock look;
+    look.pc = look.behind = blocks_[header].pc;
+    look.next = look.target = look.pc;
+    look.context = blocks_[header].context;
+    look.end = BlockEnd::kCounted;
+    look.count = counted.count;
+    look.count.rounds = static_cast<std::uint32_t>(copies);
+    look.used =
+        (integer_bit(look.count.first) | integer_bit(look.count.second) | integer_bit(look.count.step_register));
+    look.target_block = places[0][header];
+    look.next_block = static_cast<int>(blocks_.size());
+    blocks_.push_back(std::move(blocks_[header]));
+    blocks_[header] = std::move(look);
   }
 
   // The edges to the header lead to the header of the next copy, those of the last copy to the first.

@@ -12,6 +12,7 @@ namespace caisson::optimized {
 // The guest's state here is what execution can go back to.
 void Lifter::drop_anchor(const Place& here) {
   anchor_ = {.is_valid = true, .pc = here.pc, .charged = here.ahead, .dirty = dirty_};
+  sums_ = {};  // what registers hold is needed as it is from here on
   for (RegisterSet left = dirty_; left != 0; left &= left - 1) {
     const auto bit = static_cast<unsigned>(std::countr_zero(left));
     const auto guest = static_cast<std::uint8_t>(bit);
@@ -32,10 +33,16 @@ void Lifter::drop_anchor(const Place& here) {
   }
 }
 
-// An anchor costs the values that nobody else wants here; where there are fewer of them, execution goes back to here.
+// An anchor costs the values that nobody else wants here; where there are fewer of them, execution goes back to here. Of registers that were
+// only increased since, accesses want the values at the anchor, and a move would have to compute the sums.
 void Lifter::settle_anchor(const Place& here) {
-  const int kept = std::popcount(anchor_.dirty & (anchor_.defined | ~here.live));
-  if (!anchor_.is_valid || std::popcount(dirty_ & ~here.live) < kept) move_anchor(here);
+  RegisterSet summed = 0;
+  for (unsigned reg = 1; reg < sums_.size(); ++reg) {
+    if (sums_[reg].base != nullptr) summed |= integer_bit(reg);
+  }
+  const int kept = std::popcount(anchor_.dirty & (anchor_.defined | ~here.live) & ~summed);
+  const int gained = std::popcount((dirty_ & ~here.live) | (dirty_ & summed));
+  if (!anchor_.is_valid || gained < kept) move_anchor(here);
 }
 
 void Lifter::move_anchor(const Place& here) {
@@ -71,7 +78,7 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
   return result == nullptr ? nullptr : call;
 }
 
-Lifter::Value* Lifter::access(Access access, const Decoded& decoded, llvm::Type* result,
+Lifter::Value* Lifter::access(Access access, const Decoded& decoded, std::int32_t displacement, llvm::Type* result,
                               std::span<Value* const> arguments) {
   settle_anchor(here_);
   const bool has_base = decoded.rs1 != 0 && (anchor_.defined & integer_bit(decoded.rs1)) == 0;
@@ -92,7 +99,7 @@ Lifter::Value* Lifter::access(Access access, const Decoded& decoded, llvm::Type*
     if (anchor_.stored.size() < kMostRanges) anchor_.stored.push_back(range);
     anchor_.has_stores = true;
   }
-  return site({.access = access, .displacement = decoded.imm}, result, arguments);
+  return site({.access = access, .displacement = displacement}, result, arguments);
 }
 
 }  // namespace caisson::optimized
