@@ -215,14 +215,14 @@ void Lifter::set(unsigned reg, Value* value) {
 }
 
 void Lifter::increase(unsigned reg, std::int32_t by) {
+  // What lives in the hart, or has to be there behind a frame that is made, would only have to be kept beside it.
+  const bool is_followed = (unit_.homed & integer_bit(reg)) == 0 && reg != riscv::kSp;
   constexpr std::int32_t kFarthest = 1 << 20;
   Sum sum = sums_[reg];
-  // What lives in the hart would have to be kept beside it.
-  if (sum.base == nullptr || std::abs(sum.more) >= kFarthest || (unit_.homed & integer_bit(reg)) != 0)
-    sum = {.base = get(reg), .more = 0};
+  if (sum.base == nullptr || std::abs(sum.more) >= kFarthest) sum = {.base = get(reg), .more = 0};
   sum.more += by;
   set(reg, builder_.CreateAdd(sum.base, constant(static_cast<std::uint64_t>(std::int64_t{sum.more}))));
-  if ((unit_.homed & integer_bit(reg)) == 0) sums_[reg] = sum;
+  if (is_followed) sums_[reg] = sum;
 }
 
 void Lifter::fetch(unsigned reg) {
