@@ -416,6 +416,7 @@ class UnitReader {
     std::vector<UnitBlock>& blocks = unit_.blocks;
     const auto predecessors = find_predecessors(blocks);
     std::vector<GuestLoop> loops;
+    loops.reserve(backward_edges_.size());
     for (const BackwardEdge& edge : backward_edges_) loops.push_back(find_loop(edge, predecessors));
     // A loop that contains another one of the same header is around it: a unit that begins in an inner loop has all loops there. But where it
     // jumps by a table it is most likely what the others are exceptions of.

@@ -10,7 +10,6 @@
 
 namespace caisson::optimized {
 
-using riscv::HartState;
 using riscv::Op;
 
 void Lifter::end_block(const UnitBlock& block) {

@@ -87,8 +87,8 @@ class Unroller {
   // only the last may leave by the latch's branch; where that is not sure, to copies that all may.
   void unroll_counted(const GuestLoop& loop, const CountedLoop& counted, std::size_t copies) {
     const std::size_t header = loop.header;
-    std::vector<std::vector<int>> places;
-    for (std::size_t copy = 0; copy < copies; ++copy) places.push_back(copy_blocks(blocks_, loop.body));
+    std::vector<std::vector<int>> places(copies);
+    for (std::vector<int>& of_copy : places) of_copy = copy_blocks(blocks_, loop.body);
     for (std::size_t copy = 0; copy < copies; ++copy) {
       const bool is_last = copy + 1 == copies;
       const auto follow = [&](int& edge) {
@@ -131,9 +131,9 @@ class Unroller {
 
   // The edges to the header lead to the header of the next copy, those of the last copy to the first.
   void unroll(const GuestLoop& loop, std::size_t copies) {
-    std::vector<std::vector<int>> places;
+    std::vector<std::vector<int>> places(copies);
     for (std::size_t copy = 0; copy < copies; ++copy)
-      places.push_back(copy_blocks(blocks_, copy == 0 ? std::vector<bool>(loop.body.size()) : loop.body));
+      places[copy] = copy_blocks(blocks_, copy == 0 ? std::vector<bool>(loop.body.size()) : loop.body);
     for (std::size_t copy = 0; copy < copies; ++copy) {
       const auto follow = [&](int& edge) {
         if (edge < 0) return;
