@@ -30,27 +30,23 @@ caisson_unit_enter:
         stmxcsr [r8 + CONTEXT_HOST_MXCSR]
         ldmxcsr [r8 + CONTEXT_GUEST_MXCSR]
         mov     r11, rcx
-        mov     r15, rdi
+        mov     r13, rdi
         mov     rax, rsi
         mov     rcx, rdx
         // kPassedRegisters
-        mov     rdx, [r15 + 1 * 8]
-        mov     rdi, [r15 + 2 * 8]
-        mov     rsi, [r15 + 10 * 8]
-        mov     r8, [r15 + 11 * 8]
-        mov     r9, [r15 + 8 * 8]
-        mov     r12, [r15 + 9 * 8]
-        mov     r13, [r15 + 18 * 8]
-        mov     r14, [r15 + 19 * 8]
+        mov     rdx, [r13 + 1 * 8]
+        mov     rdi, [r13 + 2 * 8]
+        mov     rsi, [r13 + 10 * 8]
+        mov     r8, [r13 + 11 * 8]
+        mov     r9, [r13 + 8 * 8]
+        mov     r12, [r13 + 9 * 8]
         call    r11
-        mov     [r15 + 1 * 8], rdx
-        mov     [r15 + 2 * 8], rdi
-        mov     [r15 + 10 * 8], rsi
-        mov     [r15 + 11 * 8], r8
-        mov     [r15 + 8 * 8], r9
-        mov     [r15 + 9 * 8], r12
-        mov     [r15 + 18 * 8], r13
-        mov     [r15 + 19 * 8], r14
+        mov     [r13 + 1 * 8], rdx
+        mov     [r13 + 2 * 8], rdi
+        mov     [r13 + 10 * 8], rsi
+        mov     [r13 + 11 * 8], r8
+        mov     [r13 + 8 * 8], r9
+        mov     [r13 + 9 * 8], r12
         mov     rdx, rcx
         mov     rcx, [rsp]
         mov     [rcx + CONTEXT_GAS], rax
