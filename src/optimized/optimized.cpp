@@ -39,8 +39,7 @@ struct UnitContext {
 };
 static_assert(offsetof(UnitContext, host_stack) == 0 && offsetof(UnitContext, gas) == 8 &&
               offsetof(UnitContext, pc) == 16);
-static_assert(offsetof(HartState, x) == 0 &&
-              kPassedRegisters == std::array<std::uint8_t, 6>{1, 2, 10, 11, 8, 9});
+static_assert(offsetof(HartState, x) == 0 && kPassedRegisters == std::array<std::uint8_t, 6>{1, 2, 10, 11, 8, 9});
 static_assert(offsetof(UnitContext, host_mxcsr) == 24 && offsetof(UnitContext, guest_mxcsr) == 28 &&
               offsetof(UnitContext, left_mxcsr) == 32);
 
