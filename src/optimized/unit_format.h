@@ -3,10 +3,10 @@
 //
 // A unit is compiled code with one guest entry. Its convention is that of LLVM 19 for regcall functions of this type:
 //
-//   struct State { i64 gas; u64 pc; u64 guest[8]; HartState* hart; };
+//   struct State { i64 gas; u64 pc; u64 guest[6]; HartState* hart; };
 //   State unit(State)  // by its members
 //
-// Arguments and results are in rax, rcx, rdx, rdi, rsi, r8, r9, r12, r13, r14, r15; of other registers rbx, rsp, rbp and the low
+// Arguments and results are in rax, rcx, rdx, rdi, rsi, r8, r9, r12, r13; of other registers rbx, r14, r15, rsp, rbp and the low
 // halves of ymm8 … ymm15 are preserved. The base of GS is the window's. On entry and on return the guest's state is in the hart, but
 // for the registers that are passed: the hart may have old values of these. Execution goes on at the pc, of which bit 0 counts for
 // nothing; units are entered with none. `gas` is what is left

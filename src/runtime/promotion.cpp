@@ -188,7 +188,8 @@ bool Promotion::request(std::uint32_t pc, const Heat& heat) {
   const bool is_too_cold = heat.times < kTimesHotBesideStored || heat.all < all_heat_ / kPartOfHeatBesideStored;
   const bool may_be_there = is_warm(*backend, heat.times);
   const bool waits = is_too_cold && may_be_there;
-  if (!may_be_there && is_queue_full()) return false;
+  // The store was looked at when it was hot for the first time; its key is a hash of all its code.
+  if (is_queue_full() && (!may_be_there || heat.times != 1)) return false;
   if (waits && heat.times != 1) return false;
   std::optional<Request> made = make_request(*backend, memory_, pc);
   const bool is_there = made && made->slot->pin() != nullptr;
