@@ -40,12 +40,21 @@ class Optimized(CommandLineTest):
         self.assertEqual(counts["published"], counts["found"], counts)
         self.assertGreater(stats["tiers"]["optimized"], 0)
 
+    def run_until_all_is_stored(self, store):
+        """A run may be over while the compiler still works for it: then the next one has something left to ask for."""
+        for _ in range(6):
+            _, stats = self.run_hot(f"--artifacts={store}")
+            if stats["optimized"]["requested"] == 0:
+                return
+        self.fail(f"the seventh run still compiles: {stats['optimized']}")
+
     def test_a_later_run_loads_what_the_first_compiled(self):
         with tempfile.TemporaryDirectory() as store:
             wanted, baseline = self.run_hot("--tier=baseline")
             output, first = self.run_hot(f"--artifacts={store}")
             self.assertEqual((output, first["gas_used"]), (wanted, baseline["gas_used"]))
-            self.assertEqual(first["optimized"]["pending"], 0, first["optimized"])
+            self.assertGreater(first["optimized"]["compiled"], 0, first["optimized"])
+            self.run_until_all_is_stored(store)
             output, second = self.run_hot(f"--artifacts={store}")
             self.assertEqual((output, second["gas_used"]), (wanted, baseline["gas_used"]))
             self.assert_all_was_there(second)
