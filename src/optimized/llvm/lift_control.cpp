@@ -275,6 +275,7 @@ std::vector<Lifter::Value*> Lifter::state(Value* pc) {
 llvm::CallInst* Lifter::call_code(Value* code, Value* pc) {
   llvm::CallInst* const call = builder_.CreateCall(function_->getFunctionType(), code, state(pc));
   call->setCallingConv(llvm::CallingConv::X86_RegCall);
+  call->addFnAttr(llvm::Attribute::get(context_, "no_callee_saved_registers"));
   return call;
 }
 

@@ -38,6 +38,9 @@ void Lifter::declare(const char* name) {
   // Sites are found with the stack as it was at the fault, and signal handlers run on it.
   function_->addFnAttr(llvm::Attribute::NoRedZone);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
+  // Nothing but what is passed lives across a call, so that nobody saves registers for others; the frame pointer alone is LLVM's.
+  function_->addFnAttr("no_callee_saved_registers");
+  function_->addFnAttr("frame-pointer", "all");
   if (unit_.uses_floats) function_->addFnAttr(llvm::Attribute::StrictFP);
   function_->getArg(function_->arg_size() - 1)->addAttr(llvm::Attribute::NoAlias);
   builder_.setDefaultConstrainedExcept(llvm::fp::ebStrict);
