@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 
 #include "isa/riscv/hart_state.h"
 #include "optimized/llvm/lifter.h"
@@ -177,21 +178,27 @@ void Lifter::counted(const UnitBlock& block) {
 
 void Lifter::indirect_jump(const UnitBlock& block) {
   const Decoded& decoded = block.instructions.back().decoded;
-  Value* const sum =
-      builder_.CreateAdd(get(decoded.rs1), constant(static_cast<std::uint64_t>(std::int64_t{decoded.imm})));
-  Value* const pc = builder_.CreateAnd(sum, constant(~std::uint64_t{1}));
+  const auto offset = static_cast<std::uint64_t>(std::int64_t{decoded.imm});
   if (!block.targets.empty()) {
     bring_home();
     const auto pc_of = [this](int target) { return unit_.blocks[static_cast<std::size_t>(target)].pc; };
     const std::uint32_t first = pc_of(block.targets.front());
     auto* const elsewhere = llvm::BasicBlock::Create(context_, "", function_);
-    // By half-words, so that a table of them has no gaps of its own.
-    Value* const place = builder_.CreateLShr(builder_.CreateSub(pc, constant(first)), constant(1));
-    llvm::SwitchInst* const jump = builder_.CreateSwitch(place, elsewhere, static_cast<unsigned>(block.targets.size()));
+    // By half-words, so that a table of them has no gaps of its own; bit 0 of the sum goes, as in the pc. Of a word that is sign-extended
+    // 32 bits tell as much where no target is what a negative one looks like.
+    const bool is_word = words_[decoded.rs1] == WordKind::kWord && decoded.imm == 0 &&
+                         pc_of(block.targets.back()) <= std::numeric_limits<std::int32_t>::max();
+    Value* const base = is_word ? get_half(decoded.rs1) : get(decoded.rs1);
+    llvm::IntegerType* const type = is_word ? builder_.getInt32Ty() : builder_.getInt64Ty();
+    Value* const distance = builder_.CreateSub(base, llvm::ConstantInt::get(type, std::uint64_t{first} - offset));
+    llvm::SwitchInst* const jump = builder_.CreateSwitch(builder_.CreateLShr(distance, 1), elsewhere,
+                                                         static_cast<unsigned>(block.targets.size()));
     for (const int target : block.targets)
-      jump->addCase(builder_.getInt64((pc_of(target) - first) / 2), edge_to(target, pc_of(target)));
+      jump->addCase(llvm::ConstantInt::get(type, (pc_of(target) - first) / 2), edge_to(target, pc_of(target)));
     builder_.SetInsertPoint(elsewhere);
   }
+  Value* const sum = builder_.CreateAdd(get(decoded.rs1), constant(offset));
+  Value* const pc = builder_.CreateAnd(sum, constant(~std::uint64_t{1}));
   pay();
   jump_away(pc);
 }
