@@ -191,8 +191,8 @@ void Lifter::indirect_jump(const UnitBlock& block) {
     Value* const base = is_word ? get_half(decoded.rs1) : get(decoded.rs1);
     llvm::IntegerType* const type = is_word ? builder_.getInt32Ty() : builder_.getInt64Ty();
     Value* const distance = builder_.CreateSub(base, llvm::ConstantInt::get(type, std::uint64_t{first} - offset));
-    llvm::SwitchInst* const jump = builder_.CreateSwitch(builder_.CreateLShr(distance, 1), elsewhere,
-                                                         static_cast<unsigned>(block.targets.size()));
+    llvm::SwitchInst* const jump =
+        builder_.CreateSwitch(builder_.CreateLShr(distance, 1), elsewhere, static_cast<unsigned>(block.targets.size()));
     for (const int target : block.targets)
       jump->addCase(llvm::ConstantInt::get(type, (pc_of(target) - first) / 2), edge_to(target, pc_of(target)));
     builder_.SetInsertPoint(elsewhere);

@@ -5,8 +5,11 @@
 // A NaN that an operation makes is not the canonical one. It is made so where its bits are seen (FloatKind): by a store, a move, a place
 // where paths meet that expects exact bits. Sites that keep it tell the runtime to do so.
 #include <llvm/IR/InlineAsm.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/MDBuilder.h>
+
+#include <algorithm>
 
 #include "isa/riscv/hart_state.h"
 #include "optimized/llvm/lifter.h"
@@ -60,6 +63,7 @@ void Lifter::fetch_float(unsigned reg) {
   if ((present_ & float_bit(reg)) != 0) return;
   load(float_bit(reg));
   present_ |= float_bit(reg);
+  opaque_ |= float_bit(reg);
 }
 
 Lifter::Value* Lifter::get_double(unsigned reg) {
@@ -96,7 +100,21 @@ void Lifter::make_exact(unsigned reg) {
   kinds_[reg] = FloatKind::kExact;
 }
 
+// Whoever looks at the bits twice, or at the number afterwards, needs no second value beside this one.
+void Lifter::make_canonical(unsigned reg) {
+  if (kinds_[reg] == FloatKind::kComputed) make_exact(reg);
+  if (kinds_[reg] == FloatKind::kComputedSingle) {
+    builder_.CreateStore(get_exact_single(reg), singles_[reg]);
+    kinds_[reg] = FloatKind::kSingle;
+  }
+}
+
+void Lifter::set_opaque(unsigned reg, const Value* value) {
+  opaque_ = is_opaque(value) ? opaque_ | float_bit(reg) : opaque_ & ~float_bit(reg);
+}
+
 void Lifter::set_double(unsigned reg, Value* value, FloatKind kind) {
+  set_opaque(reg, value);
   builder_.CreateStore(value, doubles_[reg]);
   kinds_[reg] = kind;
   dirty_ |= float_bit(reg);
@@ -105,6 +123,7 @@ void Lifter::set_double(unsigned reg, Value* value, FloatKind kind) {
 }
 
 void Lifter::set_single(unsigned reg, Value* value, FloatKind kind) {
+  set_opaque(reg, value);
   builder_.CreateStore(value, singles_[reg]);
   kinds_[reg] = kind;
   dirty_ |= float_bit(reg);
@@ -205,9 +224,28 @@ void Lifter::raise_for_product(Value* first, Value* second, Value* third) {
   b.SetInsertPoint(behind);
 }
 
+// What comes from memory, and what is computed from that. LLVM knows nothing of it.
+bool Lifter::is_opaque(const Value* value) const {
+  if (const auto* const load = llvm::dyn_cast<llvm::LoadInst>(value)) {
+    const Value* const variable = load->getPointerOperand();
+    if (!llvm::isa<llvm::AllocaInst>(variable)) return true;
+    for (unsigned reg = 0; reg < doubles_.size(); ++reg) {
+      if (variable == doubles_[reg] || variable == singles_[reg]) return (opaque_ & float_bit(reg)) != 0;
+    }
+    return false;
+  }
+  const auto* const call = llvm::dyn_cast<llvm::CallInst>(value);
+  if (call == nullptr) return false;
+  if (call->getCallingConv() == llvm::CallingConv::AnyReg || call->isInlineAsm()) return true;
+  return llvm::isa<llvm::ConstrainedFPIntrinsic>(call) &&
+         std::ranges::any_of(call->args(), [this](const llvm::Use& operand) { return is_opaque(operand.get()); });
+}
+
 // A sum that LLVM knows to be exact it computes itself, as if rounding were to nearest; but the sign of an exact zero depends on the mode.
-// So at least one operand of each sum is nothing that LLVM knows.
-Lifter::Value* Lifter::unknown(Value* value) {
+// So at least one operand of each sum is nothing that LLVM knows: one of the others, or this value hidden, which may take a copy.
+Lifter::Value* Lifter::unknown(Value* value, std::initializer_list<const Value*> others) {
+  if (is_opaque(value) || std::ranges::any_of(others, [this](const Value* other) { return is_opaque(other); }))
+    return value;
   auto* const type = llvm::FunctionType::get(value->getType(), {value->getType()}, false);
   return builder_.CreateCall(llvm::InlineAsm::get(type, "", "=x,0", false), {value});
 }
@@ -251,10 +289,15 @@ bool Lifter::lift_float(const Decoded& decoded) {
     Value* const sign = is_double ? static_cast<Value*>(b.getInt64(kDoubleSign)) : b.getInt32(kSingleSign);
     return b.CreateBitCast(b.CreateXor(b.CreateBitCast(value, bits_type), sign), value->getType());
   };
+  const auto sum_of = [&](Value* first, Value* second, bool subtracts) {
+    Value* const hidden = unknown(first, {second});
+    return subtracts ? b.CreateFSub(hidden, second) : b.CreateFAdd(hidden, second);
+  };
   const auto fused = [&](Value* first, Value* second, Value* third, bool negates_product, bool negates_third) {
     raise_for_product(first, second, third);
-    return constrained(llvm::Intrinsic::experimental_constrained_fma, {unknown(negates_product ? negate(first) : first),
-                                                                       second, negates_third ? negate(third) : third});
+    Value* const negated = negates_product ? negate(first) : first;
+    return constrained(llvm::Intrinsic::experimental_constrained_fma,
+                       {unknown(negated, {first, second, third}), second, negates_third ? negate(third) : third});
   };
   enum class Sign : std::uint8_t { kTake, kNegate, kXor };
   const auto inject_double = [&](Sign how) {
@@ -285,9 +328,9 @@ bool Lifter::lift_float(const Decoded& decoded) {
 
   switch (decoded.op) {
     case Op::kFaddD:
-      return put_double(b.CreateFAdd(unknown(rs1d()), rs2d()));
+      return put_double(sum_of(rs1d(), rs2d(), false));
     case Op::kFsubD:
-      return put_double(b.CreateFSub(unknown(rs1d()), rs2d()));
+      return put_double(sum_of(rs1d(), rs2d(), true));
     case Op::kFmulD:
       return put_double(b.CreateFMul(rs1d(), rs2d()));
     case Op::kFdivD:
@@ -337,9 +380,9 @@ bool Lifter::lift_float(const Decoded& decoded) {
       return put_double(b.CreateBitCast(get(decoded.rs1), b.getDoubleTy()), kind);
     }
     case Op::kFaddS:
-      return put_single(b.CreateFAdd(unknown(rs1s()), rs2s()));
+      return put_single(sum_of(rs1s(), rs2s(), false));
     case Op::kFsubS:
-      return put_single(b.CreateFSub(unknown(rs1s()), rs2s()));
+      return put_single(sum_of(rs1s(), rs2s(), true));
     case Op::kFmulS:
       return put_single(b.CreateFMul(rs1s(), rs2s()));
     case Op::kFdivS:

@@ -62,12 +62,14 @@ bool Lifter::lift_memory(const Decoded& decoded) {
     case Op::kSd:
       return store(Access::kStore64, get(decoded.rs2));
     case Op::kFsw: {
+      make_canonical(decoded.rs2);
       // The register's low 32 bits, boxed or not.
       if (is_single(kinds_[decoded.rs2])) return store(Access::kStoreSingle, get_exact_single(decoded.rs2));
       Value* const bits = builder_.CreateBitCast(get_exact(decoded.rs2), builder_.getInt64Ty());
       return store(Access::kStore32, bits);
     }
     case Op::kFsd:
+      make_canonical(decoded.rs2);
       return store(Access::kStoreDouble, get_exact(decoded.rs2));
     default:
       return false;

@@ -105,6 +105,7 @@ void Lifter::lift_block(std::size_t index) {
   dirty_ = block.dirty;
   present_ = block.needed;
   kinds_ = block.kinds;
+  opaque_ = 0;
   words_ = block.words;
   due_ = static_cast<std::int32_t>(block.due + block.cost);
   std::vector<RegisterSet> live(block.instructions.size());

@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -154,8 +155,11 @@ class Lifter {
   void set_double(unsigned reg, Value* value, FloatKind kind);
   void set_single(unsigned reg, Value* value, FloatKind kind);
   void make_exact(unsigned reg);  // the 64 bits are in the double's variable, the kind becomes kExact
+  void make_canonical(unsigned reg);  // the variable has no NaN that means another one
   Value* canonical(Value* value);
-  Value* unknown(Value* value);
+  bool is_opaque(const Value* value) const;
+  void set_opaque(unsigned reg, const Value* value);
+  Value* unknown(Value* value, std::initializer_list<const Value*> others);
   Value* box(Value* single);
   Value* convert_to_integer(Value* value, bool is_wide, bool truncates);
   void raise_for_product(Value* first, Value* second, Value* third);
@@ -223,6 +227,7 @@ class Lifter {
   RegisterSet dirty_ = 0;
   RegisterSet present_ = 0;  // registers that are out of the hart, dirty or not
   FloatKinds kinds_{};
+  RegisterSet opaque_ = 0;  // float registers of whose values LLVM knows nothing
   WordKinds words_{};
   WordKind result_kind_ = WordKind::kWide;  // of the integer that the instruction gives
   std::int32_t due_ = 0;
