@@ -168,7 +168,7 @@ void Promotion::add_heat(std::uint32_t place, std::uint64_t heat) {
   Heat& sum = heat_[place];
   sum.gas += heat;
   sum.all += heat;
-  if (sum.gas < hot_threshold_) return;
+  if (sum.gas < threshold()) return;
   sum.gas = 0;
   ++sum.times;
   if (request(place, sum)) sum.times = 0;
