@@ -36,11 +36,9 @@ constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
 constexpr const char* kProcessor = "x86-64-v3";
 
 // Options of LLVM that only a command line can set.
-template <class Value>
-void set_option(const char* name, Value value) {
+void set_option(llvm::StringRef name, llvm::StringRef value) {
   auto& options = llvm::cl::getRegisteredOptions();
-  if (const auto found = options.find(name); found != options.end())
-    static_cast<llvm::cl::opt<Value>*>(found->second)->setValue(value);
+  if (const auto found = options.find(name); found != options.end()) found->second->addOccurrence(0, name, value);
 }
 
 // What LLVM keeps per process.
@@ -54,11 +52,15 @@ void prepare_llvm() {
     LLVMInitializeX86AsmParser();
     LLVMInitializeX86Disassembler();
     // The pass computes which registers live across patchpoints, which nobody wants, and of some registers it cannot tell.
-    set_option("enable-patchpoint-liveness", false);
+    set_option("enable-patchpoint-liveness", "false");
     // Counts differences of iterations into registers of their own, of which unrolled loops have too few.
-    set_option("disable-lsr", true);
+    set_option("disable-lsr", "true");
     // Percent of a jump table's places that have to be targets: those of guests are places in their code (Lifter::indirect_jump).
-    set_option("jump-table-density", 2U);
+    set_option("jump-table-density", "2");
+    // Values that live long take registers after those that live shortly.
+    set_option("greedy-reverse-local-assignment", "1");
+    // Instructions in an order that needs few registers, of which guests leave hardly any.
+    set_option("pre-RA-sched", "list-burr");
   });
 }
 
