@@ -9,8 +9,9 @@
 // with the attributes no_callee_saved_registers and frame-pointer=all. Arguments and results are in rax, rcx, rdx, rdi, rsi, r8, r9, r12,
 // r13; of other registers rsp and rbp, the frame pointer, are preserved. The base of GS is the window's. On entry and on return the
 // guest's state is in the hart, but for the registers that are passed: the hart may have old values of these. Execution goes on at the
-// pc, of which bit 0 counts for nothing; units are entered with none. `gas` is what is left of the slice less kGasReserve. Whoever called the unit for a guest call goes on where the pc returned is its return address, and
-// returns the same where it is not: so any return at any depth, for any reason, is right.
+// pc, of which bit 0 counts for nothing; units are entered with none. `gas` is what is left of the slice less kGasReserve. Whoever called the
+// unit for a guest call goes on where the pc returned is its return address, and returns the same where it is not: so any return at any
+// depth, for any reason, is right.
 //
 // In its middle, a unit keeps guest registers where its compiler put them. A site is a host instruction at which the unit may leave
 // nevertheless: a load or store that faults, or a call of the hart's exit function because the gas does not suffice. Then the guest's state

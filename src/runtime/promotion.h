@@ -153,6 +153,7 @@ class Promotion final : public memory::CodeObserver {
   static constexpr std::uint32_t kTimesHotBesideStored = 4;
   // And have such a part of all heat, so that long runs do not go on to find more and more of what hardly counts.
   static constexpr std::uint64_t kPartOfHeatBesideStored = 1024;
+  // See threshold(). Runs of Python and SQLite lost 16 to 39 units, those of the bench's kernels up to 7.
   static constexpr std::uint64_t kManyLosses = 12, kTimesHotWhereStaysAreShort = 16;
   // Some times what leaving optimised code and coming back costs, below.
   static constexpr std::uint64_t kHeatOfExit = 2'000;
