@@ -68,8 +68,11 @@ constexpr std::uint32_t kLongestCall = 8, kMove = 3;
 constexpr std::uint32_t kPrefixes = 2;
 
 enum class Reach : std::uint8_t { kNone, kByte, kWord };
-constexpr Reach reach_of(std::int32_t displacement) {
-  return displacement == 0 ? Reach::kNone : displacement >= -128 && displacement <= 127 ? Reach::kByte : Reach::kWord;
+Reach reach_of(const AddressForm& address, std::int32_t displacement) {
+  if (!address.has_base) return Reach::kWord;  // what encodes no base wants one of 32 bits
+  if (displacement < -128 || displacement > 127) return Reach::kWord;
+  // rbp and r13 are no base without a displacement; with an index there is no other form that is as long.
+  return displacement == 0 && !address.has_index ? Reach::kNone : Reach::kByte;
 }
 
 }  // namespace
@@ -97,10 +100,10 @@ std::int32_t bytes_of(Access access) {
 }
 bool uses_vectors(Access access) { return form_of(access).vector_prefix != 0; }
 
-std::uint32_t encoded_size(Access access, std::int32_t displacement) {
+std::uint32_t encoded_size(Access access, const AddressForm& address, std::int32_t displacement) {
   if (access == Access::kExit) return kLongestCall + kMove;
   const Form form = form_of(access);
-  const Reach reach = reach_of(displacement);
+  const Reach reach = reach_of(address, displacement);
   const std::uint32_t tail = 2 + (reach == Reach::kNone   ? 0
                                   : reach == Reach::kByte ? 1
                                                           : 4);  // ModRM, SIB, displacement
@@ -108,14 +111,20 @@ std::uint32_t encoded_size(Access access, std::int32_t displacement) {
   return kPrefixes + (form.operand_size ? 1 : 0) + 1 + (form.has_escape ? 1 : 0) + 1 + tail;
 }
 
-std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, const AccessRegisters& registers) {
+std::optional<EncodedAccess> encode(Access access, const AddressForm& address, std::int32_t displacement,
+                                    const AccessRegisters& registers) {
   EncodedAccess made;
   const auto put = [&made](unsigned byte) { made.bytes[made.size++] = static_cast<std::uint8_t>(byte); };
   const auto put_word = [&](std::int32_t word) {
     for (int shift = 0; shift < 32; shift += 8) put(static_cast<std::uint32_t>(word) >> shift & 0xFF);
   };
-  if (registers.address >= kGeneral.size()) return std::nullopt;
-  const unsigned base = kGeneral[registers.address];
+  // What a SIB byte has for what is not there; of no base, with no bits of ModRM's mod.
+  constexpr unsigned kNoBase = 5, kNoIndex = 4;
+  if (address.has_base && registers.base >= kGeneral.size()) return std::nullopt;
+  if (address.has_index && registers.index >= kGeneral.size()) return std::nullopt;
+  const unsigned base = address.has_base ? kGeneral[registers.base] : kNoBase;
+  const unsigned index = address.has_index ? kGeneral[registers.index] : kNoIndex;
+  if (address.has_index && index == kNoIndex) return std::nullopt;  // rsp
   if (access == Access::kExit) {
     put(0x40 | base >> 3);  // REX.B
     put(0xFF);              // call through memory: FF /2, a displacement of 32 bits
@@ -132,8 +141,7 @@ std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, co
     return made;
   }
   const Form form = form_of(access);
-  // rbp and r13 are no base without a displacement: not of a size that is known before.
-  const Reach reach = reach_of(displacement);
+  const Reach reach = reach_of(address, displacement);
   const bool needs_displacement = reach == Reach::kNone && (base & 7) == 5;
   unsigned value = 0;
   put(0x65);  // GS
@@ -142,13 +150,13 @@ std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, co
     if (registers.value < kFirstVector || registers.value >= kFirstVector + kVectors) return std::nullopt;
     value = registers.value - kFirstVector;
     put(0xC4);
-    put((value >> 3 ^ 1) << 7 | 1 << 6 | (base >> 3 ^ 1) << 5 | 1);  // R, X, B inverted; map 0F
+    put((value >> 3 ^ 1) << 7 | (index >> 3 ^ 1) << 6 | (base >> 3 ^ 1) << 5 | 1);  // R, X, B inverted; map 0F
     put(0x78 | form.vector_prefix);                                  // vvvv unused
   } else {
     if (registers.value >= kGeneral.size()) return std::nullopt;
     value = kGeneral[registers.value];
     if (form.operand_size) put(0x66);
-    put(0x40 | (form.is_wide ? 8 : 0) | value >> 3 << 2 | base >> 3);
+    put(0x40 | (form.is_wide ? 8 : 0) | value >> 3 << 2 | index >> 3 << 1 | base >> 3);
     if (form.has_escape) put(0x0F);
   }
   put(form.opcode);
@@ -157,10 +165,9 @@ std::optional<EncodedAccess> encode(Access access, std::int32_t displacement, co
     put(0);
     return made;
   }
-  constexpr unsigned kNoIndex = 4;
-  const unsigned mod = reach == Reach::kNone ? 0 : reach == Reach::kByte ? 1 : 2;
+  const unsigned mod = reach == Reach::kNone || !address.has_base ? 0 : reach == Reach::kByte ? 1 : 2;
   put(mod << 6 | (value & 7) << 3 | 4);
-  put(kNoIndex << 3 | (base & 7));  // always a SIB byte, which rsp and r12 need
+  put(address.scale << 6 | (index & 7) << 3 | (base & 7));  // always a SIB byte, which rsp and r12 need
   if (reach == Reach::kByte) put(static_cast<std::uint32_t>(displacement) & 0xFF);
   if (reach == Reach::kWord) put_word(displacement);
   return made;

@@ -25,6 +25,7 @@
 #include "isa/riscv/decoder.h"
 #include "isa/riscv/host_float.h"
 #include "optimized/llvm/access_encoder.h"
+#include "optimized/llvm/addresses.h"
 #include "optimized/llvm/lifter.h"
 #include "optimized/llvm/object_image.h"
 
@@ -194,18 +195,21 @@ std::optional<std::vector<Site>> fill_sites(const LiftedUnit& unit, ObjectImage&
     const LiftedSite& lifted = unit.sites[record.id];
     const bool is_exit = lifted.access == Access::kExit;
     const bool gives = is_exit || is_load(lifted.access);
-    const std::size_t arguments = gives ? 1 : 2;
-    const std::size_t first = arguments + (gives ? 1 : 0);
+    const std::size_t first = lifted.address.registers() + 1;  // a value is given or an argument
     if (record.locations.size() != first + 1 + lifted.registers.size()) return std::nullopt;
     const auto host_register = [&](std::size_t index) {
       const StackMapLocation& location = record.locations[index];
       return location.kind == StackMapLocation::kRegister ? unsigned{location.dwarf_register} : 255U;
     };
     AccessRegisters registers;
-    registers.address = host_register(gives ? 1 : 0);
-    registers.value = host_register(gives ? 0 : 1);
-    const std::optional<EncodedAccess> encoded = encode(lifted.access, lifted.displacement, registers);
-    if (!encoded || encoded->size > encoded_size(lifted.access, lifted.displacement)) return std::nullopt;
+    std::size_t next = gives ? 1 : 0;
+    if (lifted.address.has_base) registers.base = host_register(next++);
+    if (lifted.address.has_index) registers.index = host_register(next++);
+    registers.value = host_register(gives ? 0 : next);
+    const std::optional<EncodedAccess> encoded =
+        encode(lifted.access, lifted.address, lifted.displacement, registers);
+    if (!encoded || encoded->size > encoded_size(lifted.access, lifted.address, lifted.displacement))
+      return std::nullopt;
     if (record.offset + encoded->size > image.bytes.size()) return std::nullopt;
     std::copy_n(encoded->bytes.begin(), encoded->size, image.bytes.begin() + record.offset);
     Site site{.host = record.offset + encoded->call_size,
@@ -278,7 +282,7 @@ Result<CodeBlob> compile_unit(const GuestCode& code, std::uint32_t entry, const 
   llvm::Module module("unit", context);
   module.setTargetTriple(kTriple);
   module.setDataLayout(machine->createDataLayout());
-  const LiftedUnit lifted = lift(module, *unit, "unit");
+  LiftedUnit lifted = lift(module, *unit, "unit");
   if (dump != nullptr) {
     dump->blocks = text_of(*unit);
     dump->lifted = text_of(module);
@@ -291,6 +295,7 @@ Result<CodeBlob> compile_unit(const GuestCode& code, std::uint32_t entry, const 
     return fail(ErrorCode::kInternal, "the unit was lifted to what LLVM does not accept: " + text);
   }
   improve(module, *machine);
+  fold_addresses(*lifted.function, lifted.sites);
   settle_constants(*lifted.function);
   if (dump != nullptr) dump->improved = text_of(module);
   llvm::SmallVector<char, 0> object;

@@ -124,10 +124,17 @@ void Lifter::lift_block(std::size_t index) {
   } else {
     anchor_.charged += here_.ahead;
   }
+  settled_until_ = 0;
   for (std::size_t at = 0; at < live.size(); ++at) {
     const UnitInstruction& instruction = block.instructions[at];
     here_.pc = instruction.pc;
     here_.live = live[at];
+    if (at >= settled_until_) {
+      const std::size_t until = end_of_address(block, at, live);
+      if (until > at) settle_anchor(here_);
+      settled_until_ = until;
+    }
+    is_settled_ = at < settled_until_;
     lift_instruction(instruction);
     here_.ahead -= static_cast<std::int32_t>(gas::weight(instruction.decoded.op));
   }
@@ -135,13 +142,53 @@ void Lifter::lift_block(std::size_t index) {
   end_block(block);
 }
 
+// Where instructions from `at` on only compute an address that nobody else wants: behind the access. Else `at`.
+std::size_t Lifter::end_of_address(const UnitBlock& block, std::size_t at, std::span<const RegisterSet> live) {
+  constexpr std::size_t kLongest = 3;
+  const std::size_t end = std::min(block.instructions.size(), at + kLongest);
+  RegisterSet made = 0;
+  for (std::size_t index = at; index < end; ++index) {
+    const Decoded& decoded = block.instructions[index].decoded;
+    const riscv::InstructionInfo& row = riscv::info(decoded.op);
+    const RegisterUse use = registers_of(decoded);
+    if (row.has(riscv::traits::kLoad) || row.has(riscv::traits::kStore)) {
+      const bool is_address = (made & integer_bit(decoded.rs1)) != 0 && (made & (use.reads & ~integer_bit(decoded.rs1))) == 0;
+      const RegisterSet behind = index + 1 < live.size() ? live[index + 1] : unit_.live_behind(block);
+      return is_address && (made & behind & ~use.writes) == 0 ? index + 1 : at;
+    }
+    switch (decoded.op) {
+      case riscv::Op::kAdd:
+      case riscv::Op::kAddi:
+      case riscv::Op::kSlli:
+      case riscv::Op::kLui:
+      case riscv::Op::kAuipc:
+      case riscv::Op::kAddUw:
+      case riscv::Op::kSh1add:
+      case riscv::Op::kSh2add:
+      case riscv::Op::kSh3add:
+      case riscv::Op::kSh1addUw:
+      case riscv::Op::kSh2addUw:
+      case riscv::Op::kSh3addUw:
+        break;
+      default:
+        return at;
+    }
+    if (made != 0 && (use.reads & made) == 0) return at;
+    made |= use.writes;
+  }
+  return at;
+}
+
 void Lifter::lift_instruction(const UnitInstruction& instruction) {
   const Decoded& decoded = instruction.decoded;
+  const RegisterUse use = registers_of(decoded);
+  anchor_.read |= use.reads;
   if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) return;  // end_block()
   result_kind_ = word_kind_of(words_, instruction);
   if (riscv::info(decoded.op).has(riscv::traits::kRaisesFlags)) anchor_.has_flags = true;
-  if (lift_integer(decoded, instruction.pc) || lift_memory(decoded)) return;
-  lift_float(decoded);
+  if (!lift_integer(decoded, instruction.pc) && !lift_memory(decoded)) lift_float(decoded);
+  anchor_.read |= use.reads;  // which may be another one by now
+  if (is_settled_) anchor_.killed |= use.writes & ~anchor_.read;
 }
 
 // --- gas ---

@@ -49,11 +49,21 @@ enum class Access : std::uint8_t {
   kExit,  // no access: the call of the hart's exit function
 };
 
+// Which registers an address is the sum of, besides its displacement; they are the access's first arguments, in this order.
+struct AddressForm {
+  bool has_base = true;
+  bool has_index = false;
+  unsigned scale = 0;  // of the index, as a shift: 0 … 3
+
+  unsigned registers() const { return unsigned{has_base} + unsigned{has_index}; }
+};
+
 // A patchpoint, by its number in the stack map.
 struct LiftedSite {
   std::uint32_t guest = 0;  // where execution goes on
   SiteKind kind = SiteKind::kFault;
   Access access = Access::kLoad64;
+  AddressForm address;  // of kExit: a base, the hart
   std::int32_t displacement = 0;
   std::int32_t gas_due = 0;
   std::int32_t repeated = 0;
@@ -86,6 +96,7 @@ class Lifter {
   // --- lifter.cpp: blocks, registers, gas ---
   void declare(const char* name);
   void lift_block(std::size_t index);
+  std::size_t end_of_address(const UnitBlock& block, std::size_t at, std::span<const RegisterSet> live);
   void lift_instruction(const UnitInstruction& instruction);
   void check_gas(const UnitBlock& block);
   void pay(std::int32_t rest = 0);  // what is due but this
@@ -192,6 +203,8 @@ class Lifter {
     std::int32_t charged = 0;  // for what comes behind it
     RegisterSet dirty = 0;  // there
     RegisterSet defined = 0;  // since
+    RegisterSet read = 0;     // since
+    RegisterSet killed = 0;   // defined since, and not read before that
     std::vector<LiftedSite::Register> registers;
     std::vector<Value*> values;  // of these
     // Since: what was loaded that was not stored before, and what was stored.
@@ -234,6 +247,8 @@ class Lifter {
   Anchor anchor_;
   Sums sums_{};
   Place here_;  // before the instruction
+  std::size_t settled_until_ = 0;  // instructions of the block
+  bool is_settled_ = false;  // the anchor, for the instruction
 };
 
 }  // namespace caisson::optimized

@@ -63,13 +63,17 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
   made.guest = anchor_.pc;
   made.gas_due = due_ - anchor_.charged;
   made.repeated = what.kind == SiteKind::kFault ? anchor_.charged : 0;
-  made.registers = anchor_.registers;
-  std::vector<Value*> operands = {constant(id), builder_.getInt32(encoded_size(what.access, what.displacement)),
+  std::vector<Value*> operands = {constant(id), builder_.getInt32(encoded_size(what.access, what.address, what.displacement)),
                                   llvm::ConstantPointerNull::get(builder_.getPtrTy()),
                                   builder_.getInt32(static_cast<std::uint32_t>(arguments.size()))};
   operands.insert(operands.end(), arguments.begin(), arguments.end());
   operands.push_back(builder_.CreateLoad(builder_.getInt64Ty(), gas_));
-  operands.insert(operands.end(), anchor_.values.begin(), anchor_.values.end());
+  for (std::size_t index = 0; index < anchor_.values.size(); ++index) {
+    const LiftedSite::Register& kept = anchor_.registers[index];
+    if (what.kind == SiteKind::kFault && (anchor_.killed >> kept.guest & 1) != 0) continue;
+    made.registers.push_back(kept);
+    operands.push_back(anchor_.values[index]);
+  }
   llvm::Function* const patchpoint =
       result == nullptr ? llvm::Intrinsic::getDeclaration(&module_, llvm::Intrinsic::experimental_patchpoint_void)
                         : llvm::Intrinsic::getDeclaration(&module_, llvm::Intrinsic::experimental_patchpoint, {result});
@@ -80,7 +84,7 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
 
 Lifter::Value* Lifter::access(Access access, const Decoded& decoded, std::int32_t displacement, llvm::Type* result,
                               std::span<Value* const> arguments) {
-  settle_anchor(here_);
+  if (!is_settled_) settle_anchor(here_);
   const bool has_base = decoded.rs1 != 0 && (anchor_.defined & integer_bit(decoded.rs1)) == 0;
   Range range{.base = has_base ? decoded.rs1 : 0U, .offset = decoded.imm, .size = bytes_of(access)};
   constexpr std::size_t kMostRanges = 64;
