@@ -360,12 +360,13 @@ class UnitReader {
     }
   }
 
-  // Checks stand at the entry, behind calls, at the targets of backward edges, and wherever paths without one would be too dear.
+  // Checks stand at the entry, behind calls, on backward edges, and wherever paths without one would be too dear.
   void place_checks() {
     std::vector<UnitBlock>& blocks = unit_.blocks;
     blocks[0].is_checked = true;
-    for (const UnitBlock& block : blocks) {
-      if (is_call(block)) for_each_successor(block, [](UnitBlock& next) { next.is_checked = true; });
+    for (std::size_t index = 0; index < blocks.size(); ++index) {
+      if (is_call(blocks[index]))
+        for_each_successor(blocks[index], [&](UnitBlock& next) { next.checked_from.push_back(index); });
     }
     enum : std::uint8_t { kNew, kOpen, kDone };
     std::vector<std::uint8_t> state(blocks.size(), kNew);
@@ -387,7 +388,7 @@ class UnitReader {
           if (successor == UnitBlock::kOutside) continue;
           const auto next = static_cast<std::size_t>(successor);
           if (state[next] == kOpen) {
-            blocks[next].is_checked = true;
+            blocks[next].checked_from.push_back(step.block);
             backward_edges_.push_back({step.block, next});
           }
           if (state[next] != kNew) continue;
@@ -398,8 +399,9 @@ class UnitReader {
         state[step.block] = kDone;
         std::int64_t behind = 0;
         for_each_successor(block, [&](UnitBlock& next) {
-          if (next.is_checked) return;
-          const std::int64_t path_cost = dearest[static_cast<std::size_t>(&next - blocks.data())];
+          const auto to = static_cast<std::size_t>(&next - blocks.data());
+          if (unit_.is_checked_between(step.block, to)) return;
+          const std::int64_t path_cost = dearest[to];
           if (path_cost + block.cost > kGasReserve) {
             next.is_checked = true;
           } else {
@@ -447,10 +449,13 @@ class UnitReader {
     }
   }
 
-  // Shortest paths: where some meet, those that cost more pay the difference.
+  // Shortest paths: where some meet, those that cost more pay the difference. Nothing is due behind a call.
   void find_dues() {
     constexpr std::uint32_t kUnknown = 0xFFFFFFFF;
     for (UnitBlock& block : unit_.blocks) block.due = block.is_checked ? 0 : kUnknown;
+    for (const UnitBlock& block : unit_.blocks) {
+      if (is_call(block)) for_each_successor(block, [](UnitBlock& next) { next.due = 0; });
+    }
     for (bool changes = true; changes;) {
       changes = false;
       for (const UnitBlock& block : unit_.blocks) {

@@ -4,6 +4,7 @@
 // its own copy. Execution leaves the unit where an instruction is not compiled here, and where a jump leads out of what was taken in.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -95,6 +96,7 @@ struct UnitBlock {
   std::uint32_t refund = 0;  // of kLeave: the part that is not executed
   std::uint32_t predecessors = 0;
   bool is_checked = false;  // whoever enters looks at the gas
+  std::vector<std::size_t> checked_from;  // else who comes from these blocks does
   std::uint32_t due = 0;  // at entry: what the cheapest path to here since the last look costs, which is not paid yet
   // Where backward edges lead here: the blocks of the innermost loops that begin here, and what they read or define. What else is
   // dirty is written to the hart where the loop is entered: in the loop no site has to keep it.
@@ -126,6 +128,11 @@ struct GuestUnit {
   }
   // And where the unit is entered.
   RegisterSet flushed_at_entry() const { return blocks[0].loop.empty() ? 0 : ~blocks[0].loop_kept; }
+
+  bool is_checked_between(std::size_t from, std::size_t to) const {
+    const UnitBlock& block = blocks[to];
+    return block.is_checked || std::ranges::find(block.checked_from, from) != block.checked_from.end();
+  }
 
   // What is live where the block ends.
   RegisterSet live_behind(const UnitBlock& block) const;

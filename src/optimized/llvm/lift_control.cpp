@@ -82,7 +82,7 @@ void Lifter::enter(std::size_t index) {
   if ((dirty_ & flushed) != 0) anchor_.is_valid = false;  // the hart is not as it was there
   dirty_ &= ~flushed;
   pay(static_cast<std::int32_t>(block.due));
-  if (block.is_checked) check_gas(block);
+  if (unit_.is_checked_between(block_, index)) check_gas(block);
   if (block.predecessors == 1) {
     anchors_[index] = anchor_;
     sums_at_entry_[index] = sums_;

@@ -132,6 +132,7 @@ void Lifter::lift_block(std::size_t index) {
     if (at >= settled_until_) {
       const std::size_t until = end_of_address(block, at, live);
       if (until > at) settle_anchor(here_);
+      address_pc_ = here_.pc;
       settled_until_ = until;
     }
     is_settled_ = at < settled_until_;
@@ -188,7 +189,7 @@ void Lifter::lift_instruction(const UnitInstruction& instruction) {
   if (riscv::info(decoded.op).has(riscv::traits::kRaisesFlags)) anchor_.has_flags = true;
   if (!lift_integer(decoded, instruction.pc) && !lift_memory(decoded)) lift_float(decoded);
   anchor_.read |= use.reads;  // which may be another one by now
-  if (is_settled_) anchor_.killed |= use.writes & ~anchor_.read;
+  if (is_settled_ && anchor_.pc == address_pc_) anchor_.killed |= use.writes & ~anchor_.read;
 }
 
 // --- gas ---

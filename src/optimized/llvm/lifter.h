@@ -248,6 +248,7 @@ class Lifter {
   Sums sums_{};
   Place here_;  // before the instruction
   std::size_t settled_until_ = 0;  // instructions of the block
+  std::uint32_t address_pc_ = 0;
   bool is_settled_ = false;  // the anchor, for the instruction
 };
 

@@ -42,7 +42,7 @@ void Lifter::settle_anchor(const Place& here) {
   }
   const int kept = std::popcount(anchor_.dirty & (anchor_.defined | ~here.live) & ~summed);
   const int gained = std::popcount((dirty_ & ~here.live) | (dirty_ & summed));
-  if (!anchor_.is_valid || gained < kept) move_anchor(here);
+  if (!anchor_.is_valid || gained < kept || (gained == kept && kept > 0 && summed == 0)) move_anchor(here);
 }
 
 void Lifter::move_anchor(const Place& here) {
