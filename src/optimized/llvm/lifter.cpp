@@ -41,6 +41,7 @@ void Lifter::declare(const char* name) {
   // Nothing but what is passed lives across a call, so that nobody saves registers for others; the frame pointer alone is LLVM's.
   function_->addFnAttr("no_callee_saved_registers");
   function_->addFnAttr("frame-pointer", "all");
+  function_->addFnAttr("tune-cpu", "znver4");
   if (unit_.uses_floats) function_->addFnAttr(llvm::Attribute::StrictFP);
   function_->getArg(function_->arg_size() - 1)->addAttr(llvm::Attribute::NoAlias);
   builder_.setDefaultConstrainedExcept(llvm::fp::ebStrict);
