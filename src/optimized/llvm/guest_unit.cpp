@@ -59,6 +59,7 @@ class UnitReader {
     } while (add_jump_targets());
     settle_jumps();
     settle_returns();
+    split_at_loops();
     root_ = separate_entry_loop(unit_);
     unroll_loops(unit_, root_);
     count_predecessors();
@@ -211,6 +212,52 @@ class UnitReader {
       if (is_link && (defined[block.context] & integer_bit(reg)) == 0) block.end = BlockEnd::kGoOn;
     }
   }
+
+  // A block that runs into a loop has the loop's first block in it once more. Where the loop is small, the block goes on in that instead: else the
+  // first round would be no part of the loop, or the loop be entered in its middle.
+  void split_at_loops() {
+    std::vector<UnitBlock>& blocks = unit_.blocks;
+    // How many bytes the innermost loop has that begins there.
+    using At = std::pair<std::uint32_t, std::uint32_t>;  // context, pc
+    std::map<At, std::uint32_t> sizes;
+    for (const UnitBlock& block : blocks) {
+      for_each_successor(block, [&](const UnitBlock& next) {
+        if (next.context != block.context || next.pc >= block.behind) return;
+        std::uint32_t& size = sizes.try_emplace({next.context, next.pc}, ~std::uint32_t{0}).first->second;
+        size = std::min(size, block.behind - next.pc);
+      });
+    }
+    const auto is_worth_it = [&](const UnitBlock& block) {
+      auto last = sizes.lower_bound({block.context, block.behind});
+      if (last == sizes.begin()) return false;
+      const auto& [at, size] = *--last;
+      if (at.first != block.context || at.second <= block.pc || size > kLargestRound) return false;
+      return std::ranges::none_of(blocks, [&](const UnitBlock& other) {
+        return (is_call(other) || other.end == BlockEnd::kInlinedCall) && other.context == block.context && other.behind > at.second && other.behind - at.second <= size;
+      });
+    };
+    for (UnitBlock& block : blocks) {
+      if (!is_worth_it(block)) continue;
+      const auto header = sizes.upper_bound({block.context, block.pc});
+      const auto begin = std::ranges::find(block.instructions, header->first.second, &UnitInstruction::pc);
+      if (begin == block.instructions.end()) continue;
+      block.next_block = indices_.at(header->first);
+      block.end = BlockEnd::kGoOn;
+      block.behind = header->first.second;
+      block.next = block.behind;
+      block.target_block = UnitBlock::kOutside;
+      block.targets.clear();
+      block.instructions.erase(begin, block.instructions.end());
+      block.used = block.defined = 0;
+      block.cost = block.refund = 0;
+      for (const UnitInstruction& instruction : block.instructions) {
+        note_registers(block, instruction.decoded);
+        block.cost += gas::weight(instruction.decoded.op);
+      }
+    }
+  }
+
+  static constexpr std::uint32_t kLargestRound = 40;
 
   // The block at `pc`, or kOutside.
   int add(std::uint64_t pc, std::uint32_t context) {
