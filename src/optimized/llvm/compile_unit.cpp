@@ -62,6 +62,7 @@ void prepare_llvm() {
     set_option("greedy-reverse-local-assignment", "1");
     // Instructions in an order that needs few registers, of which guests leave hardly any.
     set_option("pre-RA-sched", "list-burr");
+    set_option("enable-tail-merge", "false");
   });
 }
 
