@@ -13,11 +13,13 @@ namespace {
 struct Change {
   std::uint8_t reg = 0, step_register = 0;
   std::int32_t step = 0;
+  bool is_word = false;
 };
 std::optional<Change> change_of(const Decoded& decoded) {
   if (decoded.rd == 0) return std::nullopt;
-  if (decoded.op == Op::kAddi && decoded.rs1 == decoded.rd && decoded.imm != 0)
-    return Change{.reg = decoded.rd, .step = decoded.imm};
+  const bool is_word = decoded.op == Op::kAddiw;
+  if ((decoded.op == Op::kAddi || is_word) && decoded.rs1 == decoded.rd && decoded.imm != 0)
+    return Change{.reg = decoded.rd, .step = decoded.imm, .is_word = is_word};
   if (decoded.op != Op::kAdd || (decoded.rs1 == decoded.rd) == (decoded.rs2 == decoded.rd)) return std::nullopt;
   const std::uint8_t step = decoded.rs1 == decoded.rd ? decoded.rs2 : decoded.rs1;
   if (step == 0) return std::nullopt;
@@ -76,6 +78,7 @@ std::optional<CountedLoop> find_count(const std::vector<UnitBlock>& blocks, cons
     if ((writes.any & fixed) != 0 || (writes.several & integer_bit(change->reg)) != 0) return std::nullopt;
     // Towards each other.
     const bool is_ordered = branch.op != Op::kBne;
+    if (is_ordered && change->is_word) return std::nullopt;
     if (is_ordered && change->step_register != 0 && !first_changes) return std::nullopt;
     if (is_ordered && change->step_register == 0 && (change->step > 0) != first_changes) return std::nullopt;
     return CountedLoop{.latch = *latch,
@@ -84,7 +87,8 @@ std::optional<CountedLoop> find_count(const std::vector<UnitBlock>& blocks, cons
                                  .second = branch.rs2,
                                  .first_changes = first_changes,
                                  .step_register = change->step_register,
-                                 .step = change->step}};
+                                 .step = change->step,
+                                 .is_word = change->is_word}};
   }
   return std::nullopt;
 }

@@ -415,6 +415,7 @@ class UnitReader {
       if (is_call(blocks[index]))
         for_each_successor(blocks[index], [&](UnitBlock& next) { next.checked_from.push_back(index); });
     }
+    // A cycle that has a check needs no other: the search goes along the other edges.
     enum : std::uint8_t { kNew, kOpen, kDone };
     std::vector<std::uint8_t> state(blocks.size(), kNew);
     std::vector<std::int64_t> dearest(blocks.size(), 0);  // path from the block to the next check
@@ -423,7 +424,9 @@ class UnitReader {
       std::size_t successor;
     };
     std::vector<Step> path;
-    for (const std::size_t first : {root_, std::size_t{0}}) {
+    std::vector<std::size_t> order{root_};
+    for (std::size_t index = 0; index < blocks.size(); ++index) order.push_back(index);
+    for (const std::size_t first : order) {
       if (state[first] != kNew) continue;
       path.push_back({first, 0});
       state[first] = kOpen;
@@ -434,10 +437,8 @@ class UnitReader {
           const int successor = block.successor(step.successor++);
           if (successor == UnitBlock::kOutside) continue;
           const auto next = static_cast<std::size_t>(successor);
-          if (state[next] == kOpen) {
-            blocks[next].checked_from.push_back(step.block);
-            backward_edges_.push_back({step.block, next});
-          }
+          if (unit_.is_checked_between(step.block, next)) continue;
+          if (state[next] == kOpen) blocks[next].checked_from.push_back(step.block);
           if (state[next] != kNew) continue;
           state[next] = kOpen;
           path.push_back({next, 0});
@@ -465,8 +466,7 @@ class UnitReader {
     std::vector<UnitBlock>& blocks = unit_.blocks;
     const auto predecessors = find_predecessors(blocks);
     std::vector<GuestLoop> loops;
-    loops.reserve(backward_edges_.size());
-    for (const BackwardEdge& edge : backward_edges_) loops.push_back(find_loop(edge, predecessors));
+    for (const BackwardEdge& edge : find_backward_edges(blocks, root_)) loops.push_back(find_loop(edge, predecessors));
     // A loop that contains another one of the same header is around it: a unit that begins in an inner loop has all loops there. But where it
     // jumps by a table it is most likely what the others are exceptions of.
     const auto dispatches = [&](const GuestLoop& loop) {
@@ -499,7 +499,10 @@ class UnitReader {
   // Shortest paths: where some meet, those that cost more pay the difference. Nothing is due behind a call.
   void find_dues() {
     constexpr std::uint32_t kUnknown = 0xFFFFFFFF;
-    for (UnitBlock& block : unit_.blocks) block.due = block.is_checked ? 0 : kUnknown;
+    for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
+      UnitBlock& block = unit_.blocks[index];
+      block.due = block.is_checked || block.checked_from.size() >= block.predecessors ? 0 : kUnknown;
+    }
     for (const UnitBlock& block : unit_.blocks) {
       if (is_call(block)) for_each_successor(block, [](UnitBlock& next) { next.due = 0; });
     }
@@ -507,8 +510,10 @@ class UnitReader {
       changes = false;
       for (const UnitBlock& block : unit_.blocks) {
         if (block.due == kUnknown) continue;
+        const auto from = static_cast<std::size_t>(&block - unit_.blocks.data());
         for_each_successor(block, [&](UnitBlock& next) {
-          if (block.due + block.cost >= next.due) return;
+          const auto to = static_cast<std::size_t>(&next - unit_.blocks.data());
+          if (block.due + block.cost >= next.due || unit_.is_checked_between(from, to)) return;
           next.due = block.due + block.cost;
           changes = true;
         });
@@ -677,7 +682,6 @@ class UnitReader {
   std::vector<int> jump_targets_;  // indices of blocks
   std::vector<unsigned> depths_;  // of blocks: in how many loops they are
   std::size_t root_ = 0;  // the block from which loops are found
-  std::vector<BackwardEdge> backward_edges_;
 };
 
 // Instructions that are performed under static rounding modes, but by host instructions of their own.

@@ -71,6 +71,7 @@ struct LoopCount {
   bool first_changes = true;  // else the second
   std::uint8_t step_register = 0;  // what is added, if not 0
   std::int32_t step = 0;  // else this
+  bool is_word = false;   // the register that changes is a word, and the branch a bne, for which 32 bits are enough
   std::uint32_t rounds = 0;
 };
 

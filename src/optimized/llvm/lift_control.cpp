@@ -149,8 +149,8 @@ void Lifter::branch(const UnitBlock& block) {
 void Lifter::counted(const UnitBlock& block) {
   const LoopCount& count = block.count;
   const bool grows = count.step_register != 0 || count.step > 0;
-  Value* const first = get(count.first);
-  Value* const second = get(count.second);
+  Value* const first = count.is_word ? get_half(count.first) : get(count.first);
+  Value* const second = count.is_word ? get_half(count.second) : get(count.second);
   Value* const changing = count.first_changes ? first : second;
   Value* const fixed = count.first_changes ? second : first;
   Value* const left = grows ? builder_.CreateSub(fixed, changing) : builder_.CreateSub(changing, fixed);
@@ -164,7 +164,7 @@ void Lifter::counted(const UnitBlock& block) {
         builder_.CreateAnd(builder_.CreateICmpULT(step, constant(kLargestStep)), builder_.CreateICmpUGT(left, taken));
   } else {
     const auto step = static_cast<std::uint64_t>(std::abs(std::int64_t{count.step}));
-    holds = builder_.CreateICmpUGT(left, constant(step * (count.rounds - 1)));
+    holds = builder_.CreateICmpUGT(left, llvm::ConstantInt::get(left->getType(), step * (count.rounds - 1)));
   }
   if (count.branch != Op::kBne) {
     const auto less = count.branch == Op::kBlt ? llvm::CmpInst::ICMP_SLT : llvm::CmpInst::ICMP_ULT;
@@ -195,6 +195,10 @@ void Lifter::indirect_jump(const UnitBlock& block) {
         builder_.CreateSwitch(builder_.CreateLShr(distance, 1), elsewhere, static_cast<unsigned>(block.targets.size()));
     for (const int target : block.targets)
       jump->addCase(llvm::ConstantInt::get(type, (pc_of(target) - first) / 2), edge_to(target, pc_of(target)));
+    // Else LLVM thinks that a target within a loop is likelier than others, and asks for that before it uses its table.
+    std::vector<std::uint32_t> weights(block.targets.size() + 1, 1 << 10);
+    weights.front() = 1;  // of `elsewhere`
+    jump->setMetadata(llvm::LLVMContext::MD_prof, llvm::MDBuilder(context_).createBranchWeights(weights));
     builder_.SetInsertPoint(elsewhere);
   }
   Value* const sum = builder_.CreateAdd(get(decoded.rs1), constant(offset));
