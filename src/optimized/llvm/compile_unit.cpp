@@ -62,6 +62,7 @@ void prepare_llvm() {
     set_option("greedy-reverse-local-assignment", "1");
     // Instructions in an order that needs few registers, of which guests leave hardly any.
     set_option("pre-RA-sched", "list-burr");
+    // Common ends of blocks would be jumped to, and what jumped there is how processors tell places apart that go on by a table.
     set_option("enable-tail-merge", "false");
   });
 }
@@ -207,8 +208,7 @@ std::optional<std::vector<Site>> fill_sites(const LiftedUnit& unit, ObjectImage&
     if (lifted.address.has_base) registers.base = host_register(next++);
     if (lifted.address.has_index) registers.index = host_register(next++);
     registers.value = host_register(gives ? 0 : next);
-    const std::optional<EncodedAccess> encoded =
-        encode(lifted.access, lifted.address, lifted.displacement, registers);
+    const std::optional<EncodedAccess> encoded = encode(lifted.access, lifted.address, lifted.displacement, registers);
     if (!encoded || encoded->size > encoded_size(lifted.access, lifted.address, lifted.displacement))
       return std::nullopt;
     if (record.offset + encoded->size > image.bytes.size()) return std::nullopt;

@@ -71,7 +71,7 @@ struct LoopCount {
   bool first_changes = true;  // else the second
   std::uint8_t step_register = 0;  // what is added, if not 0
   std::int32_t step = 0;  // else this
-  bool is_word = false;   // the register that changes is a word, and the branch a bne, for which 32 bits are enough
+  bool is_word = false;  // the register that changes is a word, and the branch a bne, for which 32 bits are enough
   std::uint32_t rounds = 0;
 };
 
@@ -114,6 +114,7 @@ struct UnitBlock {
   FloatKinds kinds{};  // at entry
   WordKinds words{};  // at entry
 
+  bool is_call() const { return end == BlockEnd::kCall || end == BlockEnd::kIndirectCall; }
   // The indices of all blocks that may come next, by number; kOutside where there is none.
   std::size_t successor_count() const { return 2 + targets.size(); }
   int successor(std::size_t number) const {
@@ -122,6 +123,16 @@ struct UnitBlock {
 };
 
 struct GuestUnit {
+  // Calls each(UnitBlock&) for what may come behind `block` in the unit.
+  template <class Each>
+  void for_each_successor(const UnitBlock& block, const Each& each) {
+    for (std::size_t number = 0; number < block.successor_count(); ++number) {
+      if (const int next = block.successor(number); next != UnitBlock::kOutside)
+        each(blocks[static_cast<std::size_t>(next)]);
+    }
+  }
+  std::size_t index_of(const UnitBlock& block) const { return static_cast<std::size_t>(&block - blocks.data()); }
+
   // What is written to the hart between the blocks of these indices.
   RegisterSet flushed_between(std::size_t from, std::size_t to) const {
     const UnitBlock& block = blocks[to];
@@ -130,6 +141,7 @@ struct GuestUnit {
   // And where the unit is entered.
   RegisterSet flushed_at_entry() const { return blocks[0].loop.empty() ? 0 : ~blocks[0].loop_kept; }
 
+  // Whether who goes from one of these blocks to the other looks at the gas.
   bool is_checked_between(std::size_t from, std::size_t to) const {
     const UnitBlock& block = blocks[to];
     return block.is_checked || std::ranges::find(block.checked_from, from) != block.checked_from.end();

@@ -41,6 +41,7 @@ void Lifter::declare(const char* name) {
   // Nothing but what is passed lives across a call, so that nobody saves registers for others; the frame pointer alone is LLVM's.
   function_->addFnAttr("no_callee_saved_registers");
   function_->addFnAttr("frame-pointer", "all");
+  // Sums of three are as cheap as others, as they are since Ice Lake and Zen. Artifacts are for any host, so that it is not the host's name.
   function_->addFnAttr("tune-cpu", "znver4");
   if (unit_.uses_floats) function_->addFnAttr(llvm::Attribute::StrictFP);
   function_->getArg(function_->arg_size() - 1)->addAttr(llvm::Attribute::NoAlias);
@@ -125,18 +126,13 @@ void Lifter::lift_block(std::size_t index) {
   } else {
     anchor_.charged += here_.ahead;
   }
-  settled_until_ = 0;
+  address_end_ = 0;
   for (std::size_t at = 0; at < live.size(); ++at) {
     const UnitInstruction& instruction = block.instructions[at];
     here_.pc = instruction.pc;
     here_.live = live[at];
-    if (at >= settled_until_) {
-      const std::size_t until = end_of_address(block, at, live);
-      if (until > at) settle_anchor(here_);
-      address_pc_ = here_.pc;
-      settled_until_ = until;
-    }
-    is_settled_ = at < settled_until_;
+    if (at >= address_end_) begin_address(block, at, live);
+    is_in_address_ = at < address_end_;
     lift_instruction(instruction);
     here_.ahead -= static_cast<std::int32_t>(gas::weight(instruction.decoded.op));
   }
@@ -144,8 +140,17 @@ void Lifter::lift_block(std::size_t index) {
   end_block(block);
 }
 
-// Where instructions from `at` on only compute an address that nobody else wants: behind the access. Else `at`.
-std::size_t Lifter::end_of_address(const UnitBlock& block, std::size_t at, std::span<const RegisterSet> live) {
+// Where instructions from `at` on only compute an address that nobody but the access behind them wants, the anchor is settled before them: what they
+// make is no part of its state, and becomes a part of the access (addresses.h).
+void Lifter::begin_address(const UnitBlock& block, std::size_t at, std::span<const RegisterSet> live) {
+  address_end_ = end_of_address(block, at, live);
+  if (address_end_ == at) return;
+  settle_anchor(here_);
+  is_anchored_ = anchor_.pc == here_.pc && (anchor_.read | anchor_.defined) == 0;
+}
+
+// Behind the access. `at` where there is none.
+std::size_t Lifter::end_of_address(const UnitBlock& block, std::size_t at, std::span<const RegisterSet> live) const {
   constexpr std::size_t kLongest = 3;
   const std::size_t end = std::min(block.instructions.size(), at + kLongest);
   RegisterSet made = 0;
@@ -154,7 +159,8 @@ std::size_t Lifter::end_of_address(const UnitBlock& block, std::size_t at, std::
     const riscv::InstructionInfo& row = riscv::info(decoded.op);
     const RegisterUse use = registers_of(decoded);
     if (row.has(riscv::traits::kLoad) || row.has(riscv::traits::kStore)) {
-      const bool is_address = (made & integer_bit(decoded.rs1)) != 0 && (made & (use.reads & ~integer_bit(decoded.rs1))) == 0;
+      const RegisterSet base = integer_bit(decoded.rs1);
+      const bool is_address = (made & base) != 0 && (made & use.reads & ~base) == 0;
       const RegisterSet behind = index + 1 < live.size() ? live[index + 1] : unit_.live_behind(block);
       return is_address && (made & behind & ~use.writes) == 0 ? index + 1 : at;
     }
@@ -183,14 +189,16 @@ std::size_t Lifter::end_of_address(const UnitBlock& block, std::size_t at, std::
 
 void Lifter::lift_instruction(const UnitInstruction& instruction) {
   const Decoded& decoded = instruction.decoded;
+  const riscv::InstructionInfo& row = riscv::info(decoded.op);
   const RegisterUse use = registers_of(decoded);
   anchor_.read |= use.reads;
-  if (riscv::info(decoded.op).has(riscv::traits::kTerminator)) return;  // end_block()
+  if (row.has(riscv::traits::kTerminator)) return;  // end_block()
   result_kind_ = word_kind_of(words_, instruction);
-  if (riscv::info(decoded.op).has(riscv::traits::kRaisesFlags)) anchor_.has_flags = true;
+  if (row.has(riscv::traits::kRaisesFlags)) anchor_.has_flags = true;
   if (!lift_integer(decoded, instruction.pc) && !lift_memory(decoded)) lift_float(decoded);
-  anchor_.read |= use.reads;  // which may be another one by now
-  if (is_settled_ && anchor_.pc == address_pc_) anchor_.killed |= use.writes & ~anchor_.read;
+  anchor_.read |= use.reads;  // it may be another one by now
+  const bool is_access = row.has(riscv::traits::kLoad) || row.has(riscv::traits::kStore);
+  if (is_in_address_ && is_anchored_ && !is_access) anchor_.killed |= use.writes & ~anchor_.read;
 }
 
 // --- gas ---

@@ -96,7 +96,8 @@ class Lifter {
   // --- lifter.cpp: blocks, registers, gas ---
   void declare(const char* name);
   void lift_block(std::size_t index);
-  std::size_t end_of_address(const UnitBlock& block, std::size_t at, std::span<const RegisterSet> live);
+  void begin_address(const UnitBlock& block, std::size_t at, std::span<const RegisterSet> live);
+  std::size_t end_of_address(const UnitBlock& block, std::size_t at, std::span<const RegisterSet> live) const;
   void lift_instruction(const UnitInstruction& instruction);
   void check_gas(const UnitBlock& block);
   void pay(std::int32_t rest = 0);  // what is due but this
@@ -203,8 +204,9 @@ class Lifter {
     std::int32_t charged = 0;  // for what comes behind it
     RegisterSet dirty = 0;  // there
     RegisterSet defined = 0;  // since
-    RegisterSet read = 0;     // since
-    RegisterSet killed = 0;   // defined since, and not read before that
+    RegisterSet read = 0;  // since
+    // Since, by what cannot fault or go elsewhere, and not read before that: a fault's way from here makes them anew.
+    RegisterSet killed = 0;
     std::vector<LiftedSite::Register> registers;
     std::vector<Value*> values;  // of these
     // Since: what was loaded that was not stored before, and what was stored.
@@ -247,9 +249,10 @@ class Lifter {
   Anchor anchor_;
   Sums sums_{};
   Place here_;  // before the instruction
-  std::size_t settled_until_ = 0;  // instructions of the block
-  std::uint32_t address_pc_ = 0;
-  bool is_settled_ = false;  // the anchor, for the instruction
+  // Of the instructions that compute an address: the number of the one behind the access, and whether the anchor is before the first.
+  std::size_t address_end_ = 0;
+  bool is_anchored_ = false;
+  bool is_in_address_ = false;  // the instruction is one of these, or the access
 };
 
 }  // namespace caisson::optimized

@@ -23,38 +23,7 @@ class Unroller {
  public:
   Unroller(GuestUnit& unit, std::size_t root) : blocks_(unit.blocks), root_(root) {}
 
-  // hack
-  void thread_dispatch() {
-    const std::size_t count = blocks_.size();
-    for (std::size_t jump = 0; jump < count; ++jump) {
-      if (blocks_[jump].targets.empty()) continue;
-      // the header: jump itself or its only predecessor
-      const auto predecessors = find_predecessors(blocks_);
-      std::size_t header = jump;
-      if (predecessors[jump].size() == 1) header = predecessors[jump][0];
-      const std::size_t size = blocks_[header].instructions.size() + (header == jump ? 0 : blocks_[jump].instructions.size());
-      if (size > 40) continue;
-      for (const std::size_t from : predecessors[header]) {
-        if (from == header || from == jump || from >= count) continue;
-        if (blocks_.size() - count > 40) break;
-        std::vector<bool> body(blocks_.size());
-        body[header] = body[jump] = true;
-        const std::vector<int> places = copy_blocks(blocks_, body);
-        for (const std::size_t one : {header, jump}) {
-          UnitBlock& made = blocks_[static_cast<std::size_t>(places[one])];
-          for (int* edge : {&made.next_block, &made.target_block})
-            if (*edge == static_cast<int>(jump)) *edge = places[jump];
-        }
-        blocks_[static_cast<std::size_t>(places[header])].checked_from = {from};
-        for (int* edge : {&blocks_[from].next_block, &blocks_[from].target_block})
-          if (*edge == static_cast<int>(header)) *edge = places[header];
-      }
-      break;
-    }
-  }
-
   void run() {
-    thread_dispatch();
     find_loops();
     std::size_t added = 0;
     const std::size_t blocks = blocks_.size();

@@ -63,7 +63,8 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
   made.guest = anchor_.pc;
   made.gas_due = due_ - anchor_.charged;
   made.repeated = what.kind == SiteKind::kFault ? anchor_.charged : 0;
-  std::vector<Value*> operands = {constant(id), builder_.getInt32(encoded_size(what.access, what.address, what.displacement)),
+  std::vector<Value*> operands = {constant(id),
+                                  builder_.getInt32(encoded_size(what.access, what.address, what.displacement)),
                                   llvm::ConstantPointerNull::get(builder_.getPtrTy()),
                                   builder_.getInt32(static_cast<std::uint32_t>(arguments.size()))};
   operands.insert(operands.end(), arguments.begin(), arguments.end());
@@ -84,7 +85,7 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
 
 Lifter::Value* Lifter::access(Access access, const Decoded& decoded, std::int32_t displacement, llvm::Type* result,
                               std::span<Value* const> arguments) {
-  if (!is_settled_) settle_anchor(here_);
+  if (!is_in_address_) settle_anchor(here_);
   const bool has_base = decoded.rs1 != 0 && (anchor_.defined & integer_bit(decoded.rs1)) == 0;
   Range range{.base = has_base ? decoded.rs1 : 0U, .offset = decoded.imm, .size = bytes_of(access)};
   constexpr std::size_t kMostRanges = 64;
