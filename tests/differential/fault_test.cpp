@@ -138,6 +138,35 @@ class GuestGenerator {
     put({.row = Op::kLd, .rd = pick(kRegisters), .rs1 = kTwin, .imm = pick(kOffsets)});
   }
 
+  // By an address that is a sum, which an access may be given in parts; now and then of an index that leads anywhere.
+  void put_indexed() {
+    struct Scale {
+      Op sum;
+      std::int32_t most;
+    };
+    static constexpr Scale kScales[] = {{Op::kAdd, 255},   {Op::kSh1add, 127},  {Op::kSh2add, 63},   {Op::kSh3add, 31},
+                                        {Op::kAddUw, 255}, {Op::kSh2addUw, 63}, {Op::kSh3addUw, 31}, {Op::kAdd, 255}};
+    const auto [sum, most] = pick(kScales);
+    const std::uint8_t index = pick(kRegisters), address = below(2) == 0 ? index : pick(kRegisters);
+    put({.row = Op::kAndi, .rd = index, .rs1 = pick(kRegisters), .imm = below(64) == 0 ? -1 : most});
+    for (std::uint64_t made = below(3); made != 0; --made) put_plain();
+    if (below(4) == 0) put({.row = Op::kSlli, .rd = index, .rs1 = index, .imm = static_cast<std::int32_t>(below(4))});
+    put({.row = sum, .rd = address, .rs1 = index, .rs2 = base()});
+    if (below(4) == 0) put({.row = Op::kAddi, .rd = address, .rs1 = address, .imm = offset()});
+    const std::uint8_t value = below(2) == 0 ? address : pick(kRegisters);
+    const auto vector = static_cast<std::uint8_t>(below(floats_));
+    switch (below(stores_ ? 4 : 2)) {
+      case 0:
+        return put({.row = Op::kLd, .rd = value, .rs1 = address, .imm = offset()});
+      case 1:
+        return put({.row = Op::kFld, .rd = vector, .rs1 = address, .imm = offset()});
+      case 2:
+        return put({.row = Op::kSw, .rs1 = address, .rs2 = value, .imm = offset()});
+      default:
+        return put({.row = Op::kFsd, .rs1 = address, .rs2 = vector, .imm = offset()});
+    }
+  }
+
   // One of four cases, by two bits of a register.
   void put_table_jump() {
     constexpr std::int32_t kCases = 4, kCaseWords = 4, kJumpWords = 5;
@@ -194,7 +223,8 @@ class GuestGenerator {
     if (by_register) {
       put({.row = Op::kAdd, .rd = kInner, .rs1 = kInner, .rs2 = kStep});
     } else {
-      put({.row = Op::kAddi, .rd = kInner, .rs1 = kInner, .imm = counts_down ? -step : step});
+      const Op adds = below(3) == 0 ? Op::kAddiw : Op::kAddi;
+      put({.row = adds, .rd = kInner, .rs1 = kInner, .imm = counts_down ? -step : step});
     }
     for (std::uint64_t made = below(3); made != 0; --made) put_plain();
     const auto back = static_cast<std::int32_t>(first - words_.size()) * 4;
@@ -219,6 +249,10 @@ class GuestGenerator {
       }
       case 2:
         return put_table_jump();
+      case 3:
+      case 4:
+      case 5:
+        return put_indexed();
       default:
         return put_plain();
     }
