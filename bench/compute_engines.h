@@ -21,6 +21,11 @@ class ComputeEngine {
  public:
   virtual ~ComputeEngine() = default;
   virtual Result<ComputeSample> run(std::uint64_t rounds) = 0;
+  // Runs until the engine has compiled what it is going to, where it tells that; within bounds.
+  virtual Result<void> warm_up(std::uint64_t rounds) {
+    const auto sample = run(rounds);
+    return sample ? Result<void>() : std::unexpected(sample.error());
+  }
 };
 
 struct ComputeEngineKind {

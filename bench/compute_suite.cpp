@@ -40,7 +40,7 @@ struct Contest {
   std::uint64_t expected = 0;  // the native checksum
 };
 
-// The engines of this machine, each having run the kernel twice, which warms it up.
+// The engines of this machine, each warm.
 Result<Contest> prepare(const Kernel& kernel, Report& report) {
   Contest contest;
   for (const ComputeEngineKind& kind : compute_engines()) {
@@ -54,8 +54,8 @@ Result<Contest> prepare(const Kernel& kernel, Report& report) {
     if (!first) return fail(first.error().code, first.error().message, kind.name);
     if (contest.contenders.empty()) contest.expected = first->checksum;
     contest.contenders.push_back({kind.name, *std::move(engine)});
-    if (const auto second = time_run(contest.contenders.back(), kernel.rounds, contest.expected); !second)
-      return std::unexpected(second.error());
+    if (const auto warm = contest.contenders.back().engine->warm_up(kernel.rounds); !warm)
+      return fail(warm.error().code, warm.error().message, kind.name);
   }
   return contest;
 }

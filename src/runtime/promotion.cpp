@@ -19,7 +19,7 @@ Promotion::Promotion(memory::AddressSpace& memory, optimized::Optimized& optimiz
     : memory_(memory),
       optimized_(optimized),
       jit_(std::move(jit)),
-      hot_threshold_(jit_->hot_threshold()),
+      threshold_(jit_->hot_threshold()),
       is_blocking_(jit_->is_blocking()),
       functions_(functions),
       places_(memory) {
@@ -76,7 +76,7 @@ bool Promotion::make_now(std::uint64_t at) {
 
 bool Promotion::is_not_worth_it(Stay& stay) {
   const riscv::OwnFloatState floats;
-  const bool is_short = stay.count >= kCountOfStays && stay.all / stay.count < kLeastGasOfStay;
+  const bool is_short = stay.count >= kCountOfStays && stay.all / stay.count < HotThreshold::kLeastGasOfStay;
   const bool pays = !is_short && !is_slower(stay.pc, stay.longer);
   const std::uint32_t pc = stay.pc, left_for = stay.left_for;
   stay = {.pc = pc};
@@ -96,6 +96,7 @@ std::shared_ptr<const optimized::LoadedUnit> Promotion::take_back(std::uint32_t 
   if (unit == nullptr) return nullptr;
   optimized_.remove(pc);
   ++stats_.demoted;
+  threshold_.note_loss();
   return unit;
 }
 
@@ -168,7 +169,7 @@ void Promotion::add_heat(std::uint32_t place, std::uint64_t heat) {
   Heat& sum = heat_[place];
   sum.gas += heat;
   sum.all += heat;
-  if (sum.gas < threshold()) return;
+  if (sum.gas < threshold_.value()) return;
   sum.gas = 0;
   ++sum.times;
   if (request(place, sum)) sum.times = 0;
@@ -270,7 +271,7 @@ void Promotion::forget() {
 std::vector<HotPlace> Promotion::hot_places() const {
   std::vector<HotPlace> places;
   for (const auto& [pc, heat] : heat_) {
-    if (heat.all >= hot_threshold_) places.push_back({pc, heat.all});
+    if (heat.all >= threshold_.configured()) places.push_back({pc, heat.all});
   }
   std::ranges::sort(places, [](const HotPlace& one, const HotPlace& other) {
     return one.heat != other.heat ? one.heat > other.heat : one.pc < other.pc;

@@ -21,6 +21,7 @@
 #include "optimized/optimized.h"
 #include "runtime/code_places.h"
 #include "runtime/demoted_units.h"
+#include "runtime/hot_threshold.h"
 #include "runtime/jit_service.h"
 #include "runtime/pace.h"
 #include "runtime/unit_source.h"
@@ -71,8 +72,7 @@ class Promotion final : public memory::CodeObserver {
       stay = {.pc = pc};
     stay.left_for = left_for;
     stay.all += pace.gas;
-    stay_gas_ += pace.gas;
-    ++stay_count_;
+    threshold_.note_stay(pace.gas);
     if (pace.gas >= kGasOfLongStay && pace.ticks != 0) stay.longer.add(pace);
     const bool is_due = ++stay.count == kCountOfStays || stay.longer.gas_seen() >= kGasOfComparison;
     return is_due && is_not_worth_it(stay);
@@ -139,13 +139,6 @@ class Promotion final : public memory::CodeObserver {
   std::optional<std::uint32_t> known_function_of(std::uint32_t pc) const {
     return functions_.starts == nullptr ? std::nullopt : functions_.starts(functions_.context, pc);
   }
-  // What a place has to have to be hot. Where units have lost and stays are short on the whole, as those in an interpreter's dispatch are, a
-  // further unit is expected to lose: trying it costs more than waiting until it is known to be much hotter.
-  std::uint64_t threshold() const {
-    const bool is_hopeless = stats_.demoted >= kManyLosses && stay_gas_ < stay_count_ * kLeastGasOfStay;
-    constexpr std::uint64_t kMost = ~std::uint64_t{0} / kTimesHotWhereStaysAreShort;
-    return is_hopeless ? std::min(hot_threshold_, kMost) * kTimesHotWhereStaysAreShort : hot_threshold_;
-  }
   bool is_full() const { return optimized_.stats().units >= kMostUnits || optimized_.stats().code_bytes >= kMostCode; }
 
   // What an earlier run did not compile has to be so many times as hot: a sample of heat is another one in every run, and what was just not
@@ -153,13 +146,9 @@ class Promotion final : public memory::CodeObserver {
   static constexpr std::uint32_t kTimesHotBesideStored = 4;
   // And have such a part of all heat, so that long runs do not go on to find more and more of what hardly counts.
   static constexpr std::uint64_t kPartOfHeatBesideStored = 1024;
-  // See threshold(). Runs of Python and SQLite lost 16 to 39 units, those of the bench's kernels up to 7.
-  static constexpr std::uint64_t kManyLosses = 12, kTimesHotWhereStaysAreShort = 16;
   // Some times what leaving optimised code and coming back costs, below.
   static constexpr std::uint64_t kHeatOfExit = 2'000;
-  // Going to a unit and back takes about 150 ns, in which the baseline tier uses some 500 gas; a unit is 1.3 to 2 times as fast.
   static constexpr std::uint32_t kCountOfStays = 1024;
-  static constexpr std::uint64_t kLeastGasOfStay = 1500;
   static constexpr std::size_t kStays = 1024;
   static constexpr std::uint64_t kGasOfLongStay = 1'000;
   // Some milliseconds.
@@ -175,7 +164,7 @@ class Promotion final : public memory::CodeObserver {
   memory::AddressSpace& memory_;
   optimized::Optimized& optimized_;
   const std::shared_ptr<JitService> jit_;
-  const std::uint64_t hot_threshold_;
+  HotThreshold threshold_;
   const bool is_blocking_;
   const GuestFunctions functions_;
   std::optional<CodeReader> reader_;
@@ -188,7 +177,6 @@ class Promotion final : public memory::CodeObserver {
   std::unordered_map<std::uint32_t, TypicalPace> paces_;  // of the baseline tier, by function; bounded as heat_ is
   TypicalPace all_;  // the same of all functions
   DemotedUnits demoted_;
-  std::uint64_t stay_count_ = 0, stay_gas_ = 0;  // of all units
   std::vector<std::uint32_t> again_;  // entries of demoted units that are enterable again, since poll()
   PromotionStats stats_;
 };
