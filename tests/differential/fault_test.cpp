@@ -68,7 +68,14 @@ class GuestGenerator {
     code.resize(words_.size() * 4);
     std::memcpy(code.data(), words_.data(), code.size());
     for (unsigned reg = 1; reg < 32; ++reg) hart.x[reg] = below(3) == 0 ? below(256) : random_();
-    for (std::uint64_t& value : hart.f) value = below(2) == 0 ? random_() : std::uint64_t{0x3FF0} << 48;
+    // Now and then with what sums give no number for, or none at all.
+    static constexpr std::uint64_t kOdd[] = {0x7FF0'0000'0000'0000, 0xFFF0'0000'0000'0000, 0xFFF8'0000'0000'0001,
+                                             0x7FF4'0000'0000'0000};
+    const bool has_odd = below(2) == 0;
+    for (std::uint64_t& value : hart.f) {
+      value = below(2) == 0 ? random_() : std::uint64_t{0x3FF0} << 48;
+      if (has_odd && below(8) == 0) value = kOdd[below(std::size(kOdd))];
+    }
     hart.x[kCounter] = 1 + below(600);
     hart.x[kStill] = kData + 512;
     hart.x[kForward] = kData + 256 + below(kWritable - 512);

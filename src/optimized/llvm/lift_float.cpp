@@ -10,6 +10,7 @@
 #include <llvm/IR/MDBuilder.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "isa/riscv/hart_state.h"
 #include "optimized/llvm/lifter.h"
@@ -107,6 +108,33 @@ void Lifter::make_canonical(unsigned reg) {
     builder_.CreateStore(get_exact_single(reg), singles_[reg]);
     kinds_[reg] = FloatKind::kSingle;
   }
+}
+
+// A value that was computed is stored as it is. Should it be a NaN, other tiers do everything again from the anchor on, the store included: so one
+// comparison is enough for two values, and none of them has to wait for it.
+void Lifter::note_stored_float(Value* value) {
+  if (stored_float_ == nullptr || stored_float_->getType() != value->getType()) {
+    check_stored_floats();
+    stored_float_ = value;
+  } else {
+    check_stored_floats(value);
+  }
+}
+
+void Lifter::check_stored_floats(Value* other) {
+  if (stored_float_ == nullptr) return;
+  Value* const first = std::exchange(stored_float_, nullptr);
+  Value* const is_nan = builder_.CreateFCmpUNO(first, other == nullptr ? first : other);
+  auto* const repeat = llvm::BasicBlock::Create(context_, "", function_);
+  auto* const go_on = llvm::BasicBlock::Create(context_, "", function_);
+  builder_.CreateCondBr(is_nan, repeat, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
+  builder_.SetInsertPoint(repeat);
+  Value* const arguments[] = {hart()};
+  // It leaves; the rest is for LLVM.
+  Value* const gas = site({.kind = SiteKind::kRepeat, .access = Access::kExit}, builder_.getInt64Ty(), arguments);
+  builder_.CreateStore(gas, gas_);
+  builder_.CreateBr(go_on);
+  builder_.SetInsertPoint(go_on);
 }
 
 void Lifter::set_opaque(unsigned reg, const Value* value) {

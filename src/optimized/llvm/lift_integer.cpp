@@ -255,6 +255,7 @@ bool Lifter::lift_integer(const Decoded& decoded, std::uint32_t pc) {
         b.CreateFence(llvm::AtomicOrdering::SequentiallyConsistent);
       [[fallthrough]];
     case Op::kFenceTso:
+      check_stored_floats();
       anchor_.is_valid = false;  // others may count on what was stored before it
       return true;
     case Op::kPause:

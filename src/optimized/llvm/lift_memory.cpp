@@ -29,6 +29,12 @@ bool Lifter::lift_memory(const Decoded& decoded) {
     access(kind, decoded, at.displacement, nullptr, arguments);
     return true;
   };
+  // As it was computed, where it was.
+  const auto store_computed = [&](Access kind, Value* value) {
+    store(kind, value);
+    note_stored_float(value);
+    return true;
+  };
   const auto stored = [&] { return words_[decoded.rs2] == WordKind::kWord ? get_half(decoded.rs2) : get(decoded.rs2); };
   switch (decoded.op) {
     case Op::kLb:
@@ -62,6 +68,8 @@ bool Lifter::lift_memory(const Decoded& decoded) {
     case Op::kSd:
       return store(Access::kStore64, get(decoded.rs2));
     case Op::kFsw: {
+      if (kinds_[decoded.rs2] == FloatKind::kComputedSingle)
+        return store_computed(Access::kStoreSingle, get_single(decoded.rs2));
       make_canonical(decoded.rs2);
       // The register's low 32 bits, boxed or not.
       if (is_single(kinds_[decoded.rs2])) return store(Access::kStoreSingle, get_exact_single(decoded.rs2));
@@ -69,6 +77,8 @@ bool Lifter::lift_memory(const Decoded& decoded) {
       return store(Access::kStore32, bits);
     }
     case Op::kFsd:
+      if (kinds_[decoded.rs2] == FloatKind::kComputed)
+        return store_computed(Access::kStoreDouble, get_double(decoded.rs2));
       make_canonical(decoded.rs2);
       return store(Access::kStoreDouble, get_exact(decoded.rs2));
     default:

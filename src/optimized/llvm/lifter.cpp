@@ -136,6 +136,7 @@ void Lifter::lift_block(std::size_t index) {
     lift_instruction(instruction);
     here_.ahead -= static_cast<std::int32_t>(gas::weight(instruction.decoded.op));
   }
+  check_stored_floats();
   due_ -= static_cast<std::int32_t>(block.refund);
   end_block(block);
 }

@@ -36,6 +36,8 @@ void Lifter::drop_anchor(const Place& here) {
 // An anchor costs the values that nobody else wants here; where there are fewer of them, execution goes back to here. Of registers that were
 // only increased since, accesses want the values at the anchor, and a move would have to compute the sums.
 void Lifter::settle_anchor(const Place& here) {
+  // Another store may share the comparison that this one still needs: nbody went from 1.7 to 1.45 times native by that.
+  if (anchor_.is_valid && stored_float_ != nullptr) return;
   RegisterSet summed = 0;
   for (unsigned reg = 1; reg < sums_.size(); ++reg) {
     if (sums_[reg].base != nullptr) summed |= integer_bit(reg);
@@ -46,6 +48,7 @@ void Lifter::settle_anchor(const Place& here) {
 }
 
 void Lifter::move_anchor(const Place& here) {
+  check_stored_floats();
   flush(unit_.homed);
   dirty_ &= ~unit_.homed;
   // Read again where they are wanted, so that their values need no place until then.
@@ -62,7 +65,7 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
   LiftedSite& made = made_.sites.emplace_back(what);
   made.guest = anchor_.pc;
   made.gas_due = due_ - anchor_.charged;
-  made.repeated = what.kind == SiteKind::kFault ? anchor_.charged : 0;
+  made.repeated = what.kind == SiteKind::kOutOfGas ? 0 : anchor_.charged;
   std::vector<Value*> operands = {constant(id),
                                   builder_.getInt32(encoded_size(what.access, what.address, what.displacement)),
                                   llvm::ConstantPointerNull::get(builder_.getPtrTy()),
@@ -71,7 +74,7 @@ Lifter::Value* Lifter::site(const LiftedSite& what, llvm::Type* result, std::spa
   operands.push_back(builder_.CreateLoad(builder_.getInt64Ty(), gas_));
   for (std::size_t index = 0; index < anchor_.values.size(); ++index) {
     const LiftedSite::Register& kept = anchor_.registers[index];
-    if (what.kind == SiteKind::kFault && (anchor_.killed >> kept.guest & 1) != 0) continue;
+    if (what.kind != SiteKind::kOutOfGas && (anchor_.killed >> kept.guest & 1) != 0) continue;
     made.registers.push_back(kept);
     operands.push_back(anchor_.values[index]);
   }
