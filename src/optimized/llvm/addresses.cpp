@@ -84,21 +84,24 @@ class Folding {
     });
   }
 
+  static bool is_address(const llvm::Value& value) {
+    return value.getType()->isIntegerTy(32) || value.getType()->isIntegerTy(64);
+  }
   static std::optional<unsigned> shift_of(const llvm::Instruction& instruction) {
     constexpr unsigned kMost = 3;
-    if (instruction.getOpcode() != llvm::Instruction::Shl) return std::nullopt;
+    if (instruction.getOpcode() != llvm::Instruction::Shl || !is_address(instruction)) return std::nullopt;
     const auto* const amount = llvm::dyn_cast<llvm::ConstantInt>(instruction.getOperand(1));
     if (amount == nullptr || amount->getValue().ugt(kMost)) return std::nullopt;
     return static_cast<unsigned>(amount->getZExtValue());
   }
-  // Of which the low 32 bits come from low 32 bits.
+  // Of which the low 32 bits come from low 32 bits, of what is in one register.
   static bool is_sum(const llvm::Instruction& instruction) {
     switch (instruction.getOpcode()) {
       case llvm::Instruction::Add:
       case llvm::Instruction::Trunc:
       case llvm::Instruction::ZExt:
       case llvm::Instruction::SExt:
-        return instruction.getOperand(0)->getType()->getIntegerBitWidth() >= 32;
+        return is_address(*instruction.getOperand(0)) && is_address(instruction);
       default:
         return shift_of(instruction).has_value();
     }

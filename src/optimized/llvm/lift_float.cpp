@@ -111,11 +111,12 @@ void Lifter::make_canonical(unsigned reg) {
 }
 
 // A value that was computed is stored as it is. Should it be a NaN, other tiers do everything again from the anchor on, the store included: so one
-// comparison is enough for two values, and none of them has to wait for it.
+// comparison is enough for two values, and none of them has to wait for it. Until then nothing that may be the same memory is read (access()).
 void Lifter::note_stored_float(Value* value) {
   if (stored_float_ == nullptr || stored_float_->getType() != value->getType()) {
     check_stored_floats();
     stored_float_ = value;
+    stored_float_at_ = last_stored_;
   } else {
     check_stored_floats(value);
   }

@@ -168,8 +168,8 @@ class Lifter {
   void set_single(unsigned reg, Value* value, FloatKind kind);
   void make_exact(unsigned reg);  // the 64 bits are in the double's variable, the kind becomes kExact
   void make_canonical(unsigned reg);  // the variable has no NaN that means another one
-  void note_stored_float(Value* value);
-  void check_stored_floats(Value* other = nullptr);
+  void note_stored_float(Value* value);  // by the last store
+  void check_stored_floats(Value* other = nullptr);  // and of `other`
   Value* canonical(Value* value);
   bool is_opaque(const Value* value) const;
   void set_opaque(unsigned reg, const Value* value);
@@ -249,7 +249,10 @@ class Lifter {
   WordKind result_kind_ = WordKind::kWide;  // of the integer that the instruction gives
   std::int32_t due_ = 0;
   Anchor anchor_;
-  Value* stored_float_ = nullptr;  // since the anchor, as it was computed: a NaN has still to be looked for
+  Range last_stored_;  // by the last store
+  // What a store since the anchor stored as it was computed, so that a NaN has still to be looked for, and where.
+  Value* stored_float_ = nullptr;
+  Range stored_float_at_;
   Sums sums_{};
   Place here_;  // before the instruction
   // Of the instructions that compute an address: the number of the one behind the access, and whether the anchor is before the first.

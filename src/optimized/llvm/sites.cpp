@@ -42,6 +42,7 @@ void Lifter::settle_anchor(const Place& here) {
   for (unsigned reg = 1; reg < sums_.size(); ++reg) {
     if (sums_[reg].base != nullptr) summed |= integer_bit(reg);
   }
+  // Where it is even, the hart is as good a place for what would be kept (hash_table, regex: 3 % fewer instructions).
   const int kept = std::popcount(anchor_.dirty & (anchor_.defined | ~here.live) & ~summed);
   const int gained = std::popcount((dirty_ & ~here.live) | (dirty_ & summed));
   if (!anchor_.is_valid || gained < kept || (gained == kept && kept > 0 && summed == 0)) move_anchor(here);
@@ -93,6 +94,8 @@ Lifter::Value* Lifter::access(Access access, const Decoded& decoded, std::int32_
   Range range{.base = has_base ? decoded.rs1 : 0U, .offset = decoded.imm, .size = bytes_of(access)};
   constexpr std::size_t kMostRanges = 64;
   if (is_load(access)) {
+    // What nobody has looked at yet is not read: neither its bits, nor what would be computed or addressed by them.
+    if (stored_float_ != nullptr && !stored_float_at_.is_apart_from(range)) check_stored_floats();
     const auto holds = [&](const Range& stored) { return stored.contains(range); };
     if (std::ranges::none_of(anchor_.stored, holds)) {
       if (anchor_.loaded.size() == kMostRanges) anchor_.loaded = {Range{}};
@@ -105,6 +108,7 @@ Lifter::Value* Lifter::access(Access access, const Decoded& decoded, std::int32_
       range.base = decoded.rs1;
     }
     if (anchor_.stored.size() < kMostRanges) anchor_.stored.push_back(range);
+    last_stored_ = range;
     anchor_.has_stores = true;
   }
   return site({.access = access, .displacement = displacement}, result, arguments);
