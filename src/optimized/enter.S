@@ -73,7 +73,7 @@ caisson_unit_enter:
         .type   caisson_unit_fault, @function
 caisson_unit_fault:
         push    0
-// Called at sites that are none of faults.
+// Called at sites of kind kOutOfGas.
         .globl  caisson_unit_exit
         .hidden caisson_unit_exit
         .type   caisson_unit_exit, @function

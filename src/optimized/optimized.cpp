@@ -134,7 +134,7 @@ struct Optimized::Impl {
     const void* const host = exit != nullptr ? exit : context.scope.fault_host_pc;
     const LoadedUnit* const unit = unit_of(host);
     const Site* const site = unit == nullptr ? nullptr : unit->site_at(host);
-    if (site == nullptr || (exit == nullptr) != (site->kind == SiteKind::kFault)) {
+    if (site == nullptr || (exit != nullptr) != (site->kind == SiteKind::kOutOfGas)) {
       std::fputs("caisson: optimised code left from where it has no guest instruction\n", stderr);
       std::abort();
     }

@@ -64,7 +64,7 @@ class Optimized final : public memory::CodeObserver {
     kOutside,  // hart.pc has no unit, or one that could not begin
     kTrap,  // hart.trap says why
     kLowGas,  // the block at hart.pc is not charged; what is left is less than kGasReserve, or little more
-    kFault,  // an access faults, or what was done has to be done again. hart.pc is before it, memory may be behind it: blocks of *repeated gas are to be interpreted now
+    kFault,  // an access faults. hart.pc is before it, memory may be behind it: blocks of *repeated gas are to be interpreted now
   };
   // Runs from hart.pc, an entry, until control leaves all units, with `gas`, or what hart.gas has, and more as slices come. *used is what
   // was charged.

@@ -113,15 +113,14 @@ std::optional<UnitTables> decode_tables(std::span<const std::uint8_t> bytes, std
   std::uint64_t lowest = 0;
   for (Site& site : tables.sites) {
     std::uint8_t registers = 0;
-    if (!reader.get(site.host) || !reader.get(site.guest) || !reader.get_enum(site.kind, SiteKind::kRepeat) ||
+    if (!reader.get(site.host) || !reader.get(site.guest) || !reader.get_enum(site.kind, SiteKind::kOutOfGas) ||
         !reader.get(site.gas_due) || !reader.get(site.repeated) || !reader.get(site.gas) || !reader.get(registers))
       return std::nullopt;
     if (site.host < lowest || site.host > code_size || site.guest % 2 != 0) return std::nullopt;
     if (site.gas.guest != 0 || site.gas.form != ValueForm::kWord) return std::nullopt;
     if (site.gas_due < -kGasReserve || site.gas_due > kGasReserve) return std::nullopt;
-    if (site.repeated < 0 || site.repeated > kGasReserve) return std::nullopt;
-    if (site.kind == SiteKind::kOutOfGas && site.repeated != 0) return std::nullopt;
-    if (site.kind == SiteKind::kRepeat && site.repeated == 0) return std::nullopt;
+    if (site.repeated < 0 || site.repeated > kGasReserve || (site.kind == SiteKind::kOutOfGas && site.repeated != 0))
+      return std::nullopt;
     lowest = std::uint64_t{site.host} + 1;
     site.registers.resize(registers);
     std::uint64_t seen = 0;

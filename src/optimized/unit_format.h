@@ -35,18 +35,14 @@ enum class UnitWord : std::uint8_t {
   kEntryTable = 5,  // address of the slot of guest pc 0: an i32 for each half-word, the distance of code from kOrigin
   kOrigin,  // where slots that hold 0 lead: returns to the caller what it was given
   kStackLimit,  // a unit that is entered below it returns at once
-  kExit,  // called at a site that is none of faults: leaves the unit, or preserves all registers but r11 and gives more gas in it
+  kExit,  // called at a site of kind kOutOfGas: leaves the unit, or preserves all registers but r11 and gives more gas in it
 };
 
 // Guest registers that units are passed and return, in this order: those that most calls read or write.
 // ra, sp, a0, a1, s0, s1. With s2 and s3 json and regex were 3 % slower: where those are not in registers, each costs a load and a store a call.
 inline constexpr std::array<std::uint8_t, 6> kPassedRegisters = {1, 2, 10, 11, 8, 9};
 
-enum class SiteKind : std::uint8_t {
-  kFault,
-  kOutOfGas,
-  kRepeat,  // a call as of kOutOfGas that always leaves: other tiers do again what was done since `guest`
-};
+enum class SiteKind : std::uint8_t { kFault, kOutOfGas };
 
 // Where a value is at a site. Host registers have the numbers of DWARF (System V ABI, AMD64 supplement, figure 3.36).
 enum class LocationKind : std::uint8_t { kRegister, kStackSlot, kConstant, kLargeConstant };
@@ -71,12 +67,12 @@ struct Location {
 };
 
 struct Site {
-  std::uint32_t host = 0;  // offset of the instruction that faults, or of what follows the call
+  std::uint32_t host = 0;  // offset of the instruction; of kOutOfGas, of what follows the call
   std::uint32_t guest = 0;  // pc at which execution goes on
   SiteKind kind = SiteKind::kFault;
   std::int32_t gas_due = 0;  // to be taken off what `gas` holds, so that nothing is paid for what comes from `guest` on
   std::int32_t repeated =
-      0;  // but of kOutOfGas: the gas from `guest` to the end of the site's block; memory may be ahead of the hart until then
+      0;  // of kFault: the gas from `guest` to the end of the block that faults; memory may be ahead of the hart until then
   Location gas;  // its `guest` means nothing
   std::vector<Location> registers;  // guest registers that the hart does not have; no register twice
   friend bool operator==(const Site&, const Site&) = default;

@@ -206,8 +206,8 @@ void Execution::note_exit(std::uint64_t pc) {
   if (promotion_->is_waiting() && (promotion_->is_blocking() || ++exits_ % kExitsPerLook == 0)) publish_units();
 }
 
-// Where a unit was left to do again what it has done since an earlier place (a fault, a NaN that was stored): interprets so much gas from there, whatever
-// the slice or an interruption says. A fault comes again within that. Gives the gas.
+// Behind a fault in a unit: interprets from the place that it went back to up to the fault, whatever the slice or an interruption says.
+// Gives the gas.
 std::uint64_t Execution::repeat(HartState& hart, std::uint64_t gas) {
   bool is_interrupted = hart.interrupt.exchange(0, std::memory_order_relaxed) != 0;
   const std::uint64_t before = hart.gas_used();

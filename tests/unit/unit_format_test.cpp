@@ -27,8 +27,7 @@ UnitTables sample() {
                                    {.guest = 12, .kind = LocationKind::kConstant, .offset = -5},
                                    {.guest = 13, .kind = LocationKind::kLargeConstant, .constant = 1ULL << 40},
                                    {.guest = 42, .form = ValueForm::kComputed, .host = 17}}},
-                    {.host = 60, .guest = 0x10010, .kind = SiteKind::kOutOfGas, .gas = gas},
-                    {.host = 80, .guest = 0x10014, .kind = SiteKind::kRepeat, .repeated = 7, .gas = gas}}};
+                    {.host = 60, .guest = 0x10010, .kind = SiteKind::kOutOfGas, .gas = gas}}};
 }
 
 CodeBlob blob_of(const UnitTables& tables) {
@@ -84,11 +83,6 @@ TEST(UnitFormat, RefusesWhatNoCompilerWrites) {
     change(tables);
     return !decode_tables(encode_tables(tables), kCodeSize);
   };
-  EXPECT_TRUE(refuses([](UnitTables& tables) { tables.sites[1].repeated = 1; }))
-      << "where gas ends nothing is done again";
-  EXPECT_TRUE(refuses([](UnitTables& tables) { tables.sites[2].repeated = 0; }));
-  EXPECT_TRUE(refuses([](UnitTables& tables) { tables.sites[2].repeated = -1; }));
-  EXPECT_TRUE(refuses([](UnitTables& tables) { tables.sites[2].repeated = kGasReserve + 1; }));
   EXPECT_TRUE(refuses([](UnitTables& tables) { tables.sites[0].registers[0].guest = 0; }));
   EXPECT_TRUE(refuses([](UnitTables& tables) { tables.sites[0].registers[0].guest = 64; }));
   EXPECT_TRUE(refuses([](UnitTables& tables) { tables.sites[0].registers[1].guest = 10; }));

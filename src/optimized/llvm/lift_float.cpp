@@ -10,6 +10,7 @@
 #include <llvm/IR/MDBuilder.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "isa/riscv/hart_state.h"
@@ -110,30 +111,27 @@ void Lifter::make_canonical(unsigned reg) {
   }
 }
 
-// A value that was computed is stored as it is. Should it be a NaN, other tiers do everything again from the anchor on, the store included: so one
-// comparison is enough for two values, and none of them has to wait for it. Until then nothing that may be the same memory is read (access()).
-void Lifter::note_stored_float(Value* value) {
-  if (stored_float_ == nullptr || stored_float_->getType() != value->getType()) {
-    check_stored_floats();
-    stored_float_ = value;
-    stored_float_at_ = last_stored_;
-  } else {
-    check_stored_floats(value);
-  }
+// A value that was computed is stored as it is, and one comparison looks for NaNs behind two stores. Where there is one, both are stored again, made
+// canonical. Until then nothing that may be the same memory is read or written (touch()), and where anything faults, everything is done again
+// from the anchor on, where the value is made canonical.
+void Lifter::note_stored_float(const StoredFloat& stored) {
+  if (stored_float_) return check_stored_floats(&stored);
+  stored_float_ = stored;
 }
 
-void Lifter::check_stored_floats(Value* other) {
-  if (stored_float_ == nullptr) return;
-  Value* const first = std::exchange(stored_float_, nullptr);
-  Value* const is_nan = builder_.CreateFCmpUNO(first, other == nullptr ? first : other);
-  auto* const repeat = llvm::BasicBlock::Create(context_, "", function_);
+void Lifter::check_stored_floats(const StoredFloat* other) {
+  if (!stored_float_) return;
+  const StoredFloat first = *std::exchange(stored_float_, std::nullopt);
+  Value* const is_nan = builder_.CreateFCmpUNO(first.value, other == nullptr ? first.value : other->value);
+  auto* const again = llvm::BasicBlock::Create(context_, "", function_);
   auto* const go_on = llvm::BasicBlock::Create(context_, "", function_);
-  builder_.CreateCondBr(is_nan, repeat, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
-  builder_.SetInsertPoint(repeat);
-  Value* const arguments[] = {hart()};
-  // It leaves; the rest is for LLVM.
-  Value* const gas = site({.kind = SiteKind::kRepeat, .access = Access::kExit}, builder_.getInt64Ty(), arguments);
-  builder_.CreateStore(gas, gas_);
+  builder_.CreateCondBr(is_nan, again, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
+  builder_.SetInsertPoint(again);
+  for (const StoredFloat* const stored : {&first, other}) {
+    if (stored == nullptr) continue;
+    Value* const arguments[] = {stored->at.base, canonical(stored->value)};
+    site({.access = stored->access, .displacement = stored->at.displacement}, nullptr, arguments);
+  }
   builder_.CreateBr(go_on);
   builder_.SetInsertPoint(go_on);
 }

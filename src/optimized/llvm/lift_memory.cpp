@@ -15,6 +15,7 @@ Lifter::Address Lifter::address(const Decoded& decoded) {
 
 bool Lifter::lift_memory(const Decoded& decoded) {
   const auto load = [&](Access kind, llvm::Type* type) {
+    touch(kind, decoded);
     const Address at = address(decoded);
     Value* const arguments[] = {at.base};
     return access(kind, decoded, at.displacement, type, arguments);
@@ -24,15 +25,19 @@ bool Lifter::lift_memory(const Decoded& decoded) {
     return true;
   };
   const auto store = [&](Access kind, Value* value) {
+    touch(kind, decoded);
     const Address at = address(decoded);
     Value* const arguments[] = {at.base, value};
     access(kind, decoded, at.displacement, nullptr, arguments);
     return true;
   };
-  // As it was computed, where it was.
+  // As it was computed; one comparison is for two of a type.
   const auto store_computed = [&](Access kind, Value* value) {
-    store(kind, value);
-    note_stored_float(value);
+    if (stored_float_ && stored_float_->access != kind) check_stored_floats();
+    const Address at = address(decoded);
+    Value* const arguments[] = {at.base, value};
+    access(kind, decoded, at.displacement, nullptr, arguments);
+    note_stored_float({.value = value, .access = kind, .at = at, .range = range_of(kind, decoded)});
     return true;
   };
   const auto stored = [&] { return words_[decoded.rs2] == WordKind::kWord ? get_half(decoded.rs2) : get(decoded.rs2); };

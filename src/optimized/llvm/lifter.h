@@ -21,6 +21,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -122,6 +123,9 @@ class Lifter {
   Value* access(Access access, const Decoded& decoded, std::int32_t displacement, llvm::Type* result,
                 std::span<Value* const> arguments);
   struct Place;
+  struct Range;
+  Range range_of(Access access, const Decoded& decoded) const;
+  void touch(Access access, const Decoded& decoded);  // before what may be where a float was stored
   void settle_anchor(const Place& here);
   void move_anchor(const Place& here);
   void drop_anchor(const Place& here);
@@ -152,8 +156,8 @@ class Lifter {
   bool lift_memory(const Decoded& decoded);
   // Of which the low 32 bits count: the sum of both.
   struct Address {
-    Value* base;
-    std::int32_t displacement;
+    Value* base = nullptr;
+    std::int32_t displacement = 0;
   };
   Address address(const Decoded& decoded);
 
@@ -168,8 +172,9 @@ class Lifter {
   void set_single(unsigned reg, Value* value, FloatKind kind);
   void make_exact(unsigned reg);  // the 64 bits are in the double's variable, the kind becomes kExact
   void make_canonical(unsigned reg);  // the variable has no NaN that means another one
-  void note_stored_float(Value* value);  // by the last store
-  void check_stored_floats(Value* other = nullptr);  // and of `other`
+  struct StoredFloat;
+  void note_stored_float(const StoredFloat& stored);
+  void check_stored_floats(const StoredFloat* other = nullptr);  // and of `other`
   Value* canonical(Value* value);
   bool is_opaque(const Value* value) const;
   void set_opaque(unsigned reg, const Value* value);
@@ -217,6 +222,14 @@ class Lifter {
     bool is_at_block = false;  // it is where a block begins
   };
 
+  // What a store stored as it was computed.
+  struct StoredFloat {
+    Value* value = nullptr;
+    Access access = Access::kStoreDouble;
+    Address at;
+    Range range;
+  };
+
   // What a register that was increased holds: a value, and how much more. Pointers that walk through memory are so the same value with
   // displacements, along straight-line code.
   struct Sum {
@@ -249,10 +262,7 @@ class Lifter {
   WordKind result_kind_ = WordKind::kWide;  // of the integer that the instruction gives
   std::int32_t due_ = 0;
   Anchor anchor_;
-  Range last_stored_;  // by the last store
-  // What a store since the anchor stored as it was computed, so that a NaN has still to be looked for, and where.
-  Value* stored_float_ = nullptr;
-  Range stored_float_at_;
+  std::optional<StoredFloat> stored_float_;  // since the anchor; a NaN has still to be looked for
   Sums sums_{};
   Place here_;  // before the instruction
   // Of the instructions that compute an address: the number of the one behind the access, and whether the anchor is before the first.
