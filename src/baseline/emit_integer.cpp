@@ -141,7 +141,7 @@ bool UnitEmitter::is_completed_next(const Decoded& decoded) const {
   const std::uint32_t next = half_word_ + decoded.length / 2;
   if (in_stretch_ || next >= std::min(event_due_, kHalfWords)) return false;
   // Among overlapping encodings the follower may have been emitted first, for a register that is whole.
-  if (middle_native_[next] != kNotEmitted) return false;
+  if (is_second_pass_ && middle_native_[next] != kNotEmitted) return false;
   if ((scan_->flags(next) & ~PageScan::kFloats) != PageScan::kVisited) return false;
   const Decoded& follower = scan_->decoded(next);
   return (follower.op == Op::kAddi || follower.op == Op::kAddiw) && follower.rs1 == decoded.rd &&

@@ -43,6 +43,7 @@ static_assert([] {
 
 void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, const CompiledPage* earlier) {
   flags_.fill(0);
+  flags_[kHalfWords] = flags_[kHalfWords + 1] = kMeeting;
 #ifndef NDEBUG
   decoded_.fill({.length = 0});  // what another scan left must not be used
 #endif
@@ -116,14 +117,14 @@ void PageScan::sweep() {
   if (half_word < kHalfWords && !is_open) cut_off(half_word);
   price_path(count, 0);
   // Targets elsewhere mark what stands behind the page.
-  flags_[kHalfWords] = kVisited;
+  flags_[kHalfWords] = kVisited | kMeeting;
   for (const std::uint16_t* at = direct_.data(); at != direct; ++at) {
     const std::uint32_t target = std::min(target_of(decoded_[*at], *at), kHalfWords);
     if ((flags_[target] & (kVisited | kEntry)) == 0) [[unlikely]]
       entries_.push_back(static_cast<std::uint16_t>(target));
     flags_[target] |= kEntry;
   }
-  flags_[kHalfWords] = 0;
+  flags_[kHalfWords] = kMeeting;
 }
 
 // An instruction at `half_word` begins, but its rest cannot be fetched.

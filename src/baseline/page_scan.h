@@ -159,7 +159,8 @@ class PageScan {
   std::array<Step, kHalfWords> path_;
   std::array<std::uint16_t, kHalfWords + 1> direct_;  // instructions that lead to known places
   std::array<riscv::Decoded, kHalfWords> decoded_;
-  std::array<std::uint8_t, kHalfWords + 1> flags_{};
+  // Who runs behind the page's end finds that paths meet there.
+  std::array<std::uint8_t, kHalfWords + 2> flags_;
   std::array<std::uint16_t, kHalfWords> cost_;
   std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;  // where the flags say so
 };

@@ -57,23 +57,30 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   use_homes();
   entry_jumps_.clear();
   entry_native_.fill(kNotEmitted);
-  std::fill_n(middle_native_.begin(), kHalfWords, kNotEmitted);
   next_place_ = places_.data();
-  joined_count_ = 0;
+  joined_.clear();
+  is_second_pass_ = false;
   tied_ = mixed ? 1 : 0;
   limit_ = static_cast<std::int32_t>(code().remaining()) - std::int32_t{kLongestSequence + 8 * kLongestStub};
   // In the order of addresses. Only instructions that overlap others are left over.
   for (std::uint32_t half_word = scan.next(0); half_word < kHalfWords && !ended_; half_word = scan.next(half_word))
-    half_word = middle_native_[half_word] == kNotEmitted ? std::max(emit_run(half_word), half_word + 1) : half_word + 1;
-  if (place_count() + joined_count_ != scan.instruction_count()) {
-    scan.for_each([this](std::uint32_t half_word) {
-      if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(half_word);
-    });
-  }
+    half_word = std::max(emit_run<Pass::kInOrder>(half_word), half_word + 1);
+  if (place_count() + joined_.size() != scan.instruction_count() && !ended_) emit_overlapping();
   if (!ended_) emit_stubs();
   if (!ended_) bind_jumps();
   size_ = code().offset();
   return !ended_;
+}
+
+// What the first pass went past, in the middle of other instructions.
+void UnitEmitter::emit_overlapping() {
+  is_second_pass_ = true;
+  std::fill_n(middle_native_.begin(), kHalfWords, kNotEmitted);
+  for (const InstructionPlace& place : places()) middle_native_[place.half_word()] = place.native;
+  for (const UnitEntry& joined : joined_) middle_native_[joined.half_word] = joined.native;
+  scan_->for_each([this](std::uint32_t half_word) {
+    if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run<Pass::kOverlapping>(half_word);
+  });
 }
 
 // The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
@@ -153,6 +160,7 @@ inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t s
 }
 
 // Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there. Returns where that is.
+template <UnitEmitter::Pass pass>
 std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
   forget_everything();
   if (in_stretch_) leave_stretch();  // no run leaves a stretch open; a guest must gain nothing where one did
@@ -161,32 +169,34 @@ std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
   event_due_ = 0;
   const PageScan& scan = *scan_;
   for (FallsIn falls_in = FallsIn::kNever;;) {
-    if (middle_native_[half_word] != kNotEmitted) [[unlikely]] {
-      join_emitted(half_word);
-      return half_word;
+    if constexpr (pass == Pass::kOverlapping) {
+      if (middle_native_[half_word] != kNotEmitted) {
+        join_emitted(half_word);
+        return half_word;
+      }
     }
     half_word_ = half_word;
     const std::uint8_t flags = scan.flags(half_word);
-    if ((flags & kMet) != 0 || half_word >= event_due_) prepare(half_word, flags, falls_in);
+    if ((flags & kMet) != 0 || half_word >= event_due_) {
+      if (half_word >= kHalfWords) [[unlikely]] {
+        join_emitted(half_word);
+        return half_word;
+      }
+      prepare(half_word, flags, falls_in);
+      if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
+        end_in_code_elsewhere(half_word, flags);
+        return half_word;
+      }
+    }
     const std::uint32_t native = code().offset();
     if (is_out_of_space(native)) [[unlikely]] {
       ended_ = true;
       return half_word;
     }
-    middle_native_[half_word] = native;
-    if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
-      if ((flags & PageScan::kMiddleElsewhere) != 0) {
-        ++joined_count_;
-        code().jmp(scan_->middle_elsewhere(half_word));
-      } else {
-        add_place(native, half_word, 0);
-        cut_off();
-      }
-      return half_word;
-    }
+    if constexpr (pass == Pass::kOverlapping) middle_native_[half_word] = native;
     const Decoded& decoded = scan.decoded(half_word);
     emit_instruction(decoded, flags, native);
-    half_word += decoded.length / 2;
+    half_word = half_word_ + decoded.length / 2;
     if (!has_fact(decoded.op, kEnds)) [[likely]] {
       falls_in = FallsIn::kPaid;
       continue;
@@ -206,6 +216,23 @@ std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
       code().jmp_back(entry_native_[half_word]);
       return half_word;
     }
+  }
+}
+
+// At an instruction that cannot be fetched, or that an earlier compilation has.
+void UnitEmitter::end_in_code_elsewhere(std::uint32_t half_word, std::uint8_t flags) {
+  const std::uint32_t native = code().offset();
+  if (is_out_of_space(native)) {
+    ended_ = true;
+    return;
+  }
+  if (is_second_pass_) middle_native_[half_word] = native;
+  if ((flags & PageScan::kMiddleElsewhere) != 0) {
+    joined_.push_back({static_cast<std::uint16_t>(half_word), native});
+    code().jmp(scan_->middle_elsewhere(half_word));
+  } else {
+    add_place(native, half_word, 0);
+    cut_off();
   }
 }
 

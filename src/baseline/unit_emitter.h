@@ -91,14 +91,15 @@ class UnitEmitter : private GuestRegisters {
 
  private:
   using Decoded = riscv::Decoded;
-  using Emit = void (*)(UnitEmitter&, const Decoded&);
+  // Most emitters need more registers than a callee may have without saving them, and the one that calls them needs none kept.
+  using Emit = __attribute__((preserve_none)) void (*)(UnitEmitter&, const Decoded&);
   struct EmitterRow {
     riscv::Op op;
     Emit emit;
   };
   // A call through a pointer to a member asks first whether it is virtual.
   template <auto member>
-  [[gnu::flatten]] static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
+  [[gnu::flatten, clang::preserve_none]] static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
     (emitter.*member)(decoded);
   }
   using Emitters = std::array<Emit, riscv::kBaseOpCount>;
@@ -133,7 +134,11 @@ class UnitEmitter : private GuestRegisters {
   };
 
   // --- unit_emitter.cpp: the pass ---
+  enum class Pass : std::uint8_t { kInOrder, kOverlapping };
+  template <Pass pass>
   std::uint32_t emit_run(std::uint32_t half_word);
+  void emit_overlapping();
+  void end_in_code_elsewhere(std::uint32_t half_word, std::uint8_t flags);
   // How execution comes to an instruction from the one before in memory.
   enum class FallsIn : std::uint8_t { kNever, kPaid, kUnpaid };
   [[gnu::always_inline]] void emit_entry(std::uint32_t half_word, FallsIn falls_in);
@@ -376,7 +381,7 @@ class UnitEmitter : private GuestRegisters {
       0;  // up to this offset there is room for an instruction, and behind the code for the stubs so far
   std::array<InstructionPlace, kHalfWords> places_;
   InstructionPlace* next_place_ = places_.data();
-  std::uint32_t joined_count_ = 0;  // of the scan's instructions: those that an earlier compilation has
+  GrowingList<UnitEntry> joined_;  // of the scan's instructions: those that an earlier compilation has
   std::vector<UnsettledFloats> unsettled_;
   GrowingList<UnitEntry> entries_;
   GrowingList<Departures::Call> departure_calls_;
@@ -398,7 +403,8 @@ class UnitEmitter : private GuestRegisters {
   GrowingList<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
   static constexpr std::uint32_t kNotEmitted = ~std::uint32_t{0};
   std::array<std::uint32_t, kHalfWords> entry_native_;
-  // The two behind the page stand for code that is elsewhere.
+  bool is_second_pass_ = false;  // over what the first one left, as Pass::kOverlapping
+  // Of each instruction, in the second pass only. The two behind the page stand for code that is elsewhere.
   std::array<std::uint32_t, kHalfWords + 2> middle_native_{};
 
   // Of the instruction.
