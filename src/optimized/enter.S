@@ -40,8 +40,6 @@ caisson_unit_enter:
         mov     r8, [r13 + 11 * 8]
         mov     r9, [r13 + 8 * 8]
         mov     r12, [r13 + 9 * 8]
-        // Units may look at their caller's frame pointer before they make a frame: how deep the stack is.
-        mov     rbp, rsp
         call    r11
         mov     [r13 + 1 * 8], rdx
         mov     [r13 + 2 * 8], rdi

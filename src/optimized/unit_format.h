@@ -6,8 +6,8 @@
 //   struct State { i64 gas; u64 pc; u64 guest[6]; HartState* hart; };
 //   State unit(State)  // by its members
 //
-// with the attributes no_callee_saved_registers and frame-pointer=all. Arguments and results are in rax, rcx, rdx, rdi, rsi, r8, r9, r12,
-// r13; of other registers rsp and rbp, the frame pointer, are preserved. The base of GS is the window's. On entry and on return the
+// with the attribute no_callee_saved_registers. Arguments and results are in rax, rcx, rdx, rdi, rsi, r8, r9, r12, r13; of other
+// registers rsp alone is preserved, which is a multiple of 8. The base of GS is the window's. On entry and on return the
 // guest's state is in the hart, but for the registers that are passed: the hart may have old values of these. Execution goes on at the
 // pc, of which bit 0 counts for nothing; units are entered with none. `gas` is what is left of the slice less kGasReserve. Whoever called the
 // unit for a guest call goes on where the pc returned is its return address, and returns the same where it is not: so any return at any

@@ -8,7 +8,6 @@
 #include <llvm/IR/DiagnosticInfo.h>
 #include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/LLVMContext.h>
-#include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
@@ -26,6 +25,7 @@
 #include "isa/riscv/host_float.h"
 #include "optimized/llvm/access_encoder.h"
 #include "optimized/llvm/addresses.h"
+#include "optimized/llvm/generate_object.h"
 #include "optimized/llvm/lifter.h"
 #include "optimized/llvm/object_image.h"
 
@@ -62,6 +62,8 @@ void prepare_llvm() {
     set_option("greedy-reverse-local-assignment", "1");
     // Instructions in an order that needs few registers, of which guests leave hardly any.
     set_option("pre-RA-sched", "list-burr");
+    // Loads stay what they are: ForwardedLoads (generate_object.cpp) has said which are better alone.
+    set_option("disable-spill-fusing", "true");
     // Common ends of blocks would be jumped to, and what jumped there is how processors tell places apart that go on by a table.
     set_option("enable-tail-merge", "false");
   });
@@ -283,6 +285,8 @@ Result<CodeBlob> compile_unit(const GuestCode& code, std::uint32_t entry, const 
   llvm::Module module("unit", context);
   module.setTargetTriple(kTriple);
   module.setDataLayout(machine->createDataLayout());
+  // Nothing in a unit needs more, and what a unit calls does without.
+  module.setOverrideStackAlignment(8);
   LiftedUnit lifted = lift(module, *unit, "unit");
   if (dump != nullptr) {
     dump->blocks = text_of(*unit);
@@ -300,13 +304,7 @@ Result<CodeBlob> compile_unit(const GuestCode& code, std::uint32_t entry, const 
   settle_constants(*lifted.function);
   if (dump != nullptr) dump->improved = text_of(module);
   llvm::SmallVector<char, 0> object;
-  {
-    llvm::raw_svector_ostream stream(object);
-    llvm::legacy::PassManager generate;
-    if (machine->addPassesToEmitFile(generate, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
-      return fail(ErrorCode::kInternal, "LLVM cannot write object code");
-    generate.run(module);
-  }
+  if (!generate_object(*machine, module, object)) return fail(ErrorCode::kInternal, "LLVM cannot write object code");
   if (!errors.empty()) return fail(ErrorCode::kInternal, "LLVM cannot generate the unit: " + errors);
   Result<ObjectImage> image = read_object(std::span<const char>(object.data(), object.size()));
   if (!image) return std::unexpected(image.error());

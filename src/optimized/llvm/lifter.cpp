@@ -38,9 +38,8 @@ void Lifter::declare(const char* name) {
   // Sites are found with the stack as it was at the fault, and signal handlers run on it.
   function_->addFnAttr(llvm::Attribute::NoRedZone);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
-  // Nothing but what is passed lives across a call, so that nobody saves registers for others; the frame pointer alone is LLVM's.
+  // Nothing but what is passed lives across a call, so that nobody saves registers for others.
   function_->addFnAttr("no_callee_saved_registers");
-  function_->addFnAttr("frame-pointer", "all");
   // Sums of three are as cheap as others, as they are since Ice Lake and Zen. Artifacts are for any host, so that it is not the host's name.
   function_->addFnAttr("tune-cpu", "znver4");
   if (unit_.uses_floats) function_->addFnAttr(llvm::Attribute::StrictFP);
@@ -76,7 +75,7 @@ LiftedUnit Lifter::lift() {
     auto* const deep = llvm::BasicBlock::Create(context_, "deep", function_);
     auto* const go_on = llvm::BasicBlock::Create(context_, "go_on", function_);
     Value* const frame =
-        builder_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {builder_.getPtrTy()}, {builder_.getInt32(0)});
+        builder_.CreateIntrinsic(llvm::Intrinsic::addressofreturnaddress, {builder_.getPtrTy()}, {});
     Value* const is_deep =
         builder_.CreateICmpULT(builder_.CreatePtrToInt(frame, builder_.getInt64Ty()), word(UnitWord::kStackLimit));
     builder_.CreateCondBr(is_deep, deep, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
