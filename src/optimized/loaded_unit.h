@@ -28,8 +28,8 @@ class LoadedUnit final : public LoadedCode {
   std::size_t data_bytes() const override { return table_bytes_; }
 
   std::uint32_t guest_pc() const { return guest_pc_; }
-  const std::uint8_t* entry() const { return code_.execute + entry_; }
-  const std::uint8_t* code() const { return code_.execute; }
+  const std::uint8_t* entry() const { return begin_ + entry_; }
+  const std::uint8_t* code() const { return begin_; }
   std::size_t code_size() const { return size_; }
   const UnitTables& tables() const { return tables_; }
   // The site at a host address; null where there is none.
@@ -37,7 +37,7 @@ class LoadedUnit final : public LoadedCode {
   // True the first time: of several instances that run it, one lists it.
   bool take_listing() const { return !is_listed_.exchange(true, std::memory_order_relaxed); }
   bool contains(const void* host) const {
-    return static_cast<std::size_t>(static_cast<const std::uint8_t*>(host) - code_.execute) <= size_;
+    return static_cast<std::size_t>(static_cast<const std::uint8_t*>(host) - begin_) <= size_;
   }
 
  private:
@@ -45,6 +45,7 @@ class LoadedUnit final : public LoadedCode {
 
   memory::ExecutableMemory& memory_;
   const memory::CodeBlock code_;
+  const std::uint8_t* begin_ = nullptr;  // in it
   std::size_t size_ = 0, table_bytes_ = 0;
   std::uint32_t guest_pc_ = 0, entry_ = 0;
   UnitTables tables_;

@@ -95,7 +95,8 @@ class ForwardedLoads final : public llvm::MachineFunctionPass {
       const llvm::TargetInstrInfo& instructions = *function.getSubtarget().getInstrInfo();
       unsigned first = 0;
       const unsigned apart = instructions.getOpcodeAfterMemoryUnfold(instruction.getOpcode(), true, stores, &first);
-      const auto place = apart == 0 ? std::nullopt : register_of(instruction, first);
+      const bool is_operation = apart != 0 && !instructions.get(apart).isMoveReg();
+      const auto place = is_operation ? register_of(instruction, first) : std::nullopt;
       if (!place) continue;
       const auto store = stored_at.find(*place);
       const bool is_near = stores ? is_small_loop : store != stored_at.end() && at - store->second <= kNear;
