@@ -5,13 +5,13 @@
 
 namespace caisson::runtime {
 
-// Null where it has lost for good.
+// Null where too many wait.
 DemotedUnits::Demoted* DemotedUnits::add(Unit unit, std::uint32_t left_for) {
   if (units_.size() >= kMostUnits) clear();
   Demoted& demoted = units_[unit->guest_pc()];
   if (demoted.unit != nullptr) --waiting_;
-  demoted = {.losses = demoted.losses + 1, .left_for = left_for};
-  if (demoted.losses >= kMostLosses || waiting_ >= kMostWaiting) return nullptr;
+  demoted = {.losses = std::min(demoted.losses + 1, kMostLosses), .left_for = left_for};
+  if (waiting_ >= kMostWaiting) return nullptr;
   demoted.unit = std::move(unit);
   demoted.exits_due = kExitsBeforeTry << 3 * (demoted.losses - 1);
   ++waiting_;
