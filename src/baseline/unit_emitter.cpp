@@ -185,7 +185,7 @@ std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
       prepare(half_word, flags, falls_in);
       if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
         end_in_code_elsewhere(half_word, flags);
-        return half_word;
+        return half_word + 1;  // done
       }
     }
     const std::uint32_t native = code().offset();
