@@ -19,30 +19,39 @@ using riscv::Op;
   return Place::indexed(kWindowRegister, at);
 }
 
-template <auto load_from>
+// Where the address is not known, the access is put together at once.
+template <Map map, std::uint8_t opcode, Width width>
 void UnitEmitter::load(const Decoded& decoded) {
-  const Place from = guest_address(decoded.rs1, decoded.imm);
-  const Gp to = decoded.rd == 0 ? scratch() : target(decoded.rd);
-  (code().*load_from)(to, from);
+  if (known(decoded.rs1)) [[unlikely]]
+    return load_from_known<map, opcode, width>(decoded);
+  const Gp at = use_low_half(decoded.rs1);
+  const Gp to = target(decoded.rd);
+  code().access<map, opcode, width>(to, kWindowRegister, at, decoded.imm);
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::load_double_word(const Decoded& decoded) {
-  const Place from = guest_address(decoded.rs1, decoded.imm);
-  const Gp to = decoded.rd == 0 ? scratch() : target(decoded.rd);
-  code().mov(Width::k64, to, from);
-  finish(decoded.rd, to);
-}
-
-void UnitEmitter::load_unsigned_word(const Decoded& decoded) {
-  const Place from = guest_address(decoded.rs1, decoded.imm);
-  const Gp to = decoded.rd == 0 ? scratch() : target(decoded.rd);
-  code().mov(Width::k32, to, from);
+template <Map map, std::uint8_t opcode, Width width>
+void UnitEmitter::load_from_known(const Decoded& decoded) {
+  const Place from = known_address(decoded.rs1, decoded.imm);
+  const Gp to = target(decoded.rd);
+  code().load<map, opcode, width>(to, from);
   finish(decoded.rd, to);
 }
 
 template <unsigned bytes>
 void UnitEmitter::store(const Decoded& decoded) {
+  constexpr Width kWidth = bytes == 8 ? Width::k64 : Width::k32;
+  if (known(decoded.rs1) || (bytes >= 4 && decoded.rs2 == 0)) [[unlikely]]
+    return store_elsewhere<bytes>(decoded);
+  const Gp at = use_low_half(decoded.rs1);
+  const Gp value = use(decoded.rs2);
+  if constexpr (bytes == 2) code().operand_size_prefix();
+  code().access<Map::kOneByte, bytes == 1 ? 0x88 : 0x89, kWidth>(value, kWindowRegister, at, decoded.imm);
+}
+
+// To a known address, or of zero.
+template <unsigned bytes>
+void UnitEmitter::store_elsewhere(const Decoded& decoded) {
   const Place to = guest_address(decoded.rs1, decoded.imm);
   if constexpr (bytes >= 4) {
     constexpr Width kWidth = bytes == 8 ? Width::k64 : Width::k32;
@@ -180,13 +189,13 @@ std::span<const UnitEmitter::EmitterRow> UnitEmitter::memory_rows() {
   using E = UnitEmitter;
   constexpr Width k32 = Width::k32, k64 = Width::k64;
   static constexpr EmitterRow kRows[] = {
-      {Op::kLb, &E::emit_by<&E::load<&X86Assembler::movsx8>>},
-      {Op::kLh, &E::emit_by<&E::load<&X86Assembler::movsx16>>},
-      {Op::kLw, &E::emit_by<&E::load<&X86Assembler::movsxd>>},
-      {Op::kLd, &E::emit_by<&E::load_double_word>},
-      {Op::kLbu, &E::emit_by<&E::load<&X86Assembler::movzx8>>},
-      {Op::kLhu, &E::emit_by<&E::load<&X86Assembler::movzx16>>},
-      {Op::kLwu, &E::emit_by<&E::load_unsigned_word>},
+      {Op::kLb, &E::emit_by<&E::load<Map::k0F, 0xBE, k64>>},
+      {Op::kLh, &E::emit_by<&E::load<Map::k0F, 0xBF, k64>>},
+      {Op::kLw, &E::emit_by<&E::load<Map::kOneByte, 0x63, k64>>},
+      {Op::kLd, &E::emit_by<&E::load<Map::kOneByte, 0x8B, k64>>},
+      {Op::kLbu, &E::emit_by<&E::load<Map::k0F, 0xB6, k32>>},
+      {Op::kLhu, &E::emit_by<&E::load<Map::k0F, 0xB7, k32>>},
+      {Op::kLwu, &E::emit_by<&E::load<Map::kOneByte, 0x8B, k32>>},
       {Op::kSb, &E::emit_by<&E::store<1>>},
       {Op::kSh, &E::emit_by<&E::store<2>>},
       {Op::kSw, &E::emit_by<&E::store<4>>},

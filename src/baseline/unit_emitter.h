@@ -263,12 +263,14 @@ class UnitEmitter : private GuestRegisters {
   }
   [[clang::preserve_most]] Place known_address(unsigned base, std::int32_t offset);
   Gp atomic_address(const Decoded& decoded, unsigned width);
-  template <auto load_from>
+  template <Map map, std::uint8_t opcode, Width width>
   void load(const Decoded& decoded);
-  void load_double_word(const Decoded& decoded);
-  void load_unsigned_word(const Decoded& decoded);
+  template <Map map, std::uint8_t opcode, Width width>
+  [[gnu::noinline, clang::preserve_none]] void load_from_known(const Decoded& decoded);
   template <unsigned bytes>
   void store(const Decoded& decoded);
+  template <unsigned bytes>
+  [[gnu::noinline, clang::preserve_none]] void store_elsewhere(const Decoded& decoded);
   template <Width width>
   void load_reserved(const Decoded& decoded);
   template <Width width>

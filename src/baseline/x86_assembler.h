@@ -113,7 +113,8 @@ class Place {
   }
 
   std::uint64_t word_;
-  std::uint32_t about_;  // the length, of what kind it is, the tag
+  std::uint64_t
+      about_;  // the length, of what kind it is, the tag; as long as the word, so that a place is copied at once
 };
 
 enum class Alu : std::uint8_t { kAdd, kOr, kAdc, kSbb, kAnd, kSub, kXor, kCmp };  // as the opcode field says
@@ -165,8 +166,9 @@ class X86Assembler {
   }
   void store(Width width, Place to, Gp from) { op(0x89, width, number(from), to); }
   void store8(Place to, Gp from) { op_byte(0x88, number(from), to); }
+  void operand_size_prefix() { put8(0x66); }
   void store16(Place to, Gp from) {
-    put8(0x66);
+    operand_size_prefix();
     op(0x89, Width::k32, number(from), to);
   }
   void store_immediate(Width width, Place to, std::int32_t value) {
@@ -227,6 +229,29 @@ class X86Assembler {
   void pop(Gp reg) {
     rex(false, number(reg));
     put8(static_cast<std::uint8_t>(0x58 | (number(reg) & 7)));
+  }
+
+  template <Map map, std::uint8_t opcode, Width width>
+  void load(Gp to, Place from) {
+    op(opcode, width, number(to), from, 0, map);
+  }
+  // `opcode reg, [base + index + displacement]`, or the other direction: what a guest's loads and stores are. `base` is one of the later
+  // registers and has a form without displacement, `index` is one of the first.
+  template <Map map, std::uint8_t opcode, Width width>
+  void access(Gp reg, Gp base, Gp index, std::int32_t displacement) {
+    const unsigned is_long = displacement != static_cast<std::int8_t>(displacement) ? 1 : 0;
+    const unsigned mod = (displacement != 0 ? 1U : 0U) + is_long;
+    const std::uint64_t operand = std::uint64_t{static_cast<std::uint32_t>(displacement)} << 32 |
+                                  (number(index) << 27 | mod << 22 | (number(base) & 7) << 24 | 4u << 16);
+    const std::uint32_t fields = kRegisterFields[number(reg)];
+    constexpr unsigned kRex = 0x41 | (width == Width::k64 ? 8u : 0u);
+    if constexpr (map == Map::kOneByte) {
+      put_word((operand | fields) + (kRex | unsigned{opcode} << 8), 4 + mod + (mod & 2));
+    } else {
+      static_assert(map == Map::k0F);
+      put8(static_cast<std::uint8_t>(kRex | fields));
+      put_word((operand | (fields & ~0xFFU)) + (0x0F | unsigned{opcode} << 8), 4 + mod + (mod & 2));
+    }
   }
 
   // --- arithmetic ---
