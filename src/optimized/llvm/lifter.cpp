@@ -74,9 +74,9 @@ LiftedUnit Lifter::lift() {
     // Deep recursion goes on with an empty stack.
     auto* const deep = llvm::BasicBlock::Create(context_, "deep", function_);
     auto* const go_on = llvm::BasicBlock::Create(context_, "go_on", function_);
-    Value* const frame = builder_.CreateIntrinsic(llvm::Intrinsic::addressofreturnaddress, {builder_.getPtrTy()}, {});
+    Value* const top = builder_.CreateIntrinsic(llvm::Intrinsic::addressofreturnaddress, {builder_.getPtrTy()}, {});
     Value* const is_deep =
-        builder_.CreateICmpULT(builder_.CreatePtrToInt(frame, builder_.getInt64Ty()), word(UnitWord::kStackLimit));
+        builder_.CreateICmpULT(builder_.CreatePtrToInt(top, builder_.getInt64Ty()), word(UnitWord::kStackLimit));
     builder_.CreateCondBr(is_deep, deep, go_on, llvm::MDBuilder(context_).createBranchWeights(1, 1 << 20));
     builder_.SetInsertPoint(deep);
     given[1] = constant(unit_.blocks[0].pc);
