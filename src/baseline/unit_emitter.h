@@ -25,6 +25,14 @@
 #include "baseline/thunks.h"
 #include "baseline/x86_assembler.h"
 
+// Most emitters need more registers than a callee may have without saving them, and who calls them needs none kept. Frames as
+// AddressSanitizer makes them cannot be had with that convention.
+#if __has_feature(address_sanitizer)
+#define CAISSON_EMITTER
+#else
+#define CAISSON_EMITTER __attribute__((preserve_none))
+#endif
+
 namespace caisson::baseline {
 
 // Where the code of an instruction begins, kept for as long as the code: tells pcs at faults and serves entries into the middle.
@@ -91,15 +99,14 @@ class UnitEmitter : private GuestRegisters {
 
  private:
   using Decoded = riscv::Decoded;
-  // Most emitters need more registers than a callee may have without saving them, and the one that calls them needs none kept.
-  using Emit = __attribute__((preserve_none)) void (*)(UnitEmitter&, const Decoded&);
+  using Emit = CAISSON_EMITTER void (*)(UnitEmitter&, const Decoded&);
   struct EmitterRow {
     riscv::Op op;
     Emit emit;
   };
   // A call through a pointer to a member asks first whether it is virtual.
   template <auto member>
-  [[gnu::flatten, clang::preserve_none]] static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
+  [[gnu::flatten]] CAISSON_EMITTER static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
     (emitter.*member)(decoded);
   }
   using Emitters = std::array<Emit, riscv::kBaseOpCount>;
@@ -266,11 +273,11 @@ class UnitEmitter : private GuestRegisters {
   template <Map map, std::uint8_t opcode, Width width>
   void load(const Decoded& decoded);
   template <Map map, std::uint8_t opcode, Width width>
-  [[gnu::noinline, clang::preserve_none]] void load_from_known(const Decoded& decoded);
+  [[gnu::noinline]] CAISSON_EMITTER void load_from_known(const Decoded& decoded);
   template <unsigned bytes>
   void store(const Decoded& decoded);
   template <unsigned bytes>
-  [[gnu::noinline, clang::preserve_none]] void store_elsewhere(const Decoded& decoded);
+  [[gnu::noinline]] CAISSON_EMITTER void store_elsewhere(const Decoded& decoded);
   template <Width width>
   void load_reserved(const Decoded& decoded);
   template <Width width>
