@@ -10,6 +10,7 @@
 
 #include <array>
 #include <bit>
+#include <cassert>
 #include <cstdint>
 #include <cstring>
 
@@ -113,8 +114,8 @@ class Place {
   }
 
   std::uint64_t word_;
-  std::uint64_t
-      about_;  // the length, of what kind it is, the tag; as long as the word, so that a place is copied at once
+  // The length, of what kind it is, the tag; as long as the word, so that a place is copied at once.
+  std::uint64_t about_;
 };
 
 enum class Alu : std::uint8_t { kAdd, kOr, kAdc, kSbb, kAnd, kSub, kXor, kCmp };  // as the opcode field says
@@ -239,6 +240,7 @@ class X86Assembler {
   // registers and has a form without displacement, `index` is one of the first.
   template <Map map, std::uint8_t opcode, Width width>
   void access(Gp reg, Gp base, Gp index, std::int32_t displacement) {
+    assert(number(base) >= 8 && base != Gp::r13 && number(index) < 8 && index != Gp::rsp);
     const unsigned is_long = displacement != static_cast<std::int8_t>(displacement) ? 1 : 0;
     const unsigned mod = (displacement != 0 ? 1U : 0U) + is_long;
     const std::uint64_t operand = std::uint64_t{static_cast<std::uint32_t>(displacement)} << 32 |

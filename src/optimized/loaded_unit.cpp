@@ -14,6 +14,7 @@ std::unexpected<Error> damaged(const char* what) {
 
 // Where in memory of whole pages code begins. Were it always the first byte, all units would compete for the same lines of the instruction
 // cache and of the branch predictor. Guest code was laid out not to, so a unit begins where its guest code does in a page, as far as there is room.
+// The kernels of `caisson bench compute`, of at most fifteen units, are no faster by it.
 std::size_t place_in(std::size_t room, std::uint32_t guest_pc) {
   constexpr std::size_t kLine = 64, kPage = 4096;
   return std::min(guest_pc % kPage, room) / kLine * kLine;

@@ -123,6 +123,24 @@ TEST(LoadedUnit, FindsSitesByHostAddress) {
   EXPECT_FALSE(unit->contains(unit->code() - 1));
 }
 
+// Units of different functions do not all begin at the same place of their pages, and code of any size has room.
+TEST(LoadedUnit, CodeBeginsWhereGuestCodeDoesInAPage) {
+  for (const std::size_t size : {1U, 64U, 4000U, 4096U, 4097U, 9000U}) {
+    for (const std::uint32_t pc : {0x10000U, 0x10040U, 0x10802U, 0x10FFEU}) {
+      CodeBlob blob = blob_of({});
+      blob.code.assign(size, 0xC3);
+      blob.entries[0].guest_pc = pc;
+      const auto unit = LoadedUnit::load(blob).value();
+      const std::size_t place = reinterpret_cast<std::uintptr_t>(unit->code()) % 4096;
+      EXPECT_EQ(place % 64, 0U);
+      EXPECT_LE(place, pc % 4096);
+      if (size == 1) EXPECT_EQ(place, pc % 4096 / 64 * 64);
+      EXPECT_LE(place + size, unit->code_bytes());
+      EXPECT_EQ(unit->code()[size - 1], 0xC3);
+    }
+  }
+}
+
 const void* ended = nullptr;
 
 // gdb has to forget the code before something else is in its place.

@@ -262,6 +262,41 @@ TEST_F(X86AssemblerTest, StoresAndLoadsNarrowValues) {
   compare();
 }
 
+// What a guest's loads and stores are: a form of its own for each of them.
+TEST_F(X86AssemblerTest, AccessesByLaterBasesAndFirstIndexes) {
+  constexpr Width k32 = Width::k32, k64 = Width::k64;
+  for (unsigned reg = 0; reg < 16; ++reg) {
+    const Gp value = gp(reg);
+    for (const Gp base : {Gp::r8, Gp::r9, Gp::r10, Gp::r11, Gp::r12, Gp::r14, Gp::r15}) {
+      for (const Gp index : {Gp::rax, Gp::rcx, Gp::rdx, Gp::rbx, Gp::rbp, Gp::rsi, Gp::rdi}) {
+        for (const std::int32_t displacement : {0, 1, -128, 127, 128, -129, INT32_MAX, INT32_MIN}) {
+          const TestPlace place = TestPlace::indexed(base, index, 0, displacement);
+          const auto add_one = [&](const std::string& text, auto emit) {
+            add(text, [&](X86Assembler& to) { emit(to); });
+          };
+          add_one(fmt::format("movsx {}, {}", name(value), name(place, 0)),
+                  [&](X86Assembler& to) { to.access<Map::k0F, 0xBE, k64>(value, base, index, displacement); });
+          add_one(fmt::format("movzx {}, {}", name(value, 2), name(place, 1)),
+                  [&](X86Assembler& to) { to.access<Map::k0F, 0xB7, k32>(value, base, index, displacement); });
+          add_one(fmt::format("movsxd {}, {}", name(value), name(place, 2)),
+                  [&](X86Assembler& to) { to.access<Map::kOneByte, 0x63, k64>(value, base, index, displacement); });
+          add_one(fmt::format("mov {}, {}", name(value, 2), name(place, 2)),
+                  [&](X86Assembler& to) { to.access<Map::kOneByte, 0x8B, k32>(value, base, index, displacement); });
+          add_one(fmt::format("mov {}, {}", name(place, 0), name(value, 0)),
+                  [&](X86Assembler& to) { to.access<Map::kOneByte, 0x88, k32>(value, base, index, displacement); });
+          add_one(fmt::format("mov {}, {}", name(place, 1), name(value, 1)), [&](X86Assembler& to) {
+            to.operand_size_prefix();
+            to.access<Map::kOneByte, 0x89, k32>(value, base, index, displacement);
+          });
+          add_one(fmt::format("mov {}, {}", name(place, 3), name(value)),
+                  [&](X86Assembler& to) { to.access<Map::kOneByte, 0x89, k64>(value, base, index, displacement); });
+        }
+      }
+    }
+  }
+  compare();
+}
+
 TEST_F(X86AssemblerTest, MovesImmediates) {
   for (const TestPlace& place : places()) {
     for (const std::int32_t value : {0, 1, -1, 128, INT32_MAX, INT32_MIN}) {
