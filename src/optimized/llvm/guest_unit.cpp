@@ -205,4 +205,46 @@ void follow_words(WordKinds& words, const UnitInstruction& instruction) {
   words[decoded.rd] = word_kind_of(words, instruction);
 }
 
+void follow_constants(Constants& constants, const UnitInstruction& instruction) {
+  const Decoded& decoded = instruction.decoded;
+  const RegisterSet writes = registers_of(decoded).writes & kIntegers;
+  if (writes == 0) return;
+  const bool first_known = decoded.rs1 == 0 || (constants.known & integer_bit(decoded.rs1)) != 0;
+  const bool second_known = decoded.rs2 == 0 || (constants.known & integer_bit(decoded.rs2)) != 0;
+  const std::uint64_t first = constants.values[decoded.rs1], second = constants.values[decoded.rs2];
+  const auto imm = static_cast<std::uint64_t>(std::int64_t{decoded.imm});
+  const auto extended = [](std::uint64_t value) {
+    return static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(value)});
+  };
+  constants.known &= ~writes;
+  const auto put = [&](bool is_known, std::uint64_t value) {
+    if (!is_known) return;
+    constants.known |= writes;
+    constants.values[decoded.rd] = value;
+  };
+  // What constants are made and copied by.
+  switch (decoded.op) {
+    case Op::kLui:
+      return put(true, imm);
+    case Op::kAuipc:
+      return put(true, instruction.pc + imm);
+    case Op::kAddi:
+      return put(first_known, first + imm);
+    case Op::kAddiw:
+      return put(first_known, extended(first + imm));
+    case Op::kXori:
+      return put(first_known, first ^ imm);
+    case Op::kSlli:
+      return put(first_known, first << imm);
+    case Op::kSrli:
+      return put(first_known, first >> imm);
+    case Op::kBseti:
+      return put(first_known, first | std::uint64_t{1} << imm);
+    case Op::kAdd:
+      return put(first_known && second_known, first + second);
+    default:
+      return;
+  }
+}
+
 }  // namespace caisson::optimized

@@ -50,6 +50,14 @@ enum class WordKind : std::uint8_t {
 };
 using WordKinds = std::array<WordKind, 32>;
 
+// Which integer registers are known to hold what.
+struct Constants {
+  RegisterSet known = 0;
+  std::array<std::uint64_t, 32> values{};  // of these
+
+  bool operator==(const Constants&) const = default;
+};
+
 enum class BlockEnd : std::uint8_t {
   kGoOn,  // at `next`
   kBranch,  // to `target` or `next`
@@ -113,6 +121,7 @@ struct UnitBlock {
   RegisterSet live = 0;  // at entry: may be read in the unit before it is defined, or seen by who comes after it
   FloatKinds kinds{};  // at entry
   WordKinds words{};  // at entry
+  Constants constants;  // at entry
 
   bool is_call() const { return end == BlockEnd::kCall || end == BlockEnd::kIndirectCall; }
   // The indices of all blocks that may come next, by number; kOutside where there is none.
@@ -174,6 +183,9 @@ void follow_kinds(FloatKinds& kinds, const riscv::Decoded& decoded);
 // What an instruction makes of the kind of the integer register that it writes.
 WordKind word_kind_of(const WordKinds& words, const UnitInstruction& instruction);
 void follow_words(WordKinds& words, const UnitInstruction& instruction);
+
+// What an instruction makes of known integer registers.
+void follow_constants(Constants& constants, const UnitInstruction& instruction);
 
 // Nothing where the entry's block begins with what is not lifted, or cannot be fetched.
 std::optional<GuestUnit> read_unit(const GuestCode& code, std::uint32_t entry, const UnitLimits& limits = {});

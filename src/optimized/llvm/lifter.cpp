@@ -107,6 +107,7 @@ void Lifter::lift_block(std::size_t index) {
   kinds_ = block.kinds;
   opaque_ = 0;
   words_ = block.words;
+  constants_ = block.constants;
   due_ = static_cast<std::int32_t>(block.due + block.cost);
   std::vector<RegisterSet> live(block.instructions.size());
   RegisterSet behind = unit_.live_behind(block);
@@ -132,6 +133,7 @@ void Lifter::lift_block(std::size_t index) {
     if (at >= address_end_) begin_address(block, at, live);
     is_in_address_ = at < address_end_;
     lift_instruction(instruction);
+    follow_constants(constants_, instruction);
     here_.ahead -= static_cast<std::int32_t>(gas::weight(instruction.decoded.op));
   }
   check_stored_floats();
@@ -286,8 +288,13 @@ void Lifter::increase(unsigned reg, std::int32_t by) {
 }
 
 void Lifter::fetch(unsigned reg) {
-  if ((present_ & integer_bit(reg)) != integer_bit(reg)) load(integer_bit(reg));
+  if ((present_ & integer_bit(reg)) != 0) return;
   present_ |= integer_bit(reg);
+  if ((constants_.known & integer_bit(reg)) != 0) {
+    builder_.CreateStore(constant(constants_.values[reg]), integers_[reg]);
+  } else {
+    load(integer_bit(reg));
+  }
 }
 
 // Where blocks end, so that they meet with all homed registers in the hart.

@@ -259,6 +259,7 @@ class Lifter {
   FloatKinds kinds_{};
   RegisterSet opaque_ = 0;  // float registers of whose values LLVM knows nothing
   WordKinds words_{};
+  Constants constants_;
   WordKind result_kind_ = WordKind::kWide;  // of the integer that the instruction gives
   std::int32_t due_ = 0;
   Anchor anchor_;

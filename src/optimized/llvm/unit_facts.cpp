@@ -29,6 +29,7 @@ class FactFinder {
     place_checks();
     find_loops();
     find_dues();
+    find_constants();
     choose_homed();
     find_settled();
     find_dirty();
@@ -164,6 +165,35 @@ class FactFinder {
     }
   }
 
+  void find_constants() {
+    std::vector<bool> is_visited(unit_.blocks.size());
+    is_visited[0] = true;
+    for (bool changes = true; changes;) {
+      changes = false;
+      for (std::size_t index = 0; index < unit_.blocks.size(); ++index) {
+        if (!is_visited[index]) continue;
+        Constants constants = unit_.blocks[index].constants;
+        for (const UnitInstruction& instruction : unit_.blocks[index].instructions)
+          follow_constants(constants, instruction);
+        if (unit_.blocks[index].is_call()) constants = {};
+        unit_.for_each_successor(unit_.blocks[index], [&](UnitBlock& next) {
+          const auto to = unit_.index_of(next);
+          if (!is_visited[to]) {
+            is_visited[to] = changes = true;
+            next.constants = constants;
+            return;
+          }
+          for (RegisterSet left = next.constants.known; left != 0; left &= left - 1) {
+            const auto reg = static_cast<std::size_t>(std::countr_zero(left));
+            if ((constants.known >> reg & 1) != 0 && constants.values[reg] == next.constants.values[reg]) continue;
+            next.constants.known &= ~(RegisterSet{1} << reg);
+            changes = true;
+          }
+        });
+      }
+    }
+  }
+
   // The registers that are used least, where more are written than there are host registers.
   void choose_homed() {
     // Over the kernels of `caisson bench compute`, of 6, 8, 9, 10, 11, 12 and all, 9 to 11 integers were best; of 8, 10, 12 and all, 12 floats.
@@ -176,9 +206,12 @@ class FactFinder {
       if (unit_.blocks[index].is_call()) {
         for (const std::uint8_t reg : kPassedRegisters) weights[reg] += weight;
       }
+      Constants constants = unit_.blocks[index].constants;
       for (const UnitInstruction& instruction : unit_.blocks[index].instructions) {
         const RegisterUse use = registers_of(instruction.decoded);
-        for (RegisterSet left = use.reads | use.writes; left != 0; left &= left - 1)
+        const RegisterSet known = constants.known;
+        follow_constants(constants, instruction);
+        for (RegisterSet left = (use.reads & ~known) | use.writes; left != 0; left &= left - 1)
           weights[static_cast<std::size_t>(std::countr_zero(left))] += weight;
       }
     }
