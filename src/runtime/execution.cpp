@@ -174,7 +174,8 @@ std::uint64_t Execution::next_slice_of_unit(void* execution) {
   if (self.stay_.slices++ == 0) {
     self.slices_of_unit_ = {};
   } else {
-    self.slices_of_unit_.add({slice, now - self.slice_began_});  // they are of one length
+    // They are of one length.
+    self.slices_of_unit_.add({slice, now - self.slice_began_}, self.promotion_->is_waiting());
   }
   self.slice_began_ = now;
   constexpr std::uint64_t kSlicesPerLook = 32;

@@ -181,7 +181,7 @@ class Execution {
     bool is_slow = false;
   } stay_;
   std::uint64_t slice_began_ = 0;  // in a unit
-  TypicalPace slices_of_unit_;
+  PacesByLoad slices_of_unit_;
   TierGas gas_;
   std::uint64_t ecall_gas_ = 0;  // charged while the baseline tier ran
   bool interpreted_ = false;  // since take_floats_changed()

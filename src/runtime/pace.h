@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace caisson::runtime {
 
@@ -42,6 +43,31 @@ class TypicalPace {
   Pace window_, sum_;
   std::uint64_t best_ = 0;
   std::uint64_t seen_ = 0;
+};
+
+// Paces while compilers work beside the guest, and while they do not. The processor of a compiler may share its core with the guest's, which
+// then takes longer by what depends on the code: a unit of SHA-256 187 ticks for 1024 gas alone and 331 beside a compiler, the
+// baseline tier 256 and 299. So paces are compared only with others of the same kind.
+class PacesByLoad {
+ public:
+  void add(const Pace& part, bool is_beside_compilers) { (is_beside_compilers ? beside_ : alone_).add(part); }
+  std::uint64_t gas_seen() const { return alone_.gas_seen() + beside_.gas_seen(); }
+
+  // Whether this takes longer than `other`, by what chance does not explain: 5 % alone and 25 % beside compilers. Nothing where too little of both
+  // is known of either kind.
+  std::optional<bool> is_slower_than(const PacesByLoad& other) const {
+    const std::optional<bool> alone = is_slower(alone_, other.alone_, 5);
+    return alone ? alone : is_slower(beside_, other.beside_, 25);
+  }
+
+ private:
+  static std::optional<bool> is_slower(const TypicalPace& one, const TypicalPace& other, std::uint64_t percent) {
+    constexpr std::uint64_t kLeastGas = 500'000;
+    if (one.gas() < kLeastGas || other.gas() < kLeastGas) return std::nullopt;
+    return 100 * one.ticks_of_gas() > (100 + percent) * other.ticks_of_gas();
+  }
+
+  TypicalPace alone_, beside_;
 };
 
 }  // namespace caisson::runtime

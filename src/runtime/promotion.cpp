@@ -114,14 +114,12 @@ bool Promotion::try_again(std::shared_ptr<const optimized::LoadedUnit> unit) {
   return !optimized_.has_unit(pc) && optimized_.add(std::move(unit));
 }
 
-bool Promotion::is_slower(std::uint32_t pc, const TypicalPace& pace) {
+bool Promotion::is_slower(std::uint32_t pc, const PacesByLoad& pace) {
   const riscv::OwnFloatState floats;
   const auto found = paces_.find(function_of(pc));
-  constexpr std::uint64_t kLeastGas = 500'000;  // of both, to be compared
+  const std::optional<bool> known = found == paces_.end() ? std::nullopt : pace.is_slower_than(found->second);
   // The function may have been in units as soon as it was hot.
-  const TypicalPace& baseline = found == paces_.end() || found->second.gas() < kLeastGas ? all_ : found->second;
-  if (baseline.gas() < kLeastGas || pace.gas() < kLeastGas) return false;
-  return 20 * pace.ticks_of_gas() > 21 * baseline.ticks_of_gas();
+  return known ? *known : pace.is_slower_than(all_).value_or(false);
 }
 
 // --- heat ---
@@ -131,8 +129,8 @@ void Promotion::note_slice(std::uint32_t pc, std::uint64_t gas, const Pace& pace
   if (pace.ticks != 0) {
     if (paces_.size() >= kMostPlaces) paces_.clear();
     const std::uint32_t function = function_of(pc);
-    paces_[function].add(pace);
-    all_.add(pace);
+    paces_[function].add(pace, is_waiting());
+    all_.add(pace, is_waiting());
     for (auto& unit : demoted_.note_baseline(function, pace.gas)) {
       const std::uint32_t entry = unit->guest_pc();
       if (try_again(std::move(unit))) again_.push_back(entry);

@@ -73,16 +73,17 @@ class Promotion final : public memory::CodeObserver {
     stay.left_for = left_for;
     stay.all += pace.gas;
     threshold_.note_stay(pace.gas);
-    if (pace.gas >= kGasOfLongStay && pace.ticks != 0) stay.longer.add(pace);
+    if (pace.gas >= kGasOfLongStay && pace.ticks != 0) stay.longer.add(pace, is_waiting());
     const bool is_due = ++stay.count == kCountOfStays || stay.longer.gas_seen() >= kGasOfComparison;
     return is_due && is_not_worth_it(stay);
   }
   // It is slower than the baseline tier was: is_slower().
   void demote_slow(std::uint32_t pc, std::uint32_t left_for);
   // Whether that is slower than the baseline tier was in the function of `pc`, as far as that is known.
-  bool is_slower(std::uint32_t pc, const TypicalPace& pace);
+  bool is_slower(std::uint32_t pc, const PacesByLoad& pace);
   // Makes units enterable that are there now, or are worth another try; gives the entries.
   std::vector<std::uint32_t> poll();
+  // Whether compilers work, or will, for what was asked for.
   bool is_waiting() const { return !pending_.empty(); }
   // Whether poll() waits for what was asked for.
   bool is_blocking() const { return is_blocking_; }
@@ -116,7 +117,7 @@ class Promotion final : public memory::CodeObserver {
     std::uint32_t left_for = 0;  // at last
     std::uint32_t count = 0;
     std::uint64_t all = 0;  // gas
-    TypicalPace longer;  // of stays of which the time tells something
+    PacesByLoad longer;  // of stays of which the time tells something
   };
   // Of a place.
   struct Heat {
@@ -174,8 +175,8 @@ class Promotion final : public memory::CodeObserver {
   std::unordered_set<std::uint32_t> asked_;  // entries that are enterable, pending or refused; the same
   std::vector<Request> pending_;
   std::vector<Stay> stays_{kStays};
-  std::unordered_map<std::uint32_t, TypicalPace> paces_;  // of the baseline tier, by function; bounded as heat_ is
-  TypicalPace all_;  // the same of all functions
+  std::unordered_map<std::uint32_t, PacesByLoad> paces_;  // of the baseline tier, by function; bounded as heat_ is
+  PacesByLoad all_;  // the same of all functions
   DemotedUnits demoted_;
   std::vector<std::uint32_t> again_;  // entries of demoted units that are enterable again, since poll()
   PromotionStats stats_;
