@@ -41,7 +41,8 @@ RegisterSet GuestUnit::live_behind(const UnitBlock& block) const {
   const auto at = [&](int index) { return index < 0 ? kAll : blocks[static_cast<std::size_t>(index)].live; };
   if (block.end == BlockEnd::kGoOn || block.end == BlockEnd::kInlinedCall) return at(block.next_block);
   if (block.end == BlockEnd::kBranch || block.end == BlockEnd::kCounted)
-    return at(block.next_block) | at(block.target_block);
+    return at(block.next_block) | at(block.target_block) |
+           (block.again_block == UnitBlock::kOutside ? 0 : at(block.again_block));
   return kAll;
 }
 

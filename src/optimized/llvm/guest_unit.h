@@ -99,7 +99,9 @@ struct UnitBlock {
   BlockEnd end = BlockEnd::kLeave;
   std::uint64_t target = 0, next = 0;  // guest pcs
   int target_block = kOutside, next_block = kOutside;  // the same as indices
-  LoopCount count;  // of kCounted
+  LoopCount count;  // of kCounted, and of kBranch with again_block
+  int again_block =
+      kOutside;  // of kBranch: where it goes on, without a look at its condition, if that holds so often as `count` says
   std::vector<int> targets;  // of kIndirectJump: blocks it may lead to, ascending by pc
   std::uint32_t cost = 0;  // of the whole block
   std::uint32_t refund = 0;  // of kLeave: the part that is not executed
@@ -125,9 +127,10 @@ struct UnitBlock {
 
   bool is_call() const { return end == BlockEnd::kCall || end == BlockEnd::kIndirectCall; }
   // The indices of all blocks that may come next, by number; kOutside where there is none.
-  std::size_t successor_count() const { return 2 + targets.size(); }
+  std::size_t successor_count() const { return 3 + targets.size(); }
   int successor(std::size_t number) const {
-    return number == 0 ? next_block : number == 1 ? target_block : targets[number - 2];
+    if (number >= 3) return targets[number - 3];
+    return number == 0 ? next_block : number == 1 ? target_block : again_block;
   }
 };
 

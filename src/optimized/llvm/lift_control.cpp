@@ -137,6 +137,14 @@ void Lifter::branch(const UnitBlock& block) {
         return llvm::CmpInst::ICMP_UGE;
     }
   }();
+  if (block.again_block != UnitBlock::kOutside) {
+    Value* const holds_often = goes_around(block.count);
+    bring_home();
+    llvm::BasicBlock* const again = edge_to(block.again_block, block.target);
+    auto* const seldom = llvm::BasicBlock::Create(context_, "", function_);
+    builder_.CreateCondBr(holds_often, again, seldom, llvm::MDBuilder(context_).createBranchWeights(16, 1));
+    builder_.SetInsertPoint(seldom);
+  }
   Value* const holds = compare(condition, decoded.rs1, decoded.rs2);
   bring_home();
   llvm::BasicBlock* const taken = edge_to(block.target_block, block.target);
@@ -146,8 +154,7 @@ void Lifter::branch(const UnitBlock& block) {
 
 // The distance that is left, without a sign, exceeds what all rounds but the last take of it: then no round but the last reaches the other
 // register, or passes it.
-void Lifter::counted(const UnitBlock& block) {
-  const LoopCount& count = block.count;
+Lifter::Value* Lifter::goes_around(const LoopCount& count) {
   const bool grows = count.step_register != 0 || count.step > 0;
   Value* const first = count.is_word ? get_half(count.first) : get(count.first);
   Value* const second = count.is_word ? get_half(count.second) : get(count.second);
@@ -170,6 +177,11 @@ void Lifter::counted(const UnitBlock& block) {
     const auto less = count.branch == Op::kBlt ? llvm::CmpInst::ICMP_SLT : llvm::CmpInst::ICMP_ULT;
     holds = builder_.CreateAnd(builder_.CreateICmp(less, first, second), holds);
   }
+  return holds;
+}
+
+void Lifter::counted(const UnitBlock& block) {
+  Value* const holds = goes_around(block.count);
   bring_home();
   llvm::BasicBlock* const often = edge_to(block.target_block, block.target);
   llvm::BasicBlock* const seldom = edge_to(block.next_block, block.next);

@@ -137,6 +137,7 @@ class Lifter {
   Value* compare(llvm::CmpInst::Predicate condition, unsigned first, unsigned second);  // of registers
   void call(const UnitBlock& block);
   void indirect_jump(const UnitBlock& block);
+  Value* goes_around(const LoopCount& count);  // as often as it says, at least
   void counted(const UnitBlock& block);
   void inlined_return(const UnitBlock& block);
   void leave(Value* pc);  // returns to the caller

@@ -84,7 +84,8 @@ class Unroller {
   }
 
   // In the place of the header comes a block that looks how often the loop goes around. It leads to copies that follow each other, of which
-  // only the last may leave by the latch's branch; where that is not sure, to copies that all may.
+  // only the last may leave by the latch's branch, and looks for itself whether all go around once more; where that is not sure, to copies that
+  // all may leave.
   void unroll_counted(const GuestLoop& loop, const CountedLoop& counted, std::size_t copies) {
     const std::size_t header = loop.header;
     std::vector<std::vector<int>> places(copies);
@@ -125,6 +126,11 @@ class Unroller {
         (integer_bit(look.count.first) | integer_bit(look.count.second) | integer_bit(look.count.step_register));
     look.target_block = places[0][header];
     look.next_block = static_cast<int>(blocks_.size());
+    UnitBlock& last = blocks_[static_cast<std::size_t>(places[copies - 1][counted.latch])];
+    last.count = look.count;
+    last.again_block = look.target_block;
+    last.target_block = look.next_block;
+    last.used |= look.used & ~last.defined;
     blocks_.push_back(std::move(blocks_[header]));
     blocks_[header] = std::move(look);
   }
