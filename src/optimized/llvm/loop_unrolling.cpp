@@ -114,6 +114,7 @@ class Unroller {
         follow(made.target_block);
       }
     }
+    const std::size_t copies_of_rest = blocks_.size();
     unroll(loop, kCopiesOfRest);
     UnitBlock look;
     look.pc = look.behind = blocks_[header].pc;
@@ -133,6 +134,14 @@ class Unroller {
     last.used |= look.used & ~last.defined;
     blocks_.push_back(std::move(blocks_[header]));
     blocks_[header] = std::move(look);
+    // What is left becomes less: the rest goes around without a look.
+    for (std::size_t block = 0; block < blocks_.size(); ++block) {
+      const bool is_rest = block < loop.body.size() ? block != header && loop.body[block] : block >= copies_of_rest;
+      if (!is_rest) continue;
+      for (int* const edge : {&blocks_[block].next_block, &blocks_[block].target_block}) {
+        if (*edge == static_cast<int>(header)) *edge = blocks_[header].next_block;
+      }
+    }
   }
 
   // The edges to the header lead to the header of the next copy, those of the last copy to the first.
