@@ -157,6 +157,8 @@ std::string text_of(const GuestUnit& unit) {
                         block.is_checked ? ", checked" : "", block.end == BlockEnd::kLeave ? ", leaves" : "");
     if (block.next_block >= 0 || block.target_block >= 0)
       text += fmt::format("  to {} {}\n", block.next_block, block.target_block);
+    if (block.again_block >= 0)
+      text += fmt::format("  for all of {} rounds again to {}\n", block.count.rounds, block.again_block);
     if (!block.targets.empty()) text += fmt::format("  by a table to {}\n", fmt::join(block.targets, " "));
     text += fmt::format("  needed {:x} dirty {:x}\n", block.needed, block.dirty);
   }

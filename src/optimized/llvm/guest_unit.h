@@ -54,8 +54,6 @@ using WordKinds = std::array<WordKind, 32>;
 struct Constants {
   RegisterSet known = 0;
   std::array<std::uint64_t, 32> values{};  // of these
-
-  bool operator==(const Constants&) const = default;
 };
 
 enum class BlockEnd : std::uint8_t {
@@ -100,8 +98,8 @@ struct UnitBlock {
   std::uint64_t target = 0, next = 0;  // guest pcs
   int target_block = kOutside, next_block = kOutside;  // the same as indices
   LoopCount count;  // of kCounted, and of kBranch with again_block
-  int again_block =
-      kOutside;  // of kBranch: where it goes on, without a look at its condition, if that holds so often as `count` says
+  // Of kBranch: where it goes on, without a look at its condition, if that holds so often as `count` says.
+  int again_block = kOutside;
   std::vector<int> targets;  // of kIndirectJump: blocks it may lead to, ascending by pc
   std::uint32_t cost = 0;  // of the whole block
   std::uint32_t refund = 0;  // of kLeave: the part that is not executed
