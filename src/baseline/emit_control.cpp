@@ -65,7 +65,7 @@ void UnitEmitter::cut_off() {
 }
 
 template <Condition condition>
-void UnitEmitter::branch(const Decoded& decoded) {
+void UnitEmitter::branch(Decoded decoded) {
   Condition holds = condition;
   const Place first = operand(decoded.rs1);
   if (decoded.rs2 == 0) {
@@ -154,7 +154,7 @@ void UnitEmitter::call_through_table(std::uint64_t target) {
 // The guest's, which was pushed beside the host's.
 void UnitEmitter::drop_return_address() { code().pop(Gp::rcx); }
 
-void UnitEmitter::jump(const Decoded& decoded) {
+void UnitEmitter::jump(Decoded decoded) {
   const auto target = std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
   if (decoded.rd == 0) return transfer_outside(target);
   remember_call(decoded.rd, pc() + decoded.length);
@@ -182,7 +182,7 @@ void UnitEmitter::find_entry(bool is_call) {
   if (is_call) add_stub(Stub::Kind::kLookup, outside);
 }
 
-void UnitEmitter::jump_register(const Decoded& decoded) {
+void UnitEmitter::jump_register(Decoded decoded) {
   const bool is_return =
       decoded.rd == 0 && decoded.imm == 0 && (decoded.rs1 == riscv::kRa || decoded.rs1 == riscv::kT0);
   if (is_return) {
@@ -220,27 +220,27 @@ void UnitEmitter::jump_register(const Decoded& decoded) {
 
 // --- the environment ---
 
-void UnitEmitter::environment_call(const Decoded&) {
+void UnitEmitter::environment_call(Decoded) {
   code().load_immediate(Gp::rax, pc());
   code().call(thunks_.ecall());
 }
 
-void UnitEmitter::breakpoint(const Decoded&) {
+void UnitEmitter::breakpoint(Decoded) {
   code().load_immediate(Gp::rax, pc());
   code().jmp(thunks_.ebreak());
 }
 
-void UnitEmitter::illegal(const Decoded&) {
+void UnitEmitter::illegal(Decoded) {
   code().load_immediate(Gp::rax, pc());
   code().jmp(thunks_.illegal());
 }
 
 // Changed code is found by dropped pages and compared bytes; the instruction only ends its block.
-void UnitEmitter::fence_instruction(const Decoded&) {}
+void UnitEmitter::fence_instruction(Decoded) {}
 
 // A rounding mode that this code is not for: elsewhere the block is left and goes on in other code. The bytes of a mixed page may not be
 // those that were paid for any more, so there the block goes on, with software for what rounds.
-void UnitEmitter::csr(const Decoded& decoded) {
+void UnitEmitter::csr(Decoded decoded) {
   settle(pending_);
   code().load_immediate(Gp::rcx, mixed_ ? 1 : 0);
   perform(decoded);
@@ -250,24 +250,24 @@ void UnitEmitter::csr(const Decoded& decoded) {
 std::span<const UnitEmitter::EmitterRow> UnitEmitter::control_rows() {
   using E = UnitEmitter;
   static constexpr EmitterRow kRows[] = {
-      {Op::kIllegal, &E::emit_by<&E::illegal>},
-      {Op::kBeq, &E::emit_by<&E::branch<Condition::kEqual>>},
-      {Op::kBne, &E::emit_by<&E::branch<Condition::kNotEqual>>},
-      {Op::kBlt, &E::emit_by<&E::branch<Condition::kLess>>},
-      {Op::kBge, &E::emit_by<&E::branch<Condition::kGreaterEqual>>},
-      {Op::kBltu, &E::emit_by<&E::branch<Condition::kBelow>>},
-      {Op::kBgeu, &E::emit_by<&E::branch<Condition::kAboveEqual>>},
-      {Op::kJal, &E::emit_by<&E::jump>},
-      {Op::kJalr, &E::emit_by<&E::jump_register>},
-      {Op::kEcall, &E::emit_by<&E::environment_call>},
-      {Op::kEbreak, &E::emit_by<&E::breakpoint>},
-      {Op::kFenceI, &E::emit_by<&E::fence_instruction>},
-      {Op::kCsrrw, &E::emit_by<&E::csr>},
-      {Op::kCsrrs, &E::emit_by<&E::csr>},
-      {Op::kCsrrc, &E::emit_by<&E::csr>},
-      {Op::kCsrrwi, &E::emit_by<&E::csr>},
-      {Op::kCsrrsi, &E::emit_by<&E::csr>},
-      {Op::kCsrrci, &E::emit_by<&E::csr>},
+      emits<Op::kIllegal, &E::illegal>,
+      emits<Op::kBeq, &E::branch<Condition::kEqual>>,
+      emits<Op::kBne, &E::branch<Condition::kNotEqual>>,
+      emits<Op::kBlt, &E::branch<Condition::kLess>>,
+      emits<Op::kBge, &E::branch<Condition::kGreaterEqual>>,
+      emits<Op::kBltu, &E::branch<Condition::kBelow>>,
+      emits<Op::kBgeu, &E::branch<Condition::kAboveEqual>>,
+      emits<Op::kJal, &E::jump>,
+      emits<Op::kJalr, &E::jump_register>,
+      emits<Op::kEcall, &E::environment_call>,
+      emits<Op::kEbreak, &E::breakpoint>,
+      emits<Op::kFenceI, &E::fence_instruction>,
+      emits<Op::kCsrrw, &E::csr>,
+      emits<Op::kCsrrs, &E::csr>,
+      emits<Op::kCsrrc, &E::csr>,
+      emits<Op::kCsrrwi, &E::csr>,
+      emits<Op::kCsrrsi, &E::csr>,
+      emits<Op::kCsrrci, &E::csr>,
   };
   return kRows;
 }

@@ -126,13 +126,13 @@ void UnitEmitter::settle_pair(Xmm first, Xmm second, bool is_double) {
 
 // --- what is not inline ---
 
-bool UnitEmitter::needs_software(const Decoded& decoded) const {
+bool UnitEmitter::needs_software(Decoded decoded) const {
   const bool is_dynamic = decoded.rm == static_cast<std::uint8_t>(riscv::RoundingMode::kDynamic);
   if (is_dynamic && (map_.software_rounding || rounding_unknown_)) return true;
   return !riscv::uses_host_rounding(decoded.op, decoded.rm);
 }
 
-void UnitEmitter::perform(const Decoded& decoded) {
+void UnitEmitter::perform(Decoded decoded) {
   settle(pending_);  // it may leave
   forget_scratch();
   code().load_immediate(Gp::rax, pc());
@@ -148,14 +148,14 @@ void UnitEmitter::perform(const Decoded& decoded) {
 
 // Where the condition holds, the whole instruction is performed elsewhere; bind_performed() is where both ways meet, with the
 // result at home.
-void UnitEmitter::perform_if(Condition condition, const Decoded&) {
+void UnitEmitter::perform_if(Condition condition, Decoded) {
   Stub& stub = add_stub(Stub::Kind::kPerform, code().jcc_forward(condition));
   stub.pc = pc();
   stub.bits = bits();
   performs_.push_back(static_cast<std::uint32_t>(stubs_.size() - 1));
 }
 
-void UnitEmitter::bind_performed(const Decoded&) {
+void UnitEmitter::bind_performed(Decoded) {
   for (const std::uint32_t index : performs_) stubs_[index].back = code().offset();
   performs_.clear();
   forget_scratch();
@@ -164,7 +164,7 @@ void UnitEmitter::bind_performed(const Decoded&) {
 // --- arithmetic ---
 
 template <bool is_double, std::uint8_t opcode>
-void UnitEmitter::float_binary(const Decoded& decoded) {
+void UnitEmitter::float_binary(Decoded decoded) {
   if (needs_software(decoded)) return perform(decoded);
   const Xmm to = float_target(decoded.rd);
   if constexpr (is_double) {
@@ -179,7 +179,7 @@ void UnitEmitter::float_binary(const Decoded& decoded) {
 }
 
 template <bool is_double>
-void UnitEmitter::float_root(const Decoded& decoded) {
+void UnitEmitter::float_root(Decoded decoded) {
   if (needs_software(decoded)) return perform(decoded);
   const Xmm to = float_target(decoded.rd);
   const Xmm from = is_double ? float_use(decoded.rs1, Xmm::xmm1) : single_use(decoded.rs1, Xmm::xmm1);
@@ -190,7 +190,7 @@ void UnitEmitter::float_root(const Decoded& decoded) {
 // infinity × 0 + quiet NaN is invalid in RISC-V (section 21.6) and silent in x86: where the result is a NaN, the instruction is
 // performed again.
 template <bool is_double, std::uint8_t opcode>
-void UnitEmitter::float_fused(const Decoded& decoded) {
+void UnitEmitter::float_fused(Decoded decoded) {
   if (needs_software(decoded)) return perform(decoded);
   const auto use_one = [&](unsigned reg, Xmm into) { return is_double ? float_use(reg, into) : single_use(reg, into); };
   const Xmm first = use_one(decoded.rs1, Xmm::xmm0);
@@ -205,7 +205,7 @@ void UnitEmitter::float_fused(const Decoded& decoded) {
 }
 
 template <bool is_double, UnitEmitter::Sign sign>
-void UnitEmitter::float_sign(const Decoded& decoded) {
+void UnitEmitter::float_sign(Decoded decoded) {
   const auto use_one = [&](unsigned reg, Xmm into) { return is_double ? float_use(reg, into) : single_use(reg, into); };
   settle(std::uint32_t{1} << decoded.rs1 | std::uint32_t{1} << decoded.rs2);
   const FloatConstants& constants = *thunks_.constants();
@@ -241,7 +241,7 @@ void UnitEmitter::float_sign(const Decoded& decoded) {
 
 // -0 is less than +0. The comparison raises invalid for signalling NaNs, as wanted; which operand a NaN leaves is told elsewhere.
 template <bool is_double, bool maximum>
-void UnitEmitter::float_select(const Decoded& decoded) {
+void UnitEmitter::float_select(Decoded decoded) {
   const Xmm first = is_double ? float_use(decoded.rs1, Xmm::xmm1) : single_use(decoded.rs1, Xmm::xmm1);
   const Xmm second = is_double ? float_use(decoded.rs2, Xmm::xmm2) : single_use(decoded.rs2, Xmm::xmm2);
   code().avx(packed(is_double), kUnorderedCompare, first, Xmm::xmm0, second);
@@ -258,7 +258,7 @@ void UnitEmitter::float_select(const Decoded& decoded) {
 
 // feq is quiet, flt and fle are signalling; an unordered pair sets the carry, so that "above" is false for it.
 template <bool is_double, UnitEmitter::Comparison comparison>
-void UnitEmitter::float_compare(const Decoded& decoded) {
+void UnitEmitter::float_compare(Decoded decoded) {
   const Xmm first = is_double ? float_use(decoded.rs1, Xmm::xmm1) : single_use(decoded.rs1, Xmm::xmm1);
   const Xmm second = is_double ? float_use(decoded.rs2, Xmm::xmm2) : single_use(decoded.rs2, Xmm::xmm2);
   const Gp result = scratch();
@@ -283,7 +283,7 @@ void UnitEmitter::float_compare(const Decoded& decoded) {
 // apart, is performed elsewhere. Below the limits no rounding mode leaves the range of the unsigned integers, in either precision:
 // 2^32 - 2^9 and 2^63 - 2^40 have 24 bits.
 template <bool is_double, Width width, bool is_signed>
-void UnitEmitter::float_to_integer(const Decoded& decoded) {
+void UnitEmitter::float_to_integer(Decoded decoded) {
   const bool truncates = decoded.rm == static_cast<std::uint8_t>(riscv::RoundingMode::kTowardZero);
   if (!truncates && needs_software(decoded)) return perform(decoded);
   constexpr std::uint8_t kTruncate = 0x2C, kRound = 0x2D;
@@ -327,7 +327,7 @@ void UnitEmitter::float_to_integer(const Decoded& decoded) {
 }
 
 template <bool is_double, Width width, bool is_signed>
-void UnitEmitter::integer_to_float(const Decoded& decoded) {
+void UnitEmitter::integer_to_float(Decoded decoded) {
   if (needs_software(decoded)) return perform(decoded);
   const Xmm to = float_target(decoded.rd);
   Place from = operand(decoded.rs1);
@@ -353,7 +353,7 @@ void UnitEmitter::integer_to_float(const Decoded& decoded) {
   if constexpr (!is_signed && width == Width::k64) bind_performed(decoded);
 }
 
-void UnitEmitter::widen(const Decoded& decoded) {
+void UnitEmitter::widen(Decoded decoded) {
   if (needs_software(decoded)) return perform(decoded);
   const Xmm from = single_use(decoded.rs1, Xmm::xmm1);
   const Xmm to = float_target(decoded.rd);
@@ -361,7 +361,7 @@ void UnitEmitter::widen(const Decoded& decoded) {
   float_finish_computed(decoded.rd, to, true);
 }
 
-void UnitEmitter::narrow(const Decoded& decoded) {
+void UnitEmitter::narrow(Decoded decoded) {
   if (needs_software(decoded)) return perform(decoded);
   const Xmm from = float_use(decoded.rs1, Xmm::xmm1);
   code().avx(Prefix::k66, 0x76, Xmm::xmm0, Xmm::xmm0, Xmm::xmm0);
@@ -372,7 +372,7 @@ void UnitEmitter::narrow(const Decoded& decoded) {
 // --- moves, loads, stores ---
 
 template <bool is_double>
-void UnitEmitter::bits_to_integer(const Decoded& decoded) {
+void UnitEmitter::bits_to_integer(Decoded decoded) {
   if (decoded.rd == 0) return;
   settle(std::uint32_t{1} << decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -392,7 +392,7 @@ void UnitEmitter::bits_to_integer(const Decoded& decoded) {
 }
 
 template <bool is_double>
-void UnitEmitter::bits_to_float(const Decoded& decoded) {
+void UnitEmitter::bits_to_float(Decoded decoded) {
   const Gp from = use(decoded.rs1);
   const Xmm to = float_target(decoded.rd);
   if constexpr (is_double) {
@@ -405,7 +405,7 @@ void UnitEmitter::bits_to_float(const Decoded& decoded) {
 }
 
 template <bool is_double>
-void UnitEmitter::float_load(const Decoded& decoded) {
+void UnitEmitter::float_load(Decoded decoded) {
   const Place from = guest_address(decoded.rs1, decoded.imm);
   const Xmm to = float_target(decoded.rd);
   if constexpr (is_double) {
@@ -418,7 +418,7 @@ void UnitEmitter::float_load(const Decoded& decoded) {
 }
 
 template <bool is_double>
-void UnitEmitter::float_store(const Decoded& decoded) {
+void UnitEmitter::float_store(Decoded decoded) {
   settle(std::uint32_t{1} << decoded.rs2);
   const Xmm value = float_use(decoded.rs2, Xmm::xmm1);
   const Place to = guest_address(decoded.rs1, decoded.imm);
@@ -432,47 +432,45 @@ void UnitEmitter::float_store(const Decoded& decoded) {
 std::span<const UnitEmitter::EmitterRow> UnitEmitter::float_rows() {
   using E = UnitEmitter;
   constexpr Width k32 = Width::k32, k64 = Width::k64;
-#define CAISSON_FLOAT_ROWS(suffix, is_double)                                                   \
-  {Op::kFadd##suffix, &E::emit_by<&E::float_binary<is_double, kAddOpcode>>},                    \
-      {Op::kFsub##suffix, &E::emit_by<&E::float_binary<is_double, kSubtractOpcode>>},           \
-      {Op::kFmul##suffix, &E::emit_by<&E::float_binary<is_double, kMultiplyOpcode>>},           \
-      {Op::kFdiv##suffix, &E::emit_by<&E::float_binary<is_double, kDivideOpcode>>},             \
-      {Op::kFsqrt##suffix, &E::emit_by<&E::float_root<is_double>>},                             \
-      {Op::kFmadd##suffix, &E::emit_by<&E::float_fused<is_double, kMultiplyAdd>>},              \
-      {Op::kFmsub##suffix, &E::emit_by<&E::float_fused<is_double, kMultiplySubtract>>},         \
-      {Op::kFnmsub##suffix, &E::emit_by<&E::float_fused<is_double, kNegatedMultiplyAdd>>},      \
-      {Op::kFnmadd##suffix, &E::emit_by<&E::float_fused<is_double, kNegatedMultiplySubtract>>}, \
-      {Op::kFsgnj##suffix, &E::emit_by<&E::float_sign<is_double, Sign::kCopy>>},                \
-      {Op::kFsgnjn##suffix, &E::emit_by<&E::float_sign<is_double, Sign::kNegate>>},             \
-      {Op::kFsgnjx##suffix, &E::emit_by<&E::float_sign<is_double, Sign::kMultiply>>},           \
-      {Op::kFmin##suffix, &E::emit_by<&E::float_select<is_double, false>>},                     \
-      {Op::kFmax##suffix, &E::emit_by<&E::float_select<is_double, true>>},                      \
-      {Op::kFeq##suffix, &E::emit_by<&E::float_compare<is_double, Comparison::kEqual>>},        \
-      {Op::kFlt##suffix, &E::emit_by<&E::float_compare<is_double, Comparison::kLess>>},         \
-      {Op::kFle##suffix, &E::emit_by<&E::float_compare<is_double, Comparison::kLessOrEqual>>},  \
-      {Op::kFclass##suffix, &E::emit_by<&E::perform>},                                          \
-      {Op::kFcvtW##suffix, &E::emit_by<&E::float_to_integer<is_double, k32, true>>},            \
-      {Op::kFcvtWu##suffix, &E::emit_by<&E::float_to_integer<is_double, k32, false>>},          \
-      {Op::kFcvtL##suffix, &E::emit_by<&E::float_to_integer<is_double, k64, true>>},            \
-      {Op::kFcvtLu##suffix, &E::emit_by<&E::float_to_integer<is_double, k64, false>>},          \
-      {Op::kFcvt##suffix##W, &E::emit_by<&E::integer_to_float<is_double, k32, true>>},          \
-      {Op::kFcvt##suffix##Wu, &E::emit_by<&E::integer_to_float<is_double, k32, false>>},        \
-      {Op::kFcvt##suffix##L, &E::emit_by<&E::integer_to_float<is_double, k64, true>>}, {        \
-    Op::kFcvt##suffix##Lu, &E::emit_by<&E::integer_to_float<is_double, k64, false>>             \
-  }
+#define CAISSON_FLOAT_ROWS(suffix, is_double)                                                                         \
+  emits<Op::kFadd##suffix, &E::float_binary<is_double, kAddOpcode>>,                                                  \
+      emits<Op::kFsub##suffix, &E::float_binary<is_double, kSubtractOpcode>>,                                         \
+      emits<Op::kFmul##suffix, &E::float_binary<is_double, kMultiplyOpcode>>,                                         \
+      emits<Op::kFdiv##suffix, &E::float_binary<is_double, kDivideOpcode>>,                                           \
+      emits<Op::kFsqrt##suffix, &E::float_root<is_double>>,                                                           \
+      emits<Op::kFmadd##suffix, &E::float_fused<is_double, kMultiplyAdd>>,                                            \
+      emits<Op::kFmsub##suffix, &E::float_fused<is_double, kMultiplySubtract>>,                                       \
+      emits<Op::kFnmsub##suffix, &E::float_fused<is_double, kNegatedMultiplyAdd>>,                                    \
+      emits<Op::kFnmadd##suffix, &E::float_fused<is_double, kNegatedMultiplySubtract>>,                               \
+      emits<Op::kFsgnj##suffix, &E::float_sign<is_double, Sign::kCopy>>,                                              \
+      emits<Op::kFsgnjn##suffix, &E::float_sign<is_double, Sign::kNegate>>,                                           \
+      emits<Op::kFsgnjx##suffix, &E::float_sign<is_double, Sign::kMultiply>>,                                         \
+      emits<Op::kFmin##suffix, &E::float_select<is_double, false>>,                                                   \
+      emits<Op::kFmax##suffix, &E::float_select<is_double, true>>,                                                    \
+      emits<Op::kFeq##suffix, &E::float_compare<is_double, Comparison::kEqual>>,                                      \
+      emits<Op::kFlt##suffix, &E::float_compare<is_double, Comparison::kLess>>,                                       \
+      emits<Op::kFle##suffix, &E::float_compare<is_double, Comparison::kLessOrEqual>>,                                \
+      emits<Op::kFclass##suffix, &E::perform>, emits<Op::kFcvtW##suffix, &E::float_to_integer<is_double, k32, true>>, \
+      emits<Op::kFcvtWu##suffix, &E::float_to_integer<is_double, k32, false>>,                                        \
+      emits<Op::kFcvtL##suffix, &E::float_to_integer<is_double, k64, true>>,                                          \
+      emits<Op::kFcvtLu##suffix, &E::float_to_integer<is_double, k64, false>>,                                        \
+      emits<Op::kFcvt##suffix##W, &E::integer_to_float<is_double, k32, true>>,                                        \
+      emits<Op::kFcvt##suffix##Wu, &E::integer_to_float<is_double, k32, false>>,                                      \
+      emits<Op::kFcvt##suffix##L, &E::integer_to_float<is_double, k64, true>>,                                        \
+      emits<Op::kFcvt##suffix##Lu, &E::integer_to_float<is_double, k64, false>>
   static constexpr EmitterRow kRows[] = {
       CAISSON_FLOAT_ROWS(S, false),
       CAISSON_FLOAT_ROWS(D, true),
-      {Op::kFcvtDS, &E::emit_by<&E::widen>},
-      {Op::kFcvtSD, &E::emit_by<&E::narrow>},
-      {Op::kFmvXW, &E::emit_by<&E::bits_to_integer<false>>},
-      {Op::kFmvXD, &E::emit_by<&E::bits_to_integer<true>>},
-      {Op::kFmvWX, &E::emit_by<&E::bits_to_float<false>>},
-      {Op::kFmvDX, &E::emit_by<&E::bits_to_float<true>>},
-      {Op::kFlw, &E::emit_by<&E::float_load<false>>},
-      {Op::kFld, &E::emit_by<&E::float_load<true>>},
-      {Op::kFsw, &E::emit_by<&E::float_store<false>>},
-      {Op::kFsd, &E::emit_by<&E::float_store<true>>},
+      emits<Op::kFcvtDS, &E::widen>,
+      emits<Op::kFcvtSD, &E::narrow>,
+      emits<Op::kFmvXW, &E::bits_to_integer<false>>,
+      emits<Op::kFmvXD, &E::bits_to_integer<true>>,
+      emits<Op::kFmvWX, &E::bits_to_float<false>>,
+      emits<Op::kFmvDX, &E::bits_to_float<true>>,
+      emits<Op::kFlw, &E::float_load<false>>,
+      emits<Op::kFld, &E::float_load<true>>,
+      emits<Op::kFsw, &E::float_store<false>>,
+      emits<Op::kFsd, &E::float_store<true>>,
   };
 #undef CAISSON_FLOAT_ROWS
   return kRows;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "baseline/op_facts.h"
 #include "baseline/unit_emitter.h"
 
 namespace caisson::baseline {
@@ -10,7 +11,7 @@ using riscv::Op;
 
 // rd = rs1 op rs2. A 32-bit result is sign-extended.
 template <Alu operation, Width width, bool commutative>
-void UnitEmitter::binary(const Decoded& decoded) {
+void UnitEmitter::binary(Decoded decoded) {
   if (decoded.rd == 0) return;
   Place first = operand(decoded.rs1), second = operand(decoded.rs2);
   Gp to = target(decoded.rd);
@@ -27,7 +28,7 @@ void UnitEmitter::binary(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::add(const Decoded& decoded) {
+void UnitEmitter::add(Decoded decoded) {
   if (decoded.rd == 0) return;
   if (decoded.rs1 == 0 || decoded.rs2 == 0) {
     const unsigned from = decoded.rs1 == 0 ? decoded.rs2 : decoded.rs1;
@@ -53,7 +54,7 @@ void UnitEmitter::add(const Decoded& decoded) {
   binary<Alu::kAdd, Width::k64, true>(decoded);
 }
 
-void UnitEmitter::subtract(const Decoded& decoded) {
+void UnitEmitter::subtract(Decoded decoded) {
   if (decoded.rd != 0 && decoded.rs1 == 0) {
     const Place from = operand(decoded.rs2);
     const Gp to = target(decoded.rd);
@@ -65,7 +66,7 @@ void UnitEmitter::subtract(const Decoded& decoded) {
 }
 
 template <Alu operation>
-void UnitEmitter::immediate(const Decoded& decoded) {
+void UnitEmitter::immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -86,7 +87,7 @@ void UnitEmitter::immediate(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::add_immediate(const Decoded& decoded) {
+void UnitEmitter::add_immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
   if (const auto value = known(decoded.rs1))
     return load_known(decoded.rd, *value + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
@@ -113,7 +114,7 @@ void UnitEmitter::add_immediate(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::add_word_immediate(const Decoded& decoded) {
+void UnitEmitter::add_word_immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
   if (const auto value = known(decoded.rs1)) {
     const auto sum = static_cast<std::uint32_t>(*value) + static_cast<std::uint32_t>(decoded.imm);
@@ -137,33 +138,34 @@ void UnitEmitter::add_word_immediate(const Decoded& decoded) {
 
 // A constant in two instructions (lui or auipc, then addi or addiw of the same register) is put together when it is whole: nothing can
 // look at the register in between.
-bool UnitEmitter::is_completed_next(const Decoded& decoded) const {
+bool UnitEmitter::is_completed_next(Decoded decoded) const {
   const std::uint32_t next = half_word_ + decoded.length / 2;
   if (in_stretch_ || next >= std::min(event_due_, kHalfWords)) return false;
   // Among overlapping encodings the follower may have been emitted first, for a register that is whole.
   if (is_second_pass_ && middle_native_[next] != kNotEmitted) return false;
   if ((scan_->flags(next) & ~PageScan::kFloats) != PageScan::kVisited) return false;
-  const Decoded& follower = scan_->decoded(next);
-  return (follower.op == Op::kAddi || follower.op == Op::kAddiw) && follower.rs1 == decoded.rd &&
-         follower.rd == decoded.rd;
+  const Op follower = base_of(scan_->row(next));
+  if (follower != Op::kAddi && follower != Op::kAddiw) return false;
+  const Decoded adds = riscv::decode(scan_->bits(next));
+  return adds.rs1 == decoded.rd && adds.rd == decoded.rd;
 }
 
-void UnitEmitter::load_upper_part(const Decoded& decoded, std::uint64_t value) {
+void UnitEmitter::load_upper_part(Decoded decoded, std::uint64_t value) {
   if (decoded.rd == 0 || !is_completed_next(decoded)) return load_known(decoded.rd, value);
   written(decoded.rd);
   set_known(decoded.rd, value);
 }
 
-void UnitEmitter::load_upper(const Decoded& decoded) {
+void UnitEmitter::load_upper(Decoded decoded) {
   load_upper_part(decoded, static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
 }
 
-void UnitEmitter::add_upper_to_pc(const Decoded& decoded) {
+void UnitEmitter::add_upper_to_pc(Decoded decoded) {
   load_upper_part(decoded, std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
 }
 
 template <Shift operation, Width width>
-void UnitEmitter::shift(const Decoded& decoded) {
+void UnitEmitter::shift(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Gp amount = use(decoded.rs2);
   const Place from = operand(decoded.rs1);
@@ -180,7 +182,7 @@ void UnitEmitter::shift(const Decoded& decoded) {
 }
 
 template <Shift operation, Width width>
-void UnitEmitter::shift_immediate(const Decoded& decoded) {
+void UnitEmitter::shift_immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -191,7 +193,7 @@ void UnitEmitter::shift_immediate(const Decoded& decoded) {
 }
 
 template <Shift operation, Width width>
-void UnitEmitter::rotate(const Decoded& decoded) {
+void UnitEmitter::rotate(Decoded decoded) {
   if (decoded.rd == 0) return;
   forget_scratch();
   take(Gp::rcx);
@@ -205,7 +207,7 @@ void UnitEmitter::rotate(const Decoded& decoded) {
 }
 
 template <Width width>
-void UnitEmitter::rotate_immediate(const Decoded& decoded) {
+void UnitEmitter::rotate_immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -216,7 +218,7 @@ void UnitEmitter::rotate_immediate(const Decoded& decoded) {
 
 // rd = whether `condition` holds of rs1 compared with rs2.
 template <Condition condition>
-void UnitEmitter::set_if(const Decoded& decoded) {
+void UnitEmitter::set_if(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
   Gp to = target(decoded.rd);
@@ -235,7 +237,7 @@ void UnitEmitter::set_if(const Decoded& decoded) {
 }
 
 template <Condition condition>
-void UnitEmitter::set_if_immediate(const Decoded& decoded) {
+void UnitEmitter::set_if_immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -248,7 +250,7 @@ void UnitEmitter::set_if_immediate(const Decoded& decoded) {
 }
 
 template <unsigned amount, bool zero_extends>
-void UnitEmitter::shift_add(const Decoded& decoded) {
+void UnitEmitter::shift_add(Decoded decoded) {
   if (decoded.rd == 0) return;
   if constexpr (zero_extends) {
     if (decoded.rs2 == 0 && amount == 0) {  // zext.w
@@ -272,7 +274,7 @@ void UnitEmitter::shift_add(const Decoded& decoded) {
   }
 }
 
-void UnitEmitter::shift_zero_extended(const Decoded& decoded) {
+void UnitEmitter::shift_zero_extended(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -281,7 +283,7 @@ void UnitEmitter::shift_zero_extended(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::and_not(const Decoded& decoded) {
+void UnitEmitter::and_not(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Gp inverted = use(decoded.rs2);
   const Place other = operand(decoded.rs1);
@@ -290,7 +292,7 @@ void UnitEmitter::and_not(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::or_not(const Decoded& decoded) {
+void UnitEmitter::or_not(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place inverted = operand(decoded.rs2), other = operand(decoded.rs1);
   const Gp to = scratch();
@@ -300,7 +302,7 @@ void UnitEmitter::or_not(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::xor_not(const Decoded& decoded) {
+void UnitEmitter::xor_not(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
   const Gp to = scratch();
@@ -312,7 +314,7 @@ void UnitEmitter::xor_not(const Decoded& decoded) {
 
 // Minimum and maximum: the second operand where `takes_second` holds of the comparison of the first with it.
 template <Condition takes_second>
-void UnitEmitter::select(const Decoded& decoded) {
+void UnitEmitter::select(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
   Gp to = target(decoded.rd);
@@ -324,7 +326,7 @@ void UnitEmitter::select(const Decoded& decoded) {
 }
 
 template <auto count, Width width>
-void UnitEmitter::count_bits(const Decoded& decoded) {
+void UnitEmitter::count_bits(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -333,7 +335,7 @@ void UnitEmitter::count_bits(const Decoded& decoded) {
 }
 
 template <auto extend_from>
-void UnitEmitter::extend(const Decoded& decoded) {
+void UnitEmitter::extend(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -342,7 +344,7 @@ void UnitEmitter::extend(const Decoded& decoded) {
 }
 
 // orc.b: bit 7 of each byte collects the others, then spreads.
-void UnitEmitter::or_combine(const Decoded& decoded) {
+void UnitEmitter::or_combine(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp value = scratch(), mask = scratch();
@@ -360,7 +362,7 @@ void UnitEmitter::or_combine(const Decoded& decoded) {
   finish(decoded.rd, value);
 }
 
-void UnitEmitter::reverse_bytes(const Decoded& decoded) {
+void UnitEmitter::reverse_bytes(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -370,7 +372,7 @@ void UnitEmitter::reverse_bytes(const Decoded& decoded) {
 }
 
 template <X86Assembler::Bit operation>
-void UnitEmitter::change_bit(const Decoded& decoded) {
+void UnitEmitter::change_bit(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Gp position = use(decoded.rs2);
   const Place from = operand(decoded.rs1);
@@ -382,7 +384,7 @@ void UnitEmitter::change_bit(const Decoded& decoded) {
 }
 
 template <X86Assembler::Bit operation>
-void UnitEmitter::change_bit_immediate(const Decoded& decoded) {
+void UnitEmitter::change_bit_immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -391,7 +393,7 @@ void UnitEmitter::change_bit_immediate(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::extract_bit(const Decoded& decoded) {
+void UnitEmitter::extract_bit(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Gp position = use(decoded.rs2), value = use(decoded.rs1);
   const Gp to = scratch();
@@ -401,7 +403,7 @@ void UnitEmitter::extract_bit(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::extract_bit_immediate(const Decoded& decoded) {
+void UnitEmitter::extract_bit_immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place from = operand(decoded.rs1);
   const Gp to = target(decoded.rd);
@@ -413,7 +415,7 @@ void UnitEmitter::extract_bit_immediate(const Decoded& decoded) {
 
 // rs1 where `keeps` holds of rs2 compared with 0, else 0.
 template <Condition keeps>
-void UnitEmitter::conditional_zero(const Decoded& decoded) {
+void UnitEmitter::conditional_zero(Decoded decoded) {
   if (decoded.rd == 0) return;
   const Place value = operand(decoded.rs1), condition = operand(decoded.rs2);
   const Gp to = scratch();
@@ -424,7 +426,7 @@ void UnitEmitter::conditional_zero(const Decoded& decoded) {
 }
 
 template <Width width>
-void UnitEmitter::multiply(const Decoded& decoded) {
+void UnitEmitter::multiply(Decoded decoded) {
   if (decoded.rd == 0) return;
   Place first = operand(decoded.rs1), second = operand(decoded.rs2);
   const Gp to = target(decoded.rd);
@@ -435,7 +437,7 @@ void UnitEmitter::multiply(const Decoded& decoded) {
   finish(decoded.rd, to);
 }
 
-void UnitEmitter::multiply_high(const Decoded& decoded) {
+void UnitEmitter::multiply_high(Decoded decoded) {
   if (decoded.rd == 0) return;
   take(Gp::rax);
   take(Gp::rdx);
@@ -445,7 +447,7 @@ void UnitEmitter::multiply_high(const Decoded& decoded) {
   finish(decoded.rd, Gp::rdx);
 }
 
-void UnitEmitter::multiply_high_unsigned(const Decoded& decoded) {
+void UnitEmitter::multiply_high_unsigned(Decoded decoded) {
   if (decoded.rd == 0) return;
   forget_scratch();
   take(Gp::rdx);
@@ -457,7 +459,7 @@ void UnitEmitter::multiply_high_unsigned(const Decoded& decoded) {
 }
 
 // Signed × unsigned: the unsigned product less rs2 << 64 where rs1 is negative.
-void UnitEmitter::multiply_high_mixed(const Decoded& decoded) {
+void UnitEmitter::multiply_high_mixed(Decoded decoded) {
   if (decoded.rd == 0) return;
   forget_scratch();
   take(Gp::rax);
@@ -474,7 +476,7 @@ void UnitEmitter::multiply_high_mixed(const Decoded& decoded) {
 
 // Division by zero and overflow have the results of the manual's table 7.1 and never reach the host's division.
 template <Width width, bool is_signed, bool remainder>
-void UnitEmitter::divide(const Decoded& decoded) {
+void UnitEmitter::divide(Decoded decoded) {
   if (decoded.rd == 0) return;
   forget_scratch();
   take(Gp::rax);
@@ -519,91 +521,91 @@ std::span<const UnitEmitter::EmitterRow> UnitEmitter::integer_rows() {
   using Bit = X86Assembler::Bit;
   constexpr Width k32 = Width::k32, k64 = Width::k64;
   static constexpr EmitterRow kRows[] = {
-      {Op::kLui, &E::emit_by<&E::load_upper>},
-      {Op::kAuipc, &E::emit_by<&E::add_upper_to_pc>},
-      {Op::kAddi, &E::emit_by<&E::add_immediate>},
-      {Op::kSlti, &E::emit_by<&E::set_if_immediate<Condition::kLess>>},
-      {Op::kSltiu, &E::emit_by<&E::set_if_immediate<Condition::kBelow>>},
-      {Op::kXori, &E::emit_by<&E::immediate<Alu::kXor>>},
-      {Op::kOri, &E::emit_by<&E::immediate<Alu::kOr>>},
-      {Op::kAndi, &E::emit_by<&E::immediate<Alu::kAnd>>},
-      {Op::kSlli, &E::emit_by<&E::shift_immediate<Shift::kShl, k64>>},
-      {Op::kSrli, &E::emit_by<&E::shift_immediate<Shift::kShr, k64>>},
-      {Op::kSrai, &E::emit_by<&E::shift_immediate<Shift::kSar, k64>>},
-      {Op::kAdd, &E::emit_by<&E::add>},
-      {Op::kSub, &E::emit_by<&E::subtract>},
-      {Op::kSll, &E::emit_by<&E::shift<Shift::kShl, k64>>},
-      {Op::kSlt, &E::emit_by<&E::set_if<Condition::kLess>>},
-      {Op::kSltu, &E::emit_by<&E::set_if<Condition::kBelow>>},
-      {Op::kXor, &E::emit_by<&E::binary<Alu::kXor, k64, true>>},
-      {Op::kSrl, &E::emit_by<&E::shift<Shift::kShr, k64>>},
-      {Op::kSra, &E::emit_by<&E::shift<Shift::kSar, k64>>},
-      {Op::kOr, &E::emit_by<&E::binary<Alu::kOr, k64, true>>},
-      {Op::kAnd, &E::emit_by<&E::binary<Alu::kAnd, k64, true>>},
-      {Op::kAddiw, &E::emit_by<&E::add_word_immediate>},
-      {Op::kSlliw, &E::emit_by<&E::shift_immediate<Shift::kShl, k32>>},
-      {Op::kSrliw, &E::emit_by<&E::shift_immediate<Shift::kShr, k32>>},
-      {Op::kSraiw, &E::emit_by<&E::shift_immediate<Shift::kSar, k32>>},
-      {Op::kAddw, &E::emit_by<&E::binary<Alu::kAdd, k32, true>>},
-      {Op::kSubw, &E::emit_by<&E::binary<Alu::kSub, k32, false>>},
-      {Op::kSllw, &E::emit_by<&E::shift<Shift::kShl, k32>>},
-      {Op::kSrlw, &E::emit_by<&E::shift<Shift::kShr, k32>>},
-      {Op::kSraw, &E::emit_by<&E::shift<Shift::kSar, k32>>},
-      {Op::kMul, &E::emit_by<&E::multiply<k64>>},
-      {Op::kMulw, &E::emit_by<&E::multiply<k32>>},
-      {Op::kMulh, &E::emit_by<&E::multiply_high>},
-      {Op::kMulhu, &E::emit_by<&E::multiply_high_unsigned>},
-      {Op::kMulhsu, &E::emit_by<&E::multiply_high_mixed>},
-      {Op::kDiv, &E::emit_by<&E::divide<k64, true, false>>},
-      {Op::kDivu, &E::emit_by<&E::divide<k64, false, false>>},
-      {Op::kRem, &E::emit_by<&E::divide<k64, true, true>>},
-      {Op::kRemu, &E::emit_by<&E::divide<k64, false, true>>},
-      {Op::kDivw, &E::emit_by<&E::divide<k32, true, false>>},
-      {Op::kDivuw, &E::emit_by<&E::divide<k32, false, false>>},
-      {Op::kRemw, &E::emit_by<&E::divide<k32, true, true>>},
-      {Op::kRemuw, &E::emit_by<&E::divide<k32, false, true>>},
-      {Op::kSh1add, &E::emit_by<&E::shift_add<1, false>>},
-      {Op::kSh2add, &E::emit_by<&E::shift_add<2, false>>},
-      {Op::kSh3add, &E::emit_by<&E::shift_add<3, false>>},
-      {Op::kSh1addUw, &E::emit_by<&E::shift_add<1, true>>},
-      {Op::kSh2addUw, &E::emit_by<&E::shift_add<2, true>>},
-      {Op::kSh3addUw, &E::emit_by<&E::shift_add<3, true>>},
-      {Op::kAddUw, &E::emit_by<&E::shift_add<0, true>>},
-      {Op::kSlliUw, &E::emit_by<&E::shift_zero_extended>},
-      {Op::kAndn, &E::emit_by<&E::and_not>},
-      {Op::kOrn, &E::emit_by<&E::or_not>},
-      {Op::kXnor, &E::emit_by<&E::xor_not>},
-      {Op::kClz, &E::emit_by<&E::count_bits<&X86Assembler::lzcnt, k64>>},
-      {Op::kCtz, &E::emit_by<&E::count_bits<&X86Assembler::tzcnt, k64>>},
-      {Op::kCpop, &E::emit_by<&E::count_bits<&X86Assembler::popcnt, k64>>},
-      {Op::kClzw, &E::emit_by<&E::count_bits<&X86Assembler::lzcnt, k32>>},
-      {Op::kCtzw, &E::emit_by<&E::count_bits<&X86Assembler::tzcnt, k32>>},
-      {Op::kCpopw, &E::emit_by<&E::count_bits<&X86Assembler::popcnt, k32>>},
-      {Op::kMax, &E::emit_by<&E::select<Condition::kLess>>},
-      {Op::kMaxu, &E::emit_by<&E::select<Condition::kBelow>>},
-      {Op::kMin, &E::emit_by<&E::select<Condition::kGreater>>},
-      {Op::kMinu, &E::emit_by<&E::select<Condition::kAbove>>},
-      {Op::kSextB, &E::emit_by<&E::extend<&X86Assembler::movsx8>>},
-      {Op::kSextH, &E::emit_by<&E::extend<&X86Assembler::movsx16>>},
-      {Op::kZextH, &E::emit_by<&E::extend<&X86Assembler::movzx16>>},
-      {Op::kRol, &E::emit_by<&E::rotate<Shift::kRol, k64>>},
-      {Op::kRor, &E::emit_by<&E::rotate<Shift::kRor, k64>>},
-      {Op::kRori, &E::emit_by<&E::rotate_immediate<k64>>},
-      {Op::kRolw, &E::emit_by<&E::rotate<Shift::kRol, k32>>},
-      {Op::kRorw, &E::emit_by<&E::rotate<Shift::kRor, k32>>},
-      {Op::kRoriw, &E::emit_by<&E::rotate_immediate<k32>>},
-      {Op::kOrcB, &E::emit_by<&E::or_combine>},
-      {Op::kRev8, &E::emit_by<&E::reverse_bytes>},
-      {Op::kBclr, &E::emit_by<&E::change_bit<Bit::kReset>>},
-      {Op::kBclri, &E::emit_by<&E::change_bit_immediate<Bit::kReset>>},
-      {Op::kBext, &E::emit_by<&E::extract_bit>},
-      {Op::kBexti, &E::emit_by<&E::extract_bit_immediate>},
-      {Op::kBinv, &E::emit_by<&E::change_bit<Bit::kComplement>>},
-      {Op::kBinvi, &E::emit_by<&E::change_bit_immediate<Bit::kComplement>>},
-      {Op::kBset, &E::emit_by<&E::change_bit<Bit::kSet>>},
-      {Op::kBseti, &E::emit_by<&E::change_bit_immediate<Bit::kSet>>},
-      {Op::kCzeroEqz, &E::emit_by<&E::conditional_zero<Condition::kNotEqual>>},
-      {Op::kCzeroNez, &E::emit_by<&E::conditional_zero<Condition::kEqual>>},
+      emits<Op::kLui, &E::load_upper>,
+      emits<Op::kAuipc, &E::add_upper_to_pc>,
+      emits<Op::kAddi, &E::add_immediate>,
+      emits<Op::kSlti, &E::set_if_immediate<Condition::kLess>>,
+      emits<Op::kSltiu, &E::set_if_immediate<Condition::kBelow>>,
+      emits<Op::kXori, &E::immediate<Alu::kXor>>,
+      emits<Op::kOri, &E::immediate<Alu::kOr>>,
+      emits<Op::kAndi, &E::immediate<Alu::kAnd>>,
+      emits<Op::kSlli, &E::shift_immediate<Shift::kShl, k64>>,
+      emits<Op::kSrli, &E::shift_immediate<Shift::kShr, k64>>,
+      emits<Op::kSrai, &E::shift_immediate<Shift::kSar, k64>>,
+      emits<Op::kAdd, &E::add>,
+      emits<Op::kSub, &E::subtract>,
+      emits<Op::kSll, &E::shift<Shift::kShl, k64>>,
+      emits<Op::kSlt, &E::set_if<Condition::kLess>>,
+      emits<Op::kSltu, &E::set_if<Condition::kBelow>>,
+      emits<Op::kXor, &E::binary<Alu::kXor, k64, true>>,
+      emits<Op::kSrl, &E::shift<Shift::kShr, k64>>,
+      emits<Op::kSra, &E::shift<Shift::kSar, k64>>,
+      emits<Op::kOr, &E::binary<Alu::kOr, k64, true>>,
+      emits<Op::kAnd, &E::binary<Alu::kAnd, k64, true>>,
+      emits<Op::kAddiw, &E::add_word_immediate>,
+      emits<Op::kSlliw, &E::shift_immediate<Shift::kShl, k32>>,
+      emits<Op::kSrliw, &E::shift_immediate<Shift::kShr, k32>>,
+      emits<Op::kSraiw, &E::shift_immediate<Shift::kSar, k32>>,
+      emits<Op::kAddw, &E::binary<Alu::kAdd, k32, true>>,
+      emits<Op::kSubw, &E::binary<Alu::kSub, k32, false>>,
+      emits<Op::kSllw, &E::shift<Shift::kShl, k32>>,
+      emits<Op::kSrlw, &E::shift<Shift::kShr, k32>>,
+      emits<Op::kSraw, &E::shift<Shift::kSar, k32>>,
+      emits<Op::kMul, &E::multiply<k64>>,
+      emits<Op::kMulw, &E::multiply<k32>>,
+      emits<Op::kMulh, &E::multiply_high>,
+      emits<Op::kMulhu, &E::multiply_high_unsigned>,
+      emits<Op::kMulhsu, &E::multiply_high_mixed>,
+      emits<Op::kDiv, &E::divide<k64, true, false>>,
+      emits<Op::kDivu, &E::divide<k64, false, false>>,
+      emits<Op::kRem, &E::divide<k64, true, true>>,
+      emits<Op::kRemu, &E::divide<k64, false, true>>,
+      emits<Op::kDivw, &E::divide<k32, true, false>>,
+      emits<Op::kDivuw, &E::divide<k32, false, false>>,
+      emits<Op::kRemw, &E::divide<k32, true, true>>,
+      emits<Op::kRemuw, &E::divide<k32, false, true>>,
+      emits<Op::kSh1add, &E::shift_add<1, false>>,
+      emits<Op::kSh2add, &E::shift_add<2, false>>,
+      emits<Op::kSh3add, &E::shift_add<3, false>>,
+      emits<Op::kSh1addUw, &E::shift_add<1, true>>,
+      emits<Op::kSh2addUw, &E::shift_add<2, true>>,
+      emits<Op::kSh3addUw, &E::shift_add<3, true>>,
+      emits<Op::kAddUw, &E::shift_add<0, true>>,
+      emits<Op::kSlliUw, &E::shift_zero_extended>,
+      emits<Op::kAndn, &E::and_not>,
+      emits<Op::kOrn, &E::or_not>,
+      emits<Op::kXnor, &E::xor_not>,
+      emits<Op::kClz, &E::count_bits<&X86Assembler::lzcnt, k64>>,
+      emits<Op::kCtz, &E::count_bits<&X86Assembler::tzcnt, k64>>,
+      emits<Op::kCpop, &E::count_bits<&X86Assembler::popcnt, k64>>,
+      emits<Op::kClzw, &E::count_bits<&X86Assembler::lzcnt, k32>>,
+      emits<Op::kCtzw, &E::count_bits<&X86Assembler::tzcnt, k32>>,
+      emits<Op::kCpopw, &E::count_bits<&X86Assembler::popcnt, k32>>,
+      emits<Op::kMax, &E::select<Condition::kLess>>,
+      emits<Op::kMaxu, &E::select<Condition::kBelow>>,
+      emits<Op::kMin, &E::select<Condition::kGreater>>,
+      emits<Op::kMinu, &E::select<Condition::kAbove>>,
+      emits<Op::kSextB, &E::extend<&X86Assembler::movsx8>>,
+      emits<Op::kSextH, &E::extend<&X86Assembler::movsx16>>,
+      emits<Op::kZextH, &E::extend<&X86Assembler::movzx16>>,
+      emits<Op::kRol, &E::rotate<Shift::kRol, k64>>,
+      emits<Op::kRor, &E::rotate<Shift::kRor, k64>>,
+      emits<Op::kRori, &E::rotate_immediate<k64>>,
+      emits<Op::kRolw, &E::rotate<Shift::kRol, k32>>,
+      emits<Op::kRorw, &E::rotate<Shift::kRor, k32>>,
+      emits<Op::kRoriw, &E::rotate_immediate<k32>>,
+      emits<Op::kOrcB, &E::or_combine>,
+      emits<Op::kRev8, &E::reverse_bytes>,
+      emits<Op::kBclr, &E::change_bit<Bit::kReset>>,
+      emits<Op::kBclri, &E::change_bit_immediate<Bit::kReset>>,
+      emits<Op::kBext, &E::extract_bit>,
+      emits<Op::kBexti, &E::extract_bit_immediate>,
+      emits<Op::kBinv, &E::change_bit<Bit::kComplement>>,
+      emits<Op::kBinvi, &E::change_bit_immediate<Bit::kComplement>>,
+      emits<Op::kBset, &E::change_bit<Bit::kSet>>,
+      emits<Op::kBseti, &E::change_bit_immediate<Bit::kSet>>,
+      emits<Op::kCzeroEqz, &E::conditional_zero<Condition::kNotEqual>>,
+      emits<Op::kCzeroNez, &E::conditional_zero<Condition::kEqual>>,
   };
   return kRows;
 }

@@ -23,9 +23,9 @@ void UnitEmitter::leave_stretch() {
 }
 
 void UnitEmitter::begin_stretch(std::uint32_t half_word) {
-  stretch_.measure(*scan_, half_word, ~pinned_);
+  const bool is_long = stretch_.measure(*scan_, half_word, kShortestStretch);
   stretch_due_ = std::max(stretch_.end(), half_word + 1);
-  if (stretch_.length() < kShortestStretch || stretch_.references() < kLeastReferences) return;
+  if (!is_long || stretch_.references(~pinned_) < kLeastReferences) return;
   // Its first instruction is where entries into the middle of the code around can join.
   settle(pending_);
   forget_everything();
@@ -67,7 +67,7 @@ std::optional<unsigned> UnitEmitter::vacate(std::uint32_t needed_in, std::uint32
   return chosen;
 }
 
-void UnitEmitter::bring_operands(const Decoded& decoded) {
+void UnitEmitter::bring_operands(Decoded decoded) {
   const std::uint32_t operands = bit_of(decoded.rs1) | bit_of(decoded.rs2) | bit_of(decoded.rd);
   const auto bring = [&](unsigned reg, LocalStretch::Operand operand) {
     if (reg == 0 || is_pinned(reg)) return;
@@ -92,7 +92,7 @@ void UnitEmitter::bring_operands(const Decoded& decoded) {
   }
 }
 
-void UnitEmitter::step_stretch(const Decoded& decoded) {
+void UnitEmitter::step_stretch(Decoded decoded) {
   if (arriving_ != 0) assign_host(arriving_ - 1, decoded.rd);
   if (decoded.rd != 0 && is_pinned(decoded.rd)) stale_homes_ |= bit_of(decoded.rd);
   stretch_.advance();

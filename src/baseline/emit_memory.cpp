@@ -21,7 +21,7 @@ using riscv::Op;
 
 // Where the address is not known, the access is put together at once.
 template <Map map, std::uint8_t opcode, Width width>
-void UnitEmitter::load(const Decoded& decoded) {
+void UnitEmitter::load(Decoded decoded) {
   if (known(decoded.rs1)) [[unlikely]]
     return load_from_known<map, opcode, width>(decoded);
   const Gp at = use_low_half(decoded.rs1);
@@ -31,7 +31,7 @@ void UnitEmitter::load(const Decoded& decoded) {
 }
 
 template <Map map, std::uint8_t opcode, Width width>
-void UnitEmitter::load_from_known(const Decoded& decoded) {
+void UnitEmitter::load_from_known(Decoded decoded) {
   const Place from = known_address(decoded.rs1, decoded.imm);
   const Gp to = target(decoded.rd);
   code().load<map, opcode, width>(to, from);
@@ -39,7 +39,7 @@ void UnitEmitter::load_from_known(const Decoded& decoded) {
 }
 
 template <unsigned bytes>
-void UnitEmitter::store(const Decoded& decoded) {
+void UnitEmitter::store(Decoded decoded) {
   constexpr Width kWidth = bytes == 8 ? Width::k64 : Width::k32;
   if (known(decoded.rs1) || (bytes >= 4 && decoded.rs2 == 0)) [[unlikely]]
     return store_elsewhere<bytes>(decoded);
@@ -51,7 +51,7 @@ void UnitEmitter::store(const Decoded& decoded) {
 
 // To a known address, or of zero.
 template <unsigned bytes>
-void UnitEmitter::store_elsewhere(const Decoded& decoded) {
+void UnitEmitter::store_elsewhere(Decoded decoded) {
   const Place to = guest_address(decoded.rs1, decoded.imm);
   if constexpr (bytes >= 4) {
     constexpr Width kWidth = bytes == 8 ? Width::k64 : Width::k32;
@@ -70,7 +70,7 @@ void UnitEmitter::store_elsewhere(const Decoded& decoded) {
 // --- atomics ---
 
 // The checked address in rdx; the other scratch registers are free afterwards.
-Gp UnitEmitter::atomic_address(const Decoded& decoded, unsigned width) {
+Gp UnitEmitter::atomic_address(Decoded decoded, unsigned width) {
   forget_scratch();
   if (decoded.op != Op::kLrW && decoded.op != Op::kLrD)
     next_place_[-1].half_word_and_flags |= InstructionPlace::kFaultsAsStore;
@@ -85,7 +85,7 @@ Gp UnitEmitter::atomic_address(const Decoded& decoded, unsigned width) {
   return address;
 }
 
-void UnitEmitter::finish_atomic(const Decoded& decoded, Width width, Gp old) {
+void UnitEmitter::finish_atomic(Decoded decoded, Width width, Gp old) {
   if (decoded.rd == 0) return;
   if (width == Width::k32) code().movsxd(old, old);
   finish(decoded.rd, old);
@@ -101,7 +101,7 @@ constexpr Place kReservationWidth = hart_field(offsetof(HartState, reservation_w
 }  // namespace
 
 template <Width width>
-void UnitEmitter::load_reserved(const Decoded& decoded) {
+void UnitEmitter::load_reserved(Decoded decoded) {
   const Gp address = atomic_address(decoded, bytes_of(width));
   code().mov(width, Gp::rax, Place::indexed(kWindowRegister, address));
   code().store(Width::k64, kReservationAddress, address);
@@ -112,7 +112,7 @@ void UnitEmitter::load_reserved(const Decoded& decoded) {
 
 // Without a matching reservation nothing is accessed.
 template <Width width>
-void UnitEmitter::store_conditional(const Decoded& decoded) {
+void UnitEmitter::store_conditional(Decoded decoded) {
   const Gp address = atomic_address(decoded, bytes_of(width));
   code().load_immediate(Gp::rcx, 1);
   code().alu_immediate(Alu::kCmp, Width::k32, kReservationWidth, bytes_of(width));
@@ -135,7 +135,7 @@ void UnitEmitter::store_conditional(const Decoded& decoded) {
 }
 
 template <Width width>
-void UnitEmitter::atomic_swap(const Decoded& decoded) {
+void UnitEmitter::atomic_swap(Decoded decoded) {
   const Gp address = atomic_address(decoded, bytes_of(width));
   copy(Gp::rax, operand(decoded.rs2));
   code().xchg(width, Place::indexed(kWindowRegister, address), Gp::rax);
@@ -143,7 +143,7 @@ void UnitEmitter::atomic_swap(const Decoded& decoded) {
 }
 
 template <Width width>
-void UnitEmitter::atomic_add(const Decoded& decoded) {
+void UnitEmitter::atomic_add(Decoded decoded) {
   const Gp address = atomic_address(decoded, bytes_of(width));
   copy(Gp::rax, operand(decoded.rs2));
   code().lock_xadd(width, Place::indexed(kWindowRegister, address), Gp::rax);
@@ -152,7 +152,7 @@ void UnitEmitter::atomic_add(const Decoded& decoded) {
 
 // combine() makes rcx from the old value in rax.
 template <Width width, class Combine>
-void UnitEmitter::atomic_loop(const Decoded& decoded, const Combine& combine) {
+void UnitEmitter::atomic_loop(Decoded decoded, const Combine& combine) {
   const Gp address = atomic_address(decoded, bytes_of(width));
   code().mov(width, Gp::rax, Place::indexed(kWindowRegister, address));
   const std::uint32_t again = code().offset();
@@ -163,7 +163,7 @@ void UnitEmitter::atomic_loop(const Decoded& decoded, const Combine& combine) {
 }
 
 template <Width width, Alu operation>
-void UnitEmitter::atomic_logic(const Decoded& decoded) {
+void UnitEmitter::atomic_logic(Decoded decoded) {
   const Place with = is_pinned(decoded.rs2) ? Place(host(decoded.rs2)) : integer_home(decoded.rs2);
   atomic_loop<width>(decoded, [&] {
     code().mov(Width::k64, Gp::rcx, Gp::rax);
@@ -172,7 +172,7 @@ void UnitEmitter::atomic_logic(const Decoded& decoded) {
 }
 
 template <Width width, Condition takes_operand>
-void UnitEmitter::atomic_select(const Decoded& decoded) {
+void UnitEmitter::atomic_select(Decoded decoded) {
   const Place with = is_pinned(decoded.rs2) ? Place(host(decoded.rs2)) : integer_home(decoded.rs2);
   atomic_loop<width>(decoded, [&] {
     code().mov(Width::k64, Gp::rcx, Gp::rax);
@@ -181,7 +181,7 @@ void UnitEmitter::atomic_select(const Decoded& decoded) {
   });
 }
 
-void UnitEmitter::fence(const Decoded& decoded) {
+void UnitEmitter::fence(Decoded decoded) {
   if (riscv::orders_store_before_load(decoded.ordering)) code().mfence();
 }
 
@@ -189,42 +189,42 @@ std::span<const UnitEmitter::EmitterRow> UnitEmitter::memory_rows() {
   using E = UnitEmitter;
   constexpr Width k32 = Width::k32, k64 = Width::k64;
   static constexpr EmitterRow kRows[] = {
-      {Op::kLb, &E::emit_by<&E::load<Map::k0F, 0xBE, k64>>},
-      {Op::kLh, &E::emit_by<&E::load<Map::k0F, 0xBF, k64>>},
-      {Op::kLw, &E::emit_by<&E::load<Map::kOneByte, 0x63, k64>>},
-      {Op::kLd, &E::emit_by<&E::load<Map::kOneByte, 0x8B, k64>>},
-      {Op::kLbu, &E::emit_by<&E::load<Map::k0F, 0xB6, k32>>},
-      {Op::kLhu, &E::emit_by<&E::load<Map::k0F, 0xB7, k32>>},
-      {Op::kLwu, &E::emit_by<&E::load<Map::kOneByte, 0x8B, k32>>},
-      {Op::kSb, &E::emit_by<&E::store<1>>},
-      {Op::kSh, &E::emit_by<&E::store<2>>},
-      {Op::kSw, &E::emit_by<&E::store<4>>},
-      {Op::kSd, &E::emit_by<&E::store<8>>},
-      {Op::kLrW, &E::emit_by<&E::load_reserved<k32>>},
-      {Op::kScW, &E::emit_by<&E::store_conditional<k32>>},
-      {Op::kAmoswapW, &E::emit_by<&E::atomic_swap<k32>>},
-      {Op::kAmoaddW, &E::emit_by<&E::atomic_add<k32>>},
-      {Op::kAmoxorW, &E::emit_by<&E::atomic_logic<k32, Alu::kXor>>},
-      {Op::kAmoandW, &E::emit_by<&E::atomic_logic<k32, Alu::kAnd>>},
-      {Op::kAmoorW, &E::emit_by<&E::atomic_logic<k32, Alu::kOr>>},
-      {Op::kAmominW, &E::emit_by<&E::atomic_select<k32, Condition::kGreater>>},
-      {Op::kAmomaxW, &E::emit_by<&E::atomic_select<k32, Condition::kLess>>},
-      {Op::kAmominuW, &E::emit_by<&E::atomic_select<k32, Condition::kAbove>>},
-      {Op::kAmomaxuW, &E::emit_by<&E::atomic_select<k32, Condition::kBelow>>},
-      {Op::kLrD, &E::emit_by<&E::load_reserved<k64>>},
-      {Op::kScD, &E::emit_by<&E::store_conditional<k64>>},
-      {Op::kAmoswapD, &E::emit_by<&E::atomic_swap<k64>>},
-      {Op::kAmoaddD, &E::emit_by<&E::atomic_add<k64>>},
-      {Op::kAmoxorD, &E::emit_by<&E::atomic_logic<k64, Alu::kXor>>},
-      {Op::kAmoandD, &E::emit_by<&E::atomic_logic<k64, Alu::kAnd>>},
-      {Op::kAmoorD, &E::emit_by<&E::atomic_logic<k64, Alu::kOr>>},
-      {Op::kAmominD, &E::emit_by<&E::atomic_select<k64, Condition::kGreater>>},
-      {Op::kAmomaxD, &E::emit_by<&E::atomic_select<k64, Condition::kLess>>},
-      {Op::kAmominuD, &E::emit_by<&E::atomic_select<k64, Condition::kAbove>>},
-      {Op::kAmomaxuD, &E::emit_by<&E::atomic_select<k64, Condition::kBelow>>},
-      {Op::kFence, &E::emit_by<&E::fence>},
-      {Op::kFenceTso, &E::emit_by<&E::nothing>},
-      {Op::kPause, &E::emit_by<&E::nothing>},
+      emits<Op::kLb, &E::load<Map::k0F, 0xBE, k64>>,
+      emits<Op::kLh, &E::load<Map::k0F, 0xBF, k64>>,
+      emits<Op::kLw, &E::load<Map::kOneByte, 0x63, k64>>,
+      emits<Op::kLd, &E::load<Map::kOneByte, 0x8B, k64>>,
+      emits<Op::kLbu, &E::load<Map::k0F, 0xB6, k32>>,
+      emits<Op::kLhu, &E::load<Map::k0F, 0xB7, k32>>,
+      emits<Op::kLwu, &E::load<Map::kOneByte, 0x8B, k32>>,
+      emits<Op::kSb, &E::store<1>>,
+      emits<Op::kSh, &E::store<2>>,
+      emits<Op::kSw, &E::store<4>>,
+      emits<Op::kSd, &E::store<8>>,
+      emits<Op::kLrW, &E::load_reserved<k32>>,
+      emits<Op::kScW, &E::store_conditional<k32>>,
+      emits<Op::kAmoswapW, &E::atomic_swap<k32>>,
+      emits<Op::kAmoaddW, &E::atomic_add<k32>>,
+      emits<Op::kAmoxorW, &E::atomic_logic<k32, Alu::kXor>>,
+      emits<Op::kAmoandW, &E::atomic_logic<k32, Alu::kAnd>>,
+      emits<Op::kAmoorW, &E::atomic_logic<k32, Alu::kOr>>,
+      emits<Op::kAmominW, &E::atomic_select<k32, Condition::kGreater>>,
+      emits<Op::kAmomaxW, &E::atomic_select<k32, Condition::kLess>>,
+      emits<Op::kAmominuW, &E::atomic_select<k32, Condition::kAbove>>,
+      emits<Op::kAmomaxuW, &E::atomic_select<k32, Condition::kBelow>>,
+      emits<Op::kLrD, &E::load_reserved<k64>>,
+      emits<Op::kScD, &E::store_conditional<k64>>,
+      emits<Op::kAmoswapD, &E::atomic_swap<k64>>,
+      emits<Op::kAmoaddD, &E::atomic_add<k64>>,
+      emits<Op::kAmoxorD, &E::atomic_logic<k64, Alu::kXor>>,
+      emits<Op::kAmoandD, &E::atomic_logic<k64, Alu::kAnd>>,
+      emits<Op::kAmoorD, &E::atomic_logic<k64, Alu::kOr>>,
+      emits<Op::kAmominD, &E::atomic_select<k64, Condition::kGreater>>,
+      emits<Op::kAmomaxD, &E::atomic_select<k64, Condition::kLess>>,
+      emits<Op::kAmominuD, &E::atomic_select<k64, Condition::kAbove>>,
+      emits<Op::kAmomaxuD, &E::atomic_select<k64, Condition::kBelow>>,
+      emits<Op::kFence, &E::fence>,
+      emits<Op::kFenceTso, &E::nothing>,
+      emits<Op::kPause, &E::nothing>,
   };
   return kRows;
 }

@@ -4,25 +4,34 @@
 
 namespace caisson::baseline {
 
-void LocalStretch::measure(const PageScan& scan, std::uint32_t half_word, std::uint32_t counted) {
+bool LocalStretch::measure(const PageScan& scan, std::uint32_t half_word, std::uint32_t least) {
   constexpr std::uint8_t kNotDecoded = PageScan::kMiddleElsewhere | PageScan::kCutOff;
   constexpr std::uint8_t kBreaks = PageScan::kEntry | PageScan::kMeeting | kNotDecoded;
-  std::uint32_t length = 0;
-  unsigned references = 0;
+  length_ = 0;
   // The first instruction may be met by others, but it must have been decoded.
   std::uint8_t breaks = kNotDecoded;
-  while (length < kMostInstructions && half_word < kHalfWords) {
+  while (length_ < kMostInstructions && half_word < kHalfWords) {
     if ((scan.flags(half_word) & (PageScan::kVisited | breaks)) != PageScan::kVisited) break;
-    const riscv::Decoded& decoded = scan.decoded(half_word);
-    if (!has_fact(decoded.op, kIsPlain)) break;
-    operands_[length++] = {decoded.rs1, decoded.rs2, decoded.rd};
-    references += (counted >> decoded.rs1 & 1) + (counted >> decoded.rs2 & 1) + (counted >> decoded.rd & 1);
-    half_word += decoded.length / 2;
+    if (!has_fact(scan.row(half_word), kIsPlain)) break;
+    half_words_[length_++] = static_cast<std::uint16_t>(half_word);
+    half_word += riscv::instruction_length(static_cast<std::uint16_t>(scan.bits(half_word))) / 2;
     breaks = kBreaks;
   }
-  length_ = length;
-  references_ = references;
   end_ = half_word;
+  if (length_ < least) return false;
+  for (std::uint32_t index = 0; index < length_; ++index) {
+    const riscv::Decoded decoded = riscv::decode(scan.bits(half_words_[index]));
+    operands_[index] = {decoded.rs1, decoded.rs2, decoded.rd};
+  }
+  return true;
+}
+
+unsigned LocalStretch::references(std::uint32_t counted) const {
+  unsigned references = 0;
+  for (std::uint32_t index = 0; index < length_; ++index) {
+    for (const std::uint8_t reg : operands_[index]) references += counted >> reg & 1;
+  }
+  return references;
 }
 
 void LocalStretch::start() {

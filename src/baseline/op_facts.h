@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "isa/riscv/instructions.h"
+#include "isa/riscv/row_index.h"
 
 namespace caisson::baseline {
 
@@ -38,13 +39,18 @@ constexpr std::uint8_t facts_of(const riscv::InstructionInfo& row) {
   return facts;
 }
 
-inline constexpr std::array<std::uint8_t, riscv::kOpCount> kOpFacts = [] {
-  std::array<std::uint8_t, riscv::kOpCount> facts{};
-  for (std::size_t index = 0; index < facts.size(); ++index) facts[index] = facts_of(riscv::kInstructions[index]);
+// The instruction that a row of the table is an encoding of.
+constexpr riscv::Op base_of(riscv::RowNumber row) {
+  return row == riscv::kIllegalCompressed ? riscv::Op::kIllegal : riscv::kInstructions[row].base;
+}
+inline constexpr std::array<std::uint8_t, riscv::kRowCount> kRowFacts = [] {
+  std::array<std::uint8_t, riscv::kRowCount> facts{};
+  for (std::size_t row = 0; row < facts.size(); ++row)
+    facts[row] = facts_of(riscv::info(base_of(static_cast<riscv::RowNumber>(row))));
   return facts;
 }();
 
 // Any of `facts`.
-constexpr bool has_fact(riscv::Op op, unsigned facts) { return (kOpFacts[static_cast<std::size_t>(op)] & facts) != 0; }
+constexpr bool has_fact(riscv::RowNumber row, unsigned facts) { return (kRowFacts[row] & facts) != 0; }
 
 }  // namespace caisson::baseline

@@ -6,35 +6,39 @@
 
 #include "baseline/op_facts.h"
 #include "gas/gas_schedule.h"
-#include "isa/riscv/inline_decoder.h"
+#include "isa/riscv/row_finder.h"
 
 namespace caisson::baseline {
 
-using riscv::Decoded;
 using riscv::Op;
+using riscv::RowNumber;
 
 namespace {
 
 // What the passes ask of an instruction: Step::what.
-constexpr std::uint32_t what_of(Op op) {
+constexpr std::uint32_t what_of(RowNumber row) {
+  const Op op = base_of(row);
   std::uint32_t what = gas::weight(op);
-  if (has_fact(op, kUsesFloats)) what |= PageScan::kStepFloats;
-  if (!has_fact(op, kEnds)) return what;
+  if (has_fact(row, kUsesFloats)) what |= PageScan::kStepFloats;
+  if (!has_fact(row, kEnds)) return what;
   what |= PageScan::kStepEnds;
-  if (has_fact(op, kBranches) || op == Op::kJal) what |= PageScan::kStepDirect;
-  if (has_fact(op, kJumps)) return what | PageScan::kStepStopsUnlinked;
-  return has_fact(op, kBranches) || op == Op::kEcall || op == Op::kFenceI ? what : what | PageScan::kStepStops;
+  if (has_fact(row, kBranches) || op == Op::kJal) what |= PageScan::kStepDirect;
+  if (has_fact(row, kBranches) || op == Op::kEcall || op == Op::kFenceI) return what;
+  if (!has_fact(row, kJumps)) return what | PageScan::kStepStops;
+  // Short jumps have no field of rd.
+  if (!riscv::kInstructions[row].has(riscv::traits::kCompressed)) return what | PageScan::kStepStopsUnlinked;
+  return riscv::kInstructions[row].op == Op::kCJalr ? what : what | PageScan::kStepStops;
 }
-constexpr std::array<std::uint32_t, riscv::kOpCount> kSteps = [] {
-  std::array<std::uint32_t, riscv::kOpCount> steps{};
-  for (std::size_t index = 0; index < steps.size(); ++index) steps[index] = what_of(static_cast<Op>(index));
+constexpr std::array<std::uint32_t, riscv::kRowCount> kSteps = [] {
+  std::array<std::uint32_t, riscv::kRowCount> steps{};
+  for (std::size_t row = 0; row < steps.size(); ++row) steps[row] = what_of(static_cast<RowNumber>(row));
   return steps;
 }();
 // The longest block is a page of the dearest instruction that does not end one.
 static_assert([] {
   std::uint32_t dearest = 0;
   for (std::size_t index = 0; index < kSteps.size(); ++index) {
-    if ((kOpFacts[index] & kEnds) == 0) dearest = std::max(dearest, gas::kWeights[index]);
+    if ((kSteps[index] & PageScan::kStepEnds) == 0) dearest = std::max(dearest, kSteps[index] % PageScan::kStepFloats);
   }
   return dearest * kHalfWords + std::ranges::max(gas::kWeights) < PageScan::kStepFloats;
 }());
@@ -44,9 +48,6 @@ static_assert([] {
 void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, const CompiledPage* earlier) {
   flags_.fill(0);
   flags_[kHalfWords] = flags_[kHalfWords + 1] = kMeeting;
-#ifndef NDEBUG
-  decoded_.fill({.length = 0});  // what another scan left must not be used
-#endif
   entries_.clear();
   bytes_ = &bytes;
   earlier_ = earlier;
@@ -92,17 +93,17 @@ void PageScan::sweep() {
     const std::uint32_t next = half_word + riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
     if (next > available) [[unlikely]]
       break;
-    const Decoded decoded = riscv::inline_decoder::decode(bits);
-    if (decoded.op == Op::kIllegal && is_open) [[unlikely]] {
+    const RowNumber row = riscv::find_row(bits);
+    const std::uint32_t what = kSteps[row];
+    if ((what & kStepSum) == 0 && is_open) [[unlikely]] {
       ++half_word;  // padding, or data
       ++skipped;
       continue;
     }
-    const std::uint32_t what = kSteps[static_cast<std::size_t>(decoded.op)];
-    decoded_[half_word] = decoded;
+    rows_[half_word] = row;
     *step++ = {half_word, what};
     // Without branches, which would be taken every few instructions, nobody knows when.
-    const std::uint32_t stops = stops_at(what, decoded) ? 1 : 0;
+    const std::uint32_t stops = stops_at(what, bits) ? 1 : 0;
     flags_[half_word] = static_cast<std::uint8_t>(flags | stops << kStopsBit);
     is_open = stops != 0;
     flags = kVisited | what >> 31 << kEntryBit;
@@ -119,7 +120,7 @@ void PageScan::sweep() {
   // Targets elsewhere mark what stands behind the page.
   flags_[kHalfWords] = kVisited | kMeeting;
   for (const std::uint16_t* at = direct_.data(); at != direct; ++at) {
-    const std::uint32_t target = std::min(target_of(decoded_[*at], *at), kHalfWords);
+    const std::uint32_t target = std::min(target_of(rows_[*at], *at), kHalfWords);
     if ((flags_[target] & (kVisited | kEntry)) == 0) [[unlikely]]
       entries_.push_back(static_cast<std::uint16_t>(target));
     flags_[target] |= kEntry;
@@ -131,7 +132,7 @@ void PageScan::sweep() {
 void PageScan::cut_off(std::uint32_t half_word) {
   straddles_ |= half_word + 1 == kHalfWords && half_word < bytes_->count;
   flags_[half_word] |= kVisited | kCutOff;
-  decoded_[half_word] = Decoded{};
+  rows_[half_word] = riscv::kIllegalWord;
   cost_[half_word] = 0;
   ++instruction_count_;
 }
@@ -161,25 +162,22 @@ void PageScan::add_entry(std::uint32_t half_word) {
 }
 
 // Where a branch or a direct jump at `half_word` leads, as a half-word; kHalfWords or more: elsewhere.
-std::uint32_t PageScan::target_of(const Decoded& decoded, std::uint32_t half_word) {
-  return static_cast<std::uint32_t>(std::int64_t{half_word} * 2 + decoded.imm) / 2;
+std::uint32_t PageScan::target_of(RowNumber row, std::uint32_t half_word) const {
+  return static_cast<std::uint32_t>(std::int64_t{half_word} * 2 + riscv::immediate_of(row, bits(half_word))) / 2;
 }
 
 // Whether execution goes from a terminator to a known place only, or nowhere.
-bool PageScan::stops_at(std::uint32_t what, const Decoded& decoded) {
-  return (what & (decoded.rd == 0 ? kStepStops | kStepStopsUnlinked : kStepStops)) != 0;
+bool PageScan::stops_at(std::uint32_t what, std::uint32_t bits) {
+  constexpr std::uint32_t kRd = 31 << 7;
+  return (what & ((bits & kRd) == 0 ? kStepStops | kStepStopsUnlinked : kStepStops)) != 0;
 }
 
-// Adds the entries that a terminator leads to.
-void PageScan::follow(std::uint32_t what, const Decoded& decoded, std::uint32_t half_word) {
-  if (const std::uint32_t target = target_of(decoded, half_word); (what & kStepDirect) != 0 && target < kHalfWords)
-    add_entry(target);
-  const std::uint32_t next = half_word + decoded.length / 2;
-  if (stops_at(what, decoded)) {
-    flags_[half_word] |= kStops;
-  } else if (next < kHalfWords) {
-    add_entry(next);
+// Adds the entries that a terminator leads to; `next` is behind it.
+void PageScan::follow(std::uint32_t what, RowNumber row, std::uint32_t half_word, std::uint32_t next) {
+  if ((what & kStepDirect) != 0) {
+    if (const std::uint32_t target = target_of(row, half_word); target < kHalfWords) add_entry(target);
   }
+  if ((flags_[half_word] & kStops) == 0 && next < kHalfWords) add_entry(next);
 }
 
 void PageScan::walk(std::uint32_t half_word) {
@@ -202,19 +200,20 @@ void PageScan::walk(std::uint32_t half_word) {
         break;
       }
     }
-    const std::uint32_t bits = fetch(half_word);
+    const std::uint32_t bits = this->bits(half_word);
     const std::uint32_t next = half_word + riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
     if (next > bytes_->count) [[unlikely]] {
       cut_off(half_word);
       break;
     }
-    const Decoded decoded = riscv::decode(bits);
-    decoded_[half_word] = decoded;
+    const RowNumber row = riscv::find_row(bits);
+    rows_[half_word] = row;
     flags_[half_word] = flags | kVisited;
-    const std::uint32_t what = kSteps[static_cast<std::size_t>(decoded.op)];
+    const std::uint32_t what = kSteps[row];
     path_[count++] = {half_word, what};
     if ((what & kStepEnds) != 0) {
-      if (reach_ != Reach::kMixedBlock) follow(what, decoded, half_word);
+      if (stops_at(what, bits)) flags_[half_word] |= kStops;
+      if (reach_ != Reach::kMixedBlock) follow(what, row, half_word, next);
       half_word = next;
       break;
     }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "isa/riscv/decoder.h"
+#include "isa/riscv/row_index.h"
 
 namespace caisson::baseline {
 
@@ -108,9 +109,13 @@ class PageScan {
   std::uint32_t instruction_count() const { return instruction_count_; }
   // Of the instructions that were decoded.
   std::uint32_t guest_bytes() const { return guest_bytes_; }
-  const riscv::Decoded& decoded(std::uint32_t half_word) const {
-    assert(decoded_[half_word].length != 0);
-    return decoded_[half_word];
+  // The row of the instruction table; of what was not decoded, and behind the page, any.
+  riscv::RowNumber row(std::uint32_t half_word) const { return rows_[half_word]; }
+  // The instruction's bits; behind those of a short one is anything.
+  std::uint32_t bits(std::uint32_t half_word) const {
+    std::uint32_t bits;
+    std::memcpy(&bits, bytes_->half_words.data() + half_word, sizeof bits);
+    return bits;
   }
   std::uint8_t flags(std::uint32_t half_word) const { return flags_[half_word]; }
   bool has(std::uint32_t half_word, std::uint8_t flag) const { return (flags_[half_word] & flag) != 0; }
@@ -121,7 +126,7 @@ class PageScan {
   // Any instruction that depends on the next page's first bytes.
   bool straddles() const { return straddles_; }
 
-  // In Step::what: ends its block; execution does not go on behind it, or not where it links nothing; leads to a known place; uses
+  // In Step::what: ends its block; execution does not go on behind it, or not where its field of rd is 0; leads to a known place; uses
   // floats, which may be added up for a page of instructions; below, its weight, the same.
   static constexpr std::uint32_t kStepEnds = std::uint32_t{1} << 31, kStepStops = 1 << 30, kStepStopsUnlinked = 1 << 29,
                                  kStepDirect = 1 << 28, kStepFloats = 1 << 16, kStepSum = kStepDirect - 1;
@@ -138,17 +143,11 @@ class PageScan {
   void sweep();
   void walk(std::uint32_t half_word);
   void add_entry(std::uint32_t half_word);
-  void follow(std::uint32_t what, const riscv::Decoded& decoded, std::uint32_t half_word);
+  void follow(std::uint32_t what, riscv::RowNumber row, std::uint32_t half_word, std::uint32_t next);
   void cut_off(std::uint32_t half_word);
   void price_path(std::uint32_t count, std::uint32_t cost);
-  static std::uint32_t target_of(const riscv::Decoded& decoded, std::uint32_t half_word);
-  static bool stops_at(std::uint32_t what, const riscv::Decoded& decoded);
-  // The bits of an instruction; what lies behind the bytes that could be fetched is anything.
-  std::uint32_t fetch(std::uint32_t half_word) const {
-    std::uint32_t bits;
-    std::memcpy(&bits, bytes_->half_words.data() + half_word, sizeof bits);
-    return bits;
-  }
+  std::uint32_t target_of(riscv::RowNumber row, std::uint32_t half_word) const;
+  static bool stops_at(std::uint32_t what, std::uint32_t bits);
 
   const PageBytes* bytes_ = nullptr;
   const CompiledPage* earlier_ = nullptr;
@@ -158,7 +157,7 @@ class PageScan {
   std::vector<std::uint16_t> entries_;  // to walk from
   std::array<Step, kHalfWords> path_;
   std::array<std::uint16_t, kHalfWords + 1> direct_;  // instructions that lead to known places
-  std::array<riscv::Decoded, kHalfWords> decoded_;
+  std::array<riscv::RowNumber, kHalfWords + 2> rows_{};  // always of the table
   // Who runs behind the page's end finds that paths meet there.
   std::array<std::uint8_t, kHalfWords + 2> flags_;
   std::array<std::uint16_t, kHalfWords> cost_;

@@ -27,8 +27,14 @@ const UnitEmitter::Emitters& UnitEmitter::all_emitters() {
   static const Emitters kEmitters = [] {
     Emitters emitters{};
     for (const std::span<const EmitterRow> rows : {integer_rows(), memory_rows(), control_rows(), float_rows()}) {
-      for (const EmitterRow& row : rows) emitters[static_cast<std::size_t>(row.op)] = row.emit;
+      for (const EmitterRow& row : rows) {
+        emitters[static_cast<std::size_t>(row.op)] = row.word;
+        const auto compressed = riscv::compressed_encodings_of(row.op);
+        for (std::size_t index = 0; index < compressed.size() && compressed[index] != Op::kIllegal; ++index)
+          emitters[static_cast<std::size_t>(compressed[index])] = row.compressed[index];
+      }
     }
+    emitters[riscv::kIllegalCompressed] = emitters[riscv::kIllegalWord];
     return emitters;
   }();
   return kEmitters;
@@ -139,23 +145,29 @@ inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word
                     static_cast<std::uint16_t>(scan_->cost(half_word))};
 }
 
-inline void UnitEmitter::emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native) {
+inline void UnitEmitter::emit_instruction(riscv::RowNumber row, Emit emit, std::uint8_t scan_flags,
+                                          std::uint32_t native) {
   static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kUsesFloats == 1 << 13 &&
                 PageScan::kFloats == 1 << 6);
   const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
   add_place(native, half_word_, unsigned{self_contained} << 15 | (scan_flags & PageScan::kFloats) << 7);
   begin_instruction();
-  const Emit emit = emitters_[static_cast<std::size_t>(decoded.op)];
   if ((pending_ | unsigned{in_stretch_}) == 0) [[likely]]
-    return emit(*this, decoded);
+    return emit(*this, scan_->bits(half_word_));
   if (pending_ != 0) {
     // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
-    if (has_fact(decoded.op, kEnds | kIsAtomic)) settle(pending_);
-    if (pending_ != 0 && has_fact(decoded.op, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
+    if (has_fact(row, kEnds | kIsAtomic)) settle(pending_);
+    if (pending_ != 0 && has_fact(row, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
   }
-  if (!in_stretch_) return emit(*this, decoded);
+  if (in_stretch_) return emit_in_stretch(emit);
+  emit(*this, scan_->bits(half_word_));
+}
+
+void UnitEmitter::emit_in_stretch(Emit emit) {
+  const std::uint32_t bits = scan_->bits(half_word_);
+  const Decoded decoded = riscv::decode(bits);
   bring_operands(decoded);
-  emit(*this, decoded);
+  emit(*this, bits);
   step_stretch(decoded);
 }
 
@@ -168,6 +180,10 @@ std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
   stretch_due_ = 0;
   event_due_ = 0;
   const PageScan& scan = *scan_;
+  // The next instruction's is looked up before this one is emitted: nobody can predict which it is, and who goes there wrongly should
+  // find out at once.
+  riscv::RowNumber next_row = scan.row(half_word);
+  Emit next_emit = emitters_[next_row];
   for (FallsIn falls_in = FallsIn::kNever;;) {
     if constexpr (pass == Pass::kOverlapping) {
       if (middle_native_[half_word] != kNotEmitted) {
@@ -194,16 +210,19 @@ std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
       return half_word;
     }
     if constexpr (pass == Pass::kOverlapping) middle_native_[half_word] = native;
-    const Decoded& decoded = scan.decoded(half_word);
-    emit_instruction(decoded, flags, native);
-    half_word = half_word_ + decoded.length / 2;
-    if (!has_fact(decoded.op, kEnds)) [[likely]] {
+    const riscv::RowNumber row = next_row;
+    const Emit emit = next_emit;
+    const std::uint32_t bits = scan.bits(half_word);
+    half_word += riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
+    next_row = scan.row(half_word);
+    next_emit = emitters_[next_row];
+    emit_instruction(row, emit, flags, native);
+    if (!has_fact(row, kEnds)) [[likely]] {
       falls_in = FallsIn::kPaid;
       continue;
     }
     falls_in = FallsIn::kUnpaid;
-    const bool is_jump = has_fact(decoded.op, kJumps);
-    if (decoded.op == Op::kIllegal || decoded.op == Op::kEbreak || (is_jump && decoded.rd == 0)) return half_word;
+    if (scan.has(half_word_, PageScan::kStops)) return half_word;
     if (half_word >= kHalfWords) {
       fall_off_page(half_word);
       return half_word;
@@ -251,7 +270,7 @@ void UnitEmitter::join_emitted(std::uint32_t half_word) {
 void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
   std::uint32_t end = half_word;
   while (end < kHalfWords && scan_->has(end, PageScan::kVisited)) {
-    end += scan_->has(end, PageScan::kCutOff) ? 1 : scan_->decoded(end).length / 2;
+    end += scan_->has(end, PageScan::kCutOff) ? 1 : riscv::instruction_length(bytes_->half_words[end]) / 2;
   }
   const std::uint32_t bytes = (end - half_word) * 2;
   const Gp address = Gp::rax;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "baseline/code_sources.h"
@@ -24,6 +25,7 @@
 #include "baseline/page_scan.h"
 #include "baseline/thunks.h"
 #include "baseline/x86_assembler.h"
+#include "isa/riscv/row_operands.h"
 
 // Most emitters need more registers than a callee may have without saving them, and who calls them needs none kept. Frames as
 // AddressSanitizer makes them cannot be had with that convention.
@@ -99,17 +101,32 @@ class UnitEmitter : private GuestRegisters {
 
  private:
   using Decoded = riscv::Decoded;
-  using Emit = CAISSON_EMITTER void (*)(UnitEmitter&, const Decoded&);
+  using Emit = CAISSON_EMITTER void (*)(UnitEmitter&, std::uint32_t bits);
+  // Of an instruction: how its word is emitted, and its compressed encodings, in the order of the table.
   struct EmitterRow {
     riscv::Op op;
-    Emit emit;
+    Emit word;
+    std::array<Emit, riscv::kMostCompressedEncodings> compressed{};
   };
-  // A call through a pointer to a member asks first whether it is virtual.
-  template <auto member>
-  [[gnu::flatten]] CAISSON_EMITTER static void emit_by(UnitEmitter& emitter, const Decoded& decoded) {
-    (emitter.*member)(decoded);
+  // A function for each encoding, since that is where operands are decoded: what is always 0, or the same register twice, is known to
+  // the compiler.
+  template <auto member, riscv::Op row>
+  [[gnu::flatten]] CAISSON_EMITTER static void emit_by(UnitEmitter& emitter, std::uint32_t bits) {
+    (emitter.*member)(riscv::decode_as<row>(bits));
   }
-  using Emitters = std::array<Emit, riscv::kBaseOpCount>;
+  template <riscv::Op op, auto member>
+  static constexpr EmitterRow emits = [] {
+    EmitterRow row{.op = op, .word = &emit_by<member, op>};
+    constexpr auto kCompressed = riscv::compressed_encodings_of(op);
+    [&]<std::size_t... index>(std::index_sequence<index...>) {
+      const auto add = [&]<std::size_t at>() {
+        if constexpr (kCompressed[at] != riscv::Op::kIllegal) row.compressed[at] = &emit_by<member, kCompressed[at]>;
+      };
+      (add.template operator()<index>(), ...);
+    }(std::make_index_sequence<kCompressed.size()>());
+    return row;
+  }();
+  using Emitters = std::array<Emit, riscv::kRowCount>;
   static const Emitters& all_emitters();
   static std::span<const EmitterRow> integer_rows();
   static std::span<const EmitterRow> memory_rows();
@@ -152,7 +169,9 @@ class UnitEmitter : private GuestRegisters {
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
   [[gnu::always_inline]] void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
-  [[gnu::always_inline]] void emit_instruction(const Decoded& decoded, std::uint8_t scan_flags, std::uint32_t native);
+  [[gnu::always_inline]] void emit_instruction(riscv::RowNumber row, Emit emit, std::uint8_t scan_flags,
+                                               std::uint32_t native);
+  void emit_in_stretch(Emit emit);
   bool is_out_of_space(std::uint32_t offset) const { return static_cast<std::int32_t>(offset) > limit_; }
   [[gnu::always_inline]] void add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags);
   std::uint32_t place_count() const { return static_cast<std::uint32_t>(next_place_ - places_.data()); }
@@ -199,8 +218,8 @@ class UnitEmitter : private GuestRegisters {
   bool may_begin_stretch(std::uint32_t half_word) const {
     return scan_->cost(half_word) >= kShortestStretch && !scan_->is_met_within(half_word, kMostLookedAt);
   }
-  void bring_operands(const Decoded& decoded);
-  void step_stretch(const Decoded& decoded);
+  void bring_operands(Decoded decoded);
+  void step_stretch(Decoded decoded);
   void end_stretch();
   std::optional<unsigned> vacate(std::uint32_t needed_in, std::uint32_t operands);
   void assign_host(unsigned index, unsigned guest);
@@ -209,58 +228,58 @@ class UnitEmitter : private GuestRegisters {
 
   // --- emit_integer.cpp ---
   template <Alu operation, Width width, bool commutative>
-  void binary(const Decoded& decoded);
+  void binary(Decoded decoded);
   template <Alu operation>
-  void immediate(const Decoded& decoded);
-  void add(const Decoded& decoded);
-  void add_immediate(const Decoded& decoded);
-  void add_word_immediate(const Decoded& decoded);
-  void subtract(const Decoded& decoded);
-  bool is_completed_next(const Decoded& decoded) const;
-  void load_upper_part(const Decoded& decoded, std::uint64_t value);
-  void load_upper(const Decoded& decoded);
-  void add_upper_to_pc(const Decoded& decoded);
+  void immediate(Decoded decoded);
+  void add(Decoded decoded);
+  void add_immediate(Decoded decoded);
+  void add_word_immediate(Decoded decoded);
+  void subtract(Decoded decoded);
+  bool is_completed_next(Decoded decoded) const;
+  void load_upper_part(Decoded decoded, std::uint64_t value);
+  void load_upper(Decoded decoded);
+  void add_upper_to_pc(Decoded decoded);
   template <Shift operation, Width width>
-  void shift(const Decoded& decoded);
+  void shift(Decoded decoded);
   template <Shift operation, Width width>
-  void shift_immediate(const Decoded& decoded);
+  void shift_immediate(Decoded decoded);
   template <Shift operation, Width width>
-  void rotate(const Decoded& decoded);
+  void rotate(Decoded decoded);
   template <Width width>
-  void rotate_immediate(const Decoded& decoded);
+  void rotate_immediate(Decoded decoded);
   template <Condition condition>
-  void set_if(const Decoded& decoded);
+  void set_if(Decoded decoded);
   template <Condition condition>
-  void set_if_immediate(const Decoded& decoded);
+  void set_if_immediate(Decoded decoded);
   template <unsigned amount, bool zero_extends>
-  void shift_add(const Decoded& decoded);
-  void shift_zero_extended(const Decoded& decoded);
-  void and_not(const Decoded& decoded);
-  void or_not(const Decoded& decoded);
-  void xor_not(const Decoded& decoded);
+  void shift_add(Decoded decoded);
+  void shift_zero_extended(Decoded decoded);
+  void and_not(Decoded decoded);
+  void or_not(Decoded decoded);
+  void xor_not(Decoded decoded);
   template <Condition takes_second>
-  void select(const Decoded& decoded);
+  void select(Decoded decoded);
   template <auto count, Width width>
-  void count_bits(const Decoded& decoded);
+  void count_bits(Decoded decoded);
   template <auto extend_from>
-  void extend(const Decoded& decoded);
-  void or_combine(const Decoded& decoded);
-  void reverse_bytes(const Decoded& decoded);
+  void extend(Decoded decoded);
+  void or_combine(Decoded decoded);
+  void reverse_bytes(Decoded decoded);
   template <X86Assembler::Bit operation>
-  void change_bit(const Decoded& decoded);
+  void change_bit(Decoded decoded);
   template <X86Assembler::Bit operation>
-  void change_bit_immediate(const Decoded& decoded);
-  void extract_bit(const Decoded& decoded);
-  void extract_bit_immediate(const Decoded& decoded);
+  void change_bit_immediate(Decoded decoded);
+  void extract_bit(Decoded decoded);
+  void extract_bit_immediate(Decoded decoded);
   template <Condition keeps>
-  void conditional_zero(const Decoded& decoded);
+  void conditional_zero(Decoded decoded);
   template <Width width>
-  void multiply(const Decoded& decoded);
-  void multiply_high(const Decoded& decoded);
-  void multiply_high_unsigned(const Decoded& decoded);
-  void multiply_high_mixed(const Decoded& decoded);
+  void multiply(Decoded decoded);
+  void multiply_high(Decoded decoded);
+  void multiply_high_unsigned(Decoded decoded);
+  void multiply_high_mixed(Decoded decoded);
   template <Width width, bool is_signed, bool remainder>
-  void divide(const Decoded& decoded);
+  void divide(Decoded decoded);
 
   // --- emit_memory.cpp ---
   [[gnu::always_inline]] Place guest_address(unsigned base, std::int32_t offset) {
@@ -269,43 +288,43 @@ class UnitEmitter : private GuestRegisters {
     return Place::indexed(kWindowRegister, use_low_half(base), 0, offset);
   }
   [[clang::preserve_most]] Place known_address(unsigned base, std::int32_t offset);
-  Gp atomic_address(const Decoded& decoded, unsigned width);
+  Gp atomic_address(Decoded decoded, unsigned width);
   template <Map map, std::uint8_t opcode, Width width>
-  void load(const Decoded& decoded);
+  void load(Decoded decoded);
   template <Map map, std::uint8_t opcode, Width width>
-  [[gnu::noinline]] CAISSON_EMITTER void load_from_known(const Decoded& decoded);
+  [[gnu::noinline]] CAISSON_EMITTER void load_from_known(Decoded decoded);
   template <unsigned bytes>
-  void store(const Decoded& decoded);
+  void store(Decoded decoded);
   template <unsigned bytes>
-  [[gnu::noinline]] CAISSON_EMITTER void store_elsewhere(const Decoded& decoded);
+  [[gnu::noinline]] CAISSON_EMITTER void store_elsewhere(Decoded decoded);
   template <Width width>
-  void load_reserved(const Decoded& decoded);
+  void load_reserved(Decoded decoded);
   template <Width width>
-  void store_conditional(const Decoded& decoded);
+  void store_conditional(Decoded decoded);
   template <Width width>
-  void atomic_swap(const Decoded& decoded);
+  void atomic_swap(Decoded decoded);
   template <Width width>
-  void atomic_add(const Decoded& decoded);
+  void atomic_add(Decoded decoded);
   template <Width width, Alu operation>
-  void atomic_logic(const Decoded& decoded);
+  void atomic_logic(Decoded decoded);
   template <Width width, Condition takes_operand>
-  void atomic_select(const Decoded& decoded);
+  void atomic_select(Decoded decoded);
   template <Width width, class Combine>
-  void atomic_loop(const Decoded& decoded, const Combine& combine);
-  void finish_atomic(const Decoded& decoded, Width width, Gp old);
-  void fence(const Decoded& decoded);
+  void atomic_loop(Decoded decoded, const Combine& combine);
+  void finish_atomic(Decoded decoded, Width width, Gp old);
+  void fence(Decoded decoded);
 
   // --- emit_control.cpp ---
   template <Condition condition>
-  void branch(const Decoded& decoded);
-  void jump(const Decoded& decoded);
-  void jump_register(const Decoded& decoded);
-  void environment_call(const Decoded& decoded);
-  void breakpoint(const Decoded& decoded);
-  void fence_instruction(const Decoded& decoded);
-  void illegal(const Decoded& decoded);
-  void nothing(const Decoded&) {}
-  void csr(const Decoded& decoded);
+  void branch(Decoded decoded);
+  void jump(Decoded decoded);
+  void jump_register(Decoded decoded);
+  void environment_call(Decoded decoded);
+  void breakpoint(Decoded decoded);
+  void fence_instruction(Decoded decoded);
+  void illegal(Decoded decoded);
+  void nothing(Decoded) {}
+  void csr(Decoded decoded);
   void cut_off();
   void fall_off_page(std::uint32_t half_word);
   void transfer_to(std::uint32_t target);  // a jump to a known guest address
@@ -339,38 +358,38 @@ class UnitEmitter : private GuestRegisters {
   }
   void settle_pending(std::uint32_t registers);
   void settle_pair(Xmm first, Xmm second, bool is_double);
-  void perform(const Decoded& decoded);
-  void perform_if(Condition condition, const Decoded& decoded);
-  void bind_performed(const Decoded& decoded);
-  bool needs_software(const Decoded& decoded) const;
+  void perform(Decoded decoded);
+  void perform_if(Condition condition, Decoded decoded);
+  void bind_performed(Decoded decoded);
+  bool needs_software(Decoded decoded) const;
   template <bool is_double, std::uint8_t opcode>
-  void float_binary(const Decoded& decoded);
+  void float_binary(Decoded decoded);
   template <bool is_double>
-  void float_root(const Decoded& decoded);
+  void float_root(Decoded decoded);
   template <bool is_double, std::uint8_t opcode>
-  void float_fused(const Decoded& decoded);
+  void float_fused(Decoded decoded);
   enum class Sign : std::uint8_t { kCopy, kNegate, kMultiply };
   template <bool is_double, Sign sign>
-  void float_sign(const Decoded& decoded);
+  void float_sign(Decoded decoded);
   template <bool is_double, bool maximum>
-  void float_select(const Decoded& decoded);
+  void float_select(Decoded decoded);
   enum class Comparison : std::uint8_t { kEqual, kLess, kLessOrEqual };
   template <bool is_double, Comparison comparison>
-  void float_compare(const Decoded& decoded);
+  void float_compare(Decoded decoded);
   template <bool is_double, Width width, bool is_signed>
-  void float_to_integer(const Decoded& decoded);
+  void float_to_integer(Decoded decoded);
   template <bool is_double, Width width, bool is_signed>
-  void integer_to_float(const Decoded& decoded);
-  void widen(const Decoded& decoded);
-  void narrow(const Decoded& decoded);
+  void integer_to_float(Decoded decoded);
+  void widen(Decoded decoded);
+  void narrow(Decoded decoded);
   template <bool is_double>
-  void bits_to_integer(const Decoded& decoded);
+  void bits_to_integer(Decoded decoded);
   template <bool is_double>
-  void bits_to_float(const Decoded& decoded);
+  void bits_to_float(Decoded decoded);
   template <bool is_double>
-  void float_load(const Decoded& decoded);
+  void float_load(Decoded decoded);
   template <bool is_double>
-  void float_store(const Decoded& decoded);
+  void float_store(Decoded decoded);
 
   const Emitters& emitters_ = all_emitters();
   const Thunks& thunks_;

@@ -15,8 +15,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "isa/riscv/form_layout.h"
+#include "isa/riscv/row_finder.h"
+#include "isa/riscv/row_operands.h"
 #include "support/guest_compiler.h"
 
 namespace caisson::riscv {
@@ -198,6 +202,33 @@ TEST(Decoder, SampledWordsAreTheirRowOrIllegal) {
     ASSERT_EQ(decoded.op, decoded.row) << std::hex << bits;
     ASSERT_EQ(decoded.length, 4) << std::hex << bits;
   }
+}
+
+// decode_as() of every row, by number.
+constexpr auto kDecodeAs = []<std::size_t... row>(std::index_sequence<row...>) {
+  return std::array<Decoded (*)(std::uint32_t), sizeof...(row)>{&decode_as<static_cast<Op>(row)>...};
+}(std::make_index_sequence<kOpCount>());
+
+void expect_known_row_to_say_the_same(std::uint32_t bits) {
+  const Decoded decoded = decode(bits);
+  const RowNumber row = find_row(bits);
+  if (decoded.row == Op::kIllegal) {
+    ASSERT_EQ(row, decoded.length == 2 ? kIllegalCompressed : kIllegalWord) << std::hex << bits;
+    return;
+  }
+  ASSERT_EQ(row, static_cast<std::size_t>(decoded.row)) << std::hex << bits;
+  ASSERT_TRUE(equal(kDecodeAs[row](bits), decoded)) << std::hex << bits;
+  if (layout_of(info(decoded.row).form).immediate.piece_count() != 0) {
+    ASSERT_EQ(immediate_of(row, bits), decoded.imm) << std::hex << bits;
+  }
+}
+
+TEST(Decoder, AKnownRowSaysTheSame) {
+  std::mt19937 random(kSeed);
+  for (std::uint32_t low = 0; low < 0x10000; ++low) {
+    if ((low & 3) != 3) expect_known_row_to_say_the_same(low | static_cast<std::uint32_t>(random()) << 16);
+  }
+  for (const std::uint32_t word : sample_words(2000, 20, 500'000)) expect_known_row_to_say_the_same(word);
 }
 
 TEST(Decoder, EveryRowIsReached) {

@@ -41,8 +41,10 @@ class Immediate {
       sign_shift_ = static_cast<std::uint8_t>(32 - first.low - first.width);
       sign_mask_ = ~std::uint32_t{0} << (first.to + first.width - 1);
     }
+    is_signed_ = extension == Extension::kSign;
     std::size_t count = 0;
     for (const Piece& piece : pieces) {
+      pieces_[piece_count_++] = piece;
       if (extension == Extension::kSign && &piece == &first && piece.width == 1) continue;
       rotations_[count] = static_cast<std::uint8_t>((32 + piece.to - piece.low) % 32);
       masks_[count] = static_cast<std::uint32_t>((std::uint64_t{1} << piece.width) - 1) << piece.to;
@@ -58,9 +60,17 @@ class Immediate {
     return static_cast<std::int32_t>(value);
   }
 
+  // As it was written; the first piece of a signed one has the sign.
+  constexpr bool is_signed() const { return is_signed_; }
+  constexpr std::size_t piece_count() const { return piece_count_; }
+  constexpr Piece piece(std::size_t index) const { return pieces_[index]; }
+
  private:
   static constexpr std::size_t kMostPieces = 7;  // of c.j, beside its sign
 
+  std::array<Piece, kMostPieces + 1> pieces_{};
+  std::size_t piece_count_ = 0;
+  bool is_signed_ = false;
   std::array<std::uint32_t, kMostPieces> masks_{};
   std::uint32_t sign_mask_ = 0;
   std::array<std::uint8_t, kMostPieces> rotations_{};
