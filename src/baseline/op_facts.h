@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "isa/riscv/instructions.h"
-#include "isa/riscv/row_index.h"
 
 namespace caisson::baseline {
 

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "isa/riscv/decoder.h"
-#include "isa/riscv/row_index.h"
 
 namespace caisson::baseline {
 
@@ -156,6 +155,7 @@ class PageScan {
   std::uint32_t instruction_count_ = 0, guest_bytes_ = 0;
   std::vector<std::uint16_t> entries_;  // to walk from
   std::array<Step, kHalfWords> path_;
+  std::array<std::uint16_t, kHalfWords> keys_;  // riscv::RowKey
   std::array<std::uint16_t, kHalfWords + 1> direct_;  // instructions that lead to known places
   std::array<riscv::RowNumber, kHalfWords + 2> rows_{};  // always of the table
   // Who runs behind the page's end finds that paths meet there.

@@ -41,31 +41,13 @@ constexpr DecodeRow make_decode_row(const InstructionInfo& row) {
   };
 }
 
-constexpr bool is_illegal(RowNumber row) { return row == kIllegalWord || row == kIllegalCompressed; }
-
-// An array with make(row) for each row that is an instruction.
-template <class Value, class Make>
-constexpr std::array<Value, kRowCount> for_rows(const Make& make) {
-  std::array<Value, kRowCount> values{};
-  for (std::size_t row = 0; row < kRowCount; ++row) {
-    if (!is_illegal(static_cast<RowNumber>(row))) values[row] = make(kInstructions[row]);
-  }
-  return values;
-}
-
 constexpr std::array<DecodeRow, kRowCount> kDecodeRows = [] {
-  auto rows = for_rows<DecodeRow>(make_decode_row);
+  std::array<DecodeRow, kRowCount> rows{};
+  for (std::size_t number = 1; number < kOpCount; ++number) rows[number] = make_decode_row(kInstructions[number]);
   rows[kIllegalWord].constant = std::uint64_t{4} << 32;
   rows[kIllegalCompressed].constant = std::uint64_t{2} << 32;
   return rows;
 }();
-
-// Whether the bits of a CSR instruction name one that a user program may access so.
-bool is_legal_csr_instruction(const InstructionInfo& row, std::uint32_t bits) {
-  const FormLayout& layout = layout_of(row.form);
-  const bool writes = row.op == Op::kCsrrw || row.op == Op::kCsrrwi || layout.rs1.of(bits) != 0;
-  return is_legal_csr_access(static_cast<std::uint32_t>(layout.immediate.of(bits)), writes);
-}
 
 // The operands that few instructions have.
 [[gnu::noinline]] Decoded complete(Decoded decoded, std::uint32_t bits) {
@@ -76,25 +58,6 @@ bool is_legal_csr_instruction(const InstructionInfo& row, std::uint32_t bits) {
 }
 
 }  // namespace
-
-constexpr std::array<RowCheck, kRowCount> kRowChecks = for_rows<RowCheck>([](const InstructionInfo& row) {
-  if (row.gas_class == GasClass::kCsr) return RowCheck{.mask = 0, .match = 1};
-  return RowCheck{.mask = row.mask, .match = row.match, .nonzero = row.nonzero, .least = row.nonzero != 0 ? 1U : 0U};
-});
-constexpr std::array<OperandSource, kRowCount> kRowOperands =
-    for_rows<OperandSource>([](const InstructionInfo& row) { return operand_source(row.form); });
-
-[[clang::preserve_most]] RowNumber find_other_row(RowNumber row, std::uint32_t bits) {
-  while (!is_illegal(row)) {
-    const InstructionInfo& candidate = kInstructions[row];
-    if (candidate.matches(bits)) {
-      const bool is_csr = candidate.gas_class == GasClass::kCsr;
-      return is_csr && !is_legal_csr_instruction(candidate, bits) ? kIllegalWord : row;
-    }
-    row = kRowIndex.next(row);
-  }
-  return row;
-}
 
 Decoded decode(std::uint32_t bits) {
   const RowNumber number = find_row(bits);

@@ -249,6 +249,13 @@ inline constexpr std::array<InstructionInfo, kOpCount> kInstructions = detail::m
 // The row of `op`, which must be a value of the enumeration.
 constexpr const InstructionInfo& info(Op op) { return kInstructions[static_cast<std::size_t>(op)]; }
 
+// Rows by the number of their Op: kIllegalWord is the row of words that no other matches, and one more follows them for such
+// compressed encodings.
+using RowNumber = std::uint8_t;
+inline constexpr std::size_t kRowCount = kOpCount + 1;
+inline constexpr RowNumber kIllegalWord = 0, kIllegalCompressed = static_cast<RowNumber>(kOpCount);
+static_assert(kIllegalCompressed == kOpCount, "RowNumber is too small");
+
 // The CSRs that a user program sees: fcsr and its parts, and the counters. Any other access is an illegal encoding, and
 // so is writing a counter ("Zicsr", "Zicntr"), so decode() answers kIllegal and tiers meet no other number.
 enum class Csr : std::uint16_t {
