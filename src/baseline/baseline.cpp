@@ -580,11 +580,9 @@ bool Baseline::is_supported(const char** missing) {
     bool active;
     const char* name;
   };
-  const Feature kNeeded[] = {{CPU_FEATURE_ACTIVE(AVX) != 0, "AVX"},
-                             {CPU_FEATURE_ACTIVE(FMA) != 0, "FMA"},
-                             {CPU_FEATURE_ACTIVE(BMI1) != 0, "BMI1"},
-                             {CPU_FEATURE_ACTIVE(BMI2) != 0, "BMI2"},
-                             {CPU_FEATURE_ACTIVE(LZCNT) != 0, "LZCNT"}};
+  const Feature kNeeded[] = {{CPU_FEATURE_ACTIVE(AVX) != 0, "AVX"},   {CPU_FEATURE_ACTIVE(AVX2) != 0, "AVX2"},
+                             {CPU_FEATURE_ACTIVE(FMA) != 0, "FMA"},   {CPU_FEATURE_ACTIVE(BMI1) != 0, "BMI1"},
+                             {CPU_FEATURE_ACTIVE(BMI2) != 0, "BMI2"}, {CPU_FEATURE_ACTIVE(LZCNT) != 0, "LZCNT"}};
   for (const Feature& feature : kNeeded) {
     if (feature.active) continue;
     if (missing != nullptr) *missing = feature.name;

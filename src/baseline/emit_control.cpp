@@ -64,24 +64,22 @@ void UnitEmitter::cut_off() {
   code().jmp(thunks_.fetch_fault());
 }
 
-template <Condition condition>
-void UnitEmitter::branch(Decoded decoded) {
-  Condition holds = condition;
-  const Place first = operand(decoded.rs1);
-  if (decoded.rs2 == 0) {
+CAISSON_SHARED void UnitEmitter::branch_if(Condition holds, unsigned rs1, unsigned rs2, std::int32_t offset) {
+  const Place first = operand(rs1);
+  if (rs2 == 0) {
     if (first.is_register()) {
       code().test(Width::k64, first.gp(), first.gp());
     } else {
       code().alu_immediate(Alu::kCmp, Width::k64, first, 0);
     }
-  } else if (const Place second = operand(decoded.rs2); first.is_register()) {
+  } else if (const Place second = operand(rs2); first.is_register()) {
     code().alu(Alu::kCmp, Width::k64, first.gp(), second);
   } else if (second.is_register()) {
     code().alu_to(Alu::kCmp, Width::k64, first, second.gp());
   } else {
-    code().alu(Alu::kCmp, Width::k64, use(decoded.rs1), second);
+    code().alu(Alu::kCmp, Width::k64, use(rs1), second);
   }
-  const auto target = std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{decoded.imm});
+  const auto target = std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{offset});
   if (is_in_unit(target)) {
     const auto half_word = static_cast<std::uint32_t>(target - bytes_->address) / 2;
     if (scan_->has(half_word, PageScan::kEntryElsewhere)) {
@@ -118,9 +116,8 @@ void UnitEmitter::remember_call(unsigned rd, std::uint32_t return_pc) {
   if (mixed_) {
     add_stub(Stub::Kind::kForgetCalls, code().jcc_forward(Condition::kBelow));
   } else {
-    depart_if(Condition::kBelow, {.half_word = static_cast<std::uint16_t>(half_word_),
-                                  .cost = static_cast<std::uint16_t>(scan_->cost(half_word_)),
-                                  .is_slice_end = false});
+    depart_if(Condition::kBelow,
+              {.half_word = static_cast<std::uint16_t>(now_->half_word()), .cost = now_->cost, .is_slice_end = false});
   }
   link(rd, return_pc);
 }

@@ -9,14 +9,14 @@ namespace caisson::baseline {
 
 using riscv::Op;
 
+// Below, rd is never x0.
+
 // rd = rs1 op rs2. A 32-bit result is sign-extended.
-template <Alu operation, Width width, bool commutative>
-void UnitEmitter::binary(Decoded decoded) {
-  if (decoded.rd == 0) return;
-  Place first = operand(decoded.rs1), second = operand(decoded.rs2);
-  Gp to = target(decoded.rd);
+CAISSON_SHARED void UnitEmitter::binary_with(unsigned rd, unsigned rs1, unsigned rs2, Alu operation, Width width) {
+  Place first = operand(rs1), second = operand(rs2);
+  Gp to = target(rd);
   if (second.is(to) && !first.is(to)) {
-    if constexpr (commutative) {
+    if (operation != Alu::kSub) {
       std::swap(first, second);
     } else {
       to = scratch();
@@ -24,128 +24,125 @@ void UnitEmitter::binary(Decoded decoded) {
   }
   if (!first.is(to)) code().mov(width, to, first);
   code().alu(operation, width, to, second);
-  if constexpr (width == Width::k32) code().movsxd(to, to);
-  finish(decoded.rd, to);
+  if (width == Width::k32) code().movsxd(to, to);
+  finish(rd, to);
 }
 
 void UnitEmitter::add(Decoded decoded) {
   if (decoded.rd == 0) return;
-  if (decoded.rs1 == 0 || decoded.rs2 == 0) {
-    const unsigned from = decoded.rs1 == 0 ? decoded.rs2 : decoded.rs1;
-    if (const auto value = known(from)) return load_known(decoded.rd, *value);
-    if (is_pinned(decoded.rd)) {
-      copy(host(decoded.rd), operand(from));
-      written(decoded.rd);
-    } else {
-      finish(decoded.rd, use(from));
-    }
-    return;
+  if (decoded.rs1 == 0) return move(decoded.rd, decoded.rs2);
+  if (decoded.rs2 == 0) return move(decoded.rd, decoded.rs1);
+  add_registers(decoded.rd, decoded.rs1, decoded.rs2);
+}
+
+CAISSON_SHARED void UnitEmitter::move(unsigned rd, unsigned from) {
+  if (const auto value = known(from)) return load_known(rd, *value);
+  if (is_pinned(rd)) {
+    copy(host(rd), operand(from));
+    written(rd);
+  } else {
+    finish(rd, use(from));
   }
-  const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
-  if (first.is_register() && second.is_register()) {
-    const Gp to = target(decoded.rd);
-    if (first.is(to) || second.is(to)) {
-      code().alu(Alu::kAdd, Width::k64, to, first.is(to) ? second : first);
-    } else {
-      code().lea(Width::k64, to, Place::indexed(first.gp(), second.gp()));
-    }
-    return finish(decoded.rd, to);
+}
+
+CAISSON_SHARED void UnitEmitter::add_registers(unsigned rd, unsigned rs1, unsigned rs2) {
+  const Place first = operand(rs1), second = operand(rs2);
+  if (!first.is_register() || !second.is_register()) return binary_with(rd, rs1, rs2, Alu::kAdd, Width::k64);
+  const Gp to = target(rd);
+  if (first.is(to) || second.is(to)) {
+    code().alu(Alu::kAdd, Width::k64, to, first.is(to) ? second : first);
+  } else {
+    code().lea(Width::k64, to, Place::indexed(first.gp(), second.gp()));
   }
-  binary<Alu::kAdd, Width::k64, true>(decoded);
+  finish(rd, to);
 }
 
 void UnitEmitter::subtract(Decoded decoded) {
-  if (decoded.rd != 0 && decoded.rs1 == 0) {
-    const Place from = operand(decoded.rs2);
-    const Gp to = target(decoded.rd);
-    copy(to, from);
-    code().neg(Width::k64, to);
-    return finish(decoded.rd, to);
-  }
-  binary<Alu::kSub, Width::k64, false>(decoded);
+  if (decoded.rd == 0) return;
+  if (decoded.rs1 != 0) return binary_with(decoded.rd, decoded.rs1, decoded.rs2, Alu::kSub, Width::k64);
+  const Place from = operand(decoded.rs2);
+  const Gp to = target(decoded.rd);
+  copy(to, from);
+  code().neg(Width::k64, to);
+  finish(decoded.rd, to);
 }
 
-template <Alu operation>
-void UnitEmitter::immediate(Decoded decoded) {
-  if (decoded.rd == 0) return;
-  const Place from = operand(decoded.rs1);
-  const Gp to = target(decoded.rd);
-  if constexpr (operation == Alu::kAnd) {
-    if (decoded.imm == 255) {
-      code().movzx8(to, from);
-      return finish(decoded.rd, to);
-    }
+CAISSON_SHARED void UnitEmitter::immediate_with(unsigned rd, unsigned rs1, std::int32_t immediate, Alu operation) {
+  const Place from = operand(rs1);
+  const Gp to = target(rd);
+  if (operation == Alu::kAnd && immediate == 255) {
+    code().movzx8(to, from);
+    return finish(rd, to);
   }
   if (!from.is(to)) copy(to, from);
-  if (operation == Alu::kXor && decoded.imm == -1) {
+  if (operation == Alu::kXor && immediate == -1) {
     code().invert(Width::k64, to);
-  } else if (operation == Alu::kAnd && decoded.imm >= 0) {
-    code().alu_immediate(operation, Width::k32, to, decoded.imm);  // clears the upper half, too
   } else {
-    code().alu_immediate(operation, Width::k64, to, decoded.imm);
+    // Conjunction with what is not negative clears the upper half, too.
+    const Width width = operation == Alu::kAnd && immediate >= 0 ? Width::k32 : Width::k64;
+    code().alu_immediate(operation, width, to, immediate);
   }
-  finish(decoded.rd, to);
+  finish(rd, to);
 }
 
 void UnitEmitter::add_immediate(Decoded decoded) {
   if (decoded.rd == 0) return;
-  if (const auto value = known(decoded.rs1))
-    return load_known(decoded.rd, *value + static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
-  if (decoded.imm == 0) {
-    if (is_pinned(decoded.rd)) {
-      copy(host(decoded.rd), operand(decoded.rs1));
-      return written(decoded.rd);
-    }
-    return finish(decoded.rd, use(decoded.rs1));
-  }
-  const Place from = operand(decoded.rs1);
-  if (!from.is_register() && decoded.rd == decoded.rs1 && !is_pinned(decoded.rd)) {
-    written(decoded.rd);
-    code().alu_immediate(Alu::kAdd, Width::k64, from, decoded.imm);
-    return;
-  }
-  const Gp to = target(decoded.rd);
-  if (from.is_register() && !from.is(to)) {
-    code().lea(Width::k64, to, Place::at(from.gp(), decoded.imm));
-  } else {
-    copy(to, from);
-    code().alu_immediate(Alu::kAdd, Width::k64, to, decoded.imm);
-  }
-  finish(decoded.rd, to);
+  if (decoded.rs1 == 0) return load_known(decoded.rd, static_cast<std::uint64_t>(std::int64_t{decoded.imm}));
+  add_immediate_to(decoded.rd, decoded.rs1, decoded.imm);
 }
 
-void UnitEmitter::add_word_immediate(Decoded decoded) {
-  if (decoded.rd == 0) return;
-  if (const auto value = known(decoded.rs1)) {
-    const auto sum = static_cast<std::uint32_t>(*value) + static_cast<std::uint32_t>(decoded.imm);
-    return load_known(decoded.rd, static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(sum)}));
+CAISSON_SHARED void UnitEmitter::add_immediate_to(unsigned rd, unsigned rs1, std::int32_t immediate) {
+  if (const auto value = known(rs1))
+    return load_known(rd, *value + static_cast<std::uint64_t>(std::int64_t{immediate}));
+  if (immediate == 0) return move(rd, rs1);
+  const Place from = operand(rs1);
+  if (!from.is_register() && rd == rs1 && !is_pinned(rd)) {
+    written(rd);
+    code().alu_immediate(Alu::kAdd, Width::k64, from, immediate);
+    return;
   }
-  const Place from = operand(decoded.rs1);
-  const Gp to = target(decoded.rd);
-  if (decoded.imm == 0) {
+  const Gp to = target(rd);
+  if (from.is_register() && !from.is(to)) {
+    code().lea(Width::k64, to, Place::at(from.gp(), immediate));
+  } else {
+    copy(to, from);
+    code().alu_immediate(Alu::kAdd, Width::k64, to, immediate);
+  }
+  finish(rd, to);
+}
+
+CAISSON_SHARED void UnitEmitter::add_word_immediate_to(unsigned rd, unsigned rs1, std::int32_t immediate) {
+  if (const auto value = known(rs1)) {
+    const auto sum = static_cast<std::uint32_t>(*value) + static_cast<std::uint32_t>(immediate);
+    return load_known(rd, static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(sum)}));
+  }
+  const Place from = operand(rs1);
+  const Gp to = target(rd);
+  if (immediate == 0) {
     code().movsxd(to, from);
-    return finish(decoded.rd, to);
+    return finish(rd, to);
   }
   if (from.is_register() && !from.is(to)) {
-    code().lea(Width::k32, to, Place::at(from.gp(), decoded.imm));
+    code().lea(Width::k32, to, Place::at(from.gp(), immediate));
   } else {
     if (!from.is(to)) code().mov(Width::k32, to, from);
-    code().alu_immediate(Alu::kAdd, Width::k32, to, decoded.imm);
+    code().alu_immediate(Alu::kAdd, Width::k32, to, immediate);
   }
   code().movsxd(to, to);
-  finish(decoded.rd, to);
+  finish(rd, to);
 }
 
 // A constant in two instructions (lui or auipc, then addi or addiw of the same register) is put together when it is whole: nothing can
-// look at the register in between.
+// look at the register in between. Not among overlapping encodings, where the follower may have been emitted first, for a register that
+// is whole.
 bool UnitEmitter::is_completed_next(Decoded decoded) const {
-  const std::uint32_t next = half_word_ + decoded.length / 2;
-  if (in_stretch_ || next >= std::min(event_due_, kHalfWords)) return false;
-  // Among overlapping encodings the follower may have been emitted first, for a register that is whole.
-  if (is_second_pass_ && middle_native_[next] != kNotEmitted) return false;
+  if (in_stretch_ != 0 || is_second_pass_) return false;
+  const PageScan::Instruction& follower = now_[1];
+  const Op op = base_of(follower.row);
+  if (op != Op::kAddi && op != Op::kAddiw) return false;
+  const std::uint32_t next = follower.half_word();
+  if (next >= std::min(event_due_, kHalfWords)) return false;
   if ((scan_->flags(next) & ~PageScan::kFloats) != PageScan::kVisited) return false;
-  const Op follower = base_of(scan_->row(next));
-  if (follower != Op::kAddi && follower != Op::kAddiw) return false;
   const Decoded adds = riscv::decode(scan_->bits(next));
   return adds.rs1 == decoded.rd && adds.rd == decoded.rd;
 }
@@ -181,15 +178,14 @@ void UnitEmitter::shift(Decoded decoded) {
   finish(decoded.rd, to);
 }
 
-template <Shift operation, Width width>
-void UnitEmitter::shift_immediate(Decoded decoded) {
-  if (decoded.rd == 0) return;
-  const Place from = operand(decoded.rs1);
-  const Gp to = target(decoded.rd);
+CAISSON_SHARED void UnitEmitter::shift_by(unsigned rd, unsigned rs1, std::int32_t amount, Shift operation,
+                                          Width width) {
+  const Place from = operand(rs1);
+  const Gp to = target(rd);
   if (!from.is(to)) code().mov(width, to, from);
-  if (decoded.imm != 0) code().shift_immediate(operation, width, to, static_cast<std::uint8_t>(decoded.imm));
-  if constexpr (width == Width::k32) code().movsxd(to, to);
-  finish(decoded.rd, to);
+  if (amount != 0) code().shift_immediate(operation, width, to, static_cast<std::uint8_t>(amount));
+  if (width == Width::k32) code().movsxd(to, to);
+  finish(rd, to);
 }
 
 template <Shift operation, Width width>
@@ -217,11 +213,9 @@ void UnitEmitter::rotate_immediate(Decoded decoded) {
 }
 
 // rd = whether `condition` holds of rs1 compared with rs2.
-template <Condition condition>
-void UnitEmitter::set_if(Decoded decoded) {
-  if (decoded.rd == 0) return;
-  const Place first = operand(decoded.rs1), second = operand(decoded.rs2);
-  Gp to = target(decoded.rd);
+CAISSON_SHARED void UnitEmitter::set_if_compared(unsigned rd, unsigned rs1, unsigned rs2, Condition condition) {
+  const Place first = operand(rs1), second = operand(rs2);
+  Gp to = target(rd);
   const bool clears_first = !first.is(to) && !second.is(to);
   if (clears_first) code().load_immediate(to, 0);
   if (first.is_register()) {
@@ -229,24 +223,23 @@ void UnitEmitter::set_if(Decoded decoded) {
   } else if (second.is_register()) {
     code().alu_to(Alu::kCmp, Width::k64, first, second.gp());
   } else {
-    code().alu(Alu::kCmp, Width::k64, use(decoded.rs1), second);
+    code().alu(Alu::kCmp, Width::k64, use(rs1), second);
   }
   code().set(condition, to);
   if (!clears_first) code().movzx8(to, to);
-  finish(decoded.rd, to);
+  finish(rd, to);
 }
 
-template <Condition condition>
-void UnitEmitter::set_if_immediate(Decoded decoded) {
-  if (decoded.rd == 0) return;
-  const Place from = operand(decoded.rs1);
-  const Gp to = target(decoded.rd);
+CAISSON_SHARED void UnitEmitter::set_if_compared_with(unsigned rd, unsigned rs1, std::int32_t immediate,
+                                                      Condition condition) {
+  const Place from = operand(rs1);
+  const Gp to = target(rd);
   const bool clears_first = !from.is(to);
   if (clears_first) code().load_immediate(to, 0);
-  code().alu_immediate(Alu::kCmp, Width::k64, from, decoded.imm);
+  code().alu_immediate(Alu::kCmp, Width::k64, from, immediate);
   code().set(condition, to);
   if (!clears_first) code().movzx8(to, to);
-  finish(decoded.rd, to);
+  finish(rd, to);
 }
 
 template <unsigned amount, bool zero_extends>
@@ -537,17 +530,17 @@ std::span<const UnitEmitter::EmitterRow> UnitEmitter::integer_rows() {
       emits<Op::kSll, &E::shift<Shift::kShl, k64>>,
       emits<Op::kSlt, &E::set_if<Condition::kLess>>,
       emits<Op::kSltu, &E::set_if<Condition::kBelow>>,
-      emits<Op::kXor, &E::binary<Alu::kXor, k64, true>>,
+      emits<Op::kXor, &E::binary<Alu::kXor, k64>>,
       emits<Op::kSrl, &E::shift<Shift::kShr, k64>>,
       emits<Op::kSra, &E::shift<Shift::kSar, k64>>,
-      emits<Op::kOr, &E::binary<Alu::kOr, k64, true>>,
-      emits<Op::kAnd, &E::binary<Alu::kAnd, k64, true>>,
+      emits<Op::kOr, &E::binary<Alu::kOr, k64>>,
+      emits<Op::kAnd, &E::binary<Alu::kAnd, k64>>,
       emits<Op::kAddiw, &E::add_word_immediate>,
       emits<Op::kSlliw, &E::shift_immediate<Shift::kShl, k32>>,
       emits<Op::kSrliw, &E::shift_immediate<Shift::kShr, k32>>,
       emits<Op::kSraiw, &E::shift_immediate<Shift::kSar, k32>>,
-      emits<Op::kAddw, &E::binary<Alu::kAdd, k32, true>>,
-      emits<Op::kSubw, &E::binary<Alu::kSub, k32, false>>,
+      emits<Op::kAddw, &E::binary<Alu::kAdd, k32>>,
+      emits<Op::kSubw, &E::binary<Alu::kSub, k32>>,
       emits<Op::kSllw, &E::shift<Shift::kShl, k32>>,
       emits<Op::kSrlw, &E::shift<Shift::kShr, k32>>,
       emits<Op::kSraw, &E::shift<Shift::kSar, k32>>,

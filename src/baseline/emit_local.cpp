@@ -17,20 +17,20 @@ constexpr std::uint32_t bit_of(unsigned reg) { return std::uint32_t{1} << reg; }
 }  // namespace
 
 void UnitEmitter::leave_stretch() {
-  in_stretch_ = false;
+  in_stretch_ = 0;
   tied_ = mixed_ ? 1 : 0;
   use_homes();
 }
 
 void UnitEmitter::begin_stretch(std::uint32_t half_word) {
-  const bool is_long = stretch_.measure(*scan_, half_word, kShortestStretch);
+  const bool is_long = stretch_.measure(*scan_, now_, kShortestStretch);
   stretch_due_ = std::max(stretch_.end(), half_word + 1);
   if (!is_long || stretch_.references(~pinned_) < kLeastReferences) return;
   // Its first instruction is where entries into the middle of the code around can join.
   settle(pending_);
   forget_everything();
   stretch_.start();
-  in_stretch_ = true;
+  in_stretch_ = 1;
   guests_ = map_.integers;
   stale_homes_ = pinned_;
 }
@@ -101,7 +101,7 @@ void UnitEmitter::step_stretch(Decoded decoded) {
 
 // The map holds again.
 void UnitEmitter::end_stretch() {
-  in_stretch_ = false;
+  in_stretch_ = 0;
   tied_ = mixed_ ? 1 : 0;
   for (unsigned index = 0; index < guests_.size(); ++index) {
     const unsigned guest = guests_[index];

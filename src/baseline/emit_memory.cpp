@@ -20,50 +20,46 @@ using riscv::Op;
 }
 
 // Where the address is not known, the access is put together at once.
-template <Map map, std::uint8_t opcode, Width width>
-void UnitEmitter::load(Decoded decoded) {
-  if (known(decoded.rs1)) [[unlikely]]
-    return load_from_known<map, opcode, width>(decoded);
-  const Gp at = use_low_half(decoded.rs1);
-  const Gp to = target(decoded.rd);
-  code().access<map, opcode, width>(to, kWindowRegister, at, decoded.imm);
-  finish(decoded.rd, to);
+CAISSON_SHARED void UnitEmitter::load_with(unsigned rd, unsigned base, std::int32_t offset, AccessOpcode opcode) {
+  if (known(base)) [[unlikely]]
+    return load_from_known(rd, base, offset, opcode);
+  const Gp at = use_low_half(base);
+  const Gp to = target(rd);
+  code().access(opcode, to, kWindowRegister, at, offset);
+  finish(rd, to);
 }
 
-template <Map map, std::uint8_t opcode, Width width>
-void UnitEmitter::load_from_known(Decoded decoded) {
-  const Place from = known_address(decoded.rs1, decoded.imm);
-  const Gp to = target(decoded.rd);
-  code().load<map, opcode, width>(to, from);
-  finish(decoded.rd, to);
+CAISSON_SHARED void UnitEmitter::load_from_known(unsigned rd, unsigned base, std::int32_t offset, AccessOpcode opcode) {
+  const Place from = known_address(base, offset);
+  const Gp to = target(rd);
+  code().load(opcode, to, from);
+  finish(rd, to);
 }
 
-template <unsigned bytes>
-void UnitEmitter::store(Decoded decoded) {
-  constexpr Width kWidth = bytes == 8 ? Width::k64 : Width::k32;
-  if (known(decoded.rs1) || (bytes >= 4 && decoded.rs2 == 0)) [[unlikely]]
-    return store_elsewhere<bytes>(decoded);
-  const Gp at = use_low_half(decoded.rs1);
-  const Gp value = use(decoded.rs2);
-  if constexpr (bytes == 2) code().operand_size_prefix();
-  code().access<Map::kOneByte, bytes == 1 ? 0x88 : 0x89, kWidth>(value, kWindowRegister, at, decoded.imm);
+CAISSON_SHARED void UnitEmitter::store_with(unsigned base, unsigned value, std::int32_t offset, unsigned bytes) {
+  if (known(base) || (bytes >= 4 && value == 0)) [[unlikely]]
+    return store_elsewhere(base, value, offset, bytes);
+  const Gp at = use_low_half(base);
+  const Gp from = use(value);
+  if (bytes == 2) [[unlikely]]
+    code().operand_size_prefix();
+  code().access(one_byte_opcode(bytes == 1 ? 0x88 : 0x89, bytes == 8 ? Width::k64 : Width::k32), from, kWindowRegister,
+                at, offset);
 }
 
 // To a known address, or of zero.
-template <unsigned bytes>
-void UnitEmitter::store_elsewhere(Decoded decoded) {
-  const Place to = guest_address(decoded.rs1, decoded.imm);
-  if constexpr (bytes >= 4) {
-    constexpr Width kWidth = bytes == 8 ? Width::k64 : Width::k32;
-    if (decoded.rs2 == 0) return code().store_immediate(kWidth, to, 0);
-    return code().store(kWidth, to, use(decoded.rs2));
+CAISSON_SHARED void UnitEmitter::store_elsewhere(unsigned base, unsigned value, std::int32_t offset, unsigned bytes) {
+  const Place to = guest_address(base, offset);
+  const Width width = bytes == 8 ? Width::k64 : Width::k32;
+  if (bytes >= 4) {
+    if (value == 0) return code().store_immediate(width, to, 0);
+    return code().store(width, to, use(value));
+  }
+  const Gp from = use(value);
+  if (bytes == 2) {
+    code().store16(to, from);
   } else {
-    const Gp value = use(decoded.rs2);
-    if constexpr (bytes == 2) {
-      code().store16(to, value);
-    } else {
-      code().store8(to, value);
-    }
+    code().store8(to, from);
   }
 }
 
@@ -189,13 +185,13 @@ std::span<const UnitEmitter::EmitterRow> UnitEmitter::memory_rows() {
   using E = UnitEmitter;
   constexpr Width k32 = Width::k32, k64 = Width::k64;
   static constexpr EmitterRow kRows[] = {
-      emits<Op::kLb, &E::load<Map::k0F, 0xBE, k64>>,
-      emits<Op::kLh, &E::load<Map::k0F, 0xBF, k64>>,
-      emits<Op::kLw, &E::load<Map::kOneByte, 0x63, k64>>,
-      emits<Op::kLd, &E::load<Map::kOneByte, 0x8B, k64>>,
-      emits<Op::kLbu, &E::load<Map::k0F, 0xB6, k32>>,
-      emits<Op::kLhu, &E::load<Map::k0F, 0xB7, k32>>,
-      emits<Op::kLwu, &E::load<Map::kOneByte, 0x8B, k32>>,
+      emits<Op::kLb, &E::load<two_byte_opcode(0xBE, k64)>>,
+      emits<Op::kLh, &E::load<two_byte_opcode(0xBF, k64)>>,
+      emits<Op::kLw, &E::load<one_byte_opcode(0x63, k64)>>,
+      emits<Op::kLd, &E::load<one_byte_opcode(0x8B, k64)>>,
+      emits<Op::kLbu, &E::load<two_byte_opcode(0xB6, k32)>>,
+      emits<Op::kLhu, &E::load<two_byte_opcode(0xB7, k32)>>,
+      emits<Op::kLwu, &E::load<one_byte_opcode(0x8B, k32)>>,
       emits<Op::kSb, &E::store<1>>,
       emits<Op::kSh, &E::store<2>>,
       emits<Op::kSw, &E::store<4>>,

@@ -34,8 +34,7 @@ class GuestRegisters {
   // Every register is at home, as the map says.
   void use_homes() {
     hosts_ = map_hosts_;
-    places_ = map_places_;
-    low_halves_.fill(0);
+    places_ = homes_ = map_places_;
     cached_ = 0;
     cached_mask_ = 0;
     known_ = kKnownZero;
@@ -44,11 +43,11 @@ class GuestRegisters {
   void move_home(unsigned reg, Gp host) {
     drop_copy(reg);
     hosts_[reg] = static_cast<std::uint8_t>(number(host));
-    places_[reg] = host;
+    set_home(reg, host);
   }
   void move_home_to_memory(unsigned reg) {
     hosts_[reg] = kNoHost;
-    places_[reg] = integer_home(reg);
+    set_home(reg, integer_home(reg));
   }
   // Only what is written to the register goes to `host` for now; it is read where it was.
   void redirect_result(unsigned reg, Gp host) { hosts_[reg] = static_cast<std::uint8_t>(number(host)); }
@@ -59,7 +58,7 @@ class GuestRegisters {
   // Where the register can be read now.
   [[gnu::always_inline]] Place operand(unsigned reg) {
     const Place place = places_[reg];
-    busy_ |= place.tag();
+    busy_ |= place.first_tag();
     return place;
   }
   // A register that holds it.
@@ -77,7 +76,7 @@ class GuestRegisters {
   }
   // A scratch register with the zero-extended low half of `base`.
   [[gnu::always_inline]] Gp use_low_half(unsigned base) {
-    if (const unsigned kept = low_halves_[base]; kept != 0) {
+    if (const unsigned kept = places_[base].second_tag(); kept != 0) {
       busy_ |= kept;
       return scratch_of(kept);
     }
@@ -88,7 +87,7 @@ class GuestRegisters {
     code_.mov(Width::k32, at, from);
     cached_ |= (base | kLowHalf) << index * 8;
     cached_mask_ |= 1u << index;
-    low_halves_[base] = static_cast<std::uint8_t>(1u << index);
+    places_[base] = from.with_tags(from.first_tag(), 1u << index);
     return at;
   }
 
@@ -128,15 +127,15 @@ class GuestRegisters {
   // Copies of the register are of no use any more.
   [[gnu::always_inline]] void written(unsigned reg) {
     known_ &= ~(std::uint32_t{1} << reg);
-    if (const std::uint8_t copies = places_[reg].tag() | low_halves_[reg]; copies != 0) forget_all(copies);
+    if (places_[reg].tags() != 0) [[unlikely]]
+      forget_all(places_[reg].first_tag() | places_[reg].second_tag());
   }
 
   // All at once: whether there is a copy, and of what, is different each time, and a branch that is not predicted costs more than this.
   void forget_scratch() {
     for (unsigned index = 0; index < kScratchCount; ++index) {
-      const unsigned kept = cached_ >> index * 8 & 0xFF, reg = kept & ~kLowHalf;
-      low_halves_[reg] = 0;
-      places_[reg] = (kept & kLowHalf) != 0 ? places_[reg] : integer_home(reg);
+      const unsigned reg = (cached_ >> index * 8 & 0xFF) & ~kLowHalf;  // or 0, which has no copies
+      places_[reg] = homes_[reg];
     }
     cached_ = 0;
     cached_mask_ = 0;
@@ -195,17 +194,17 @@ class GuestRegisters {
   [[gnu::always_inline]] void cache(unsigned reg, Gp in) {
     cached_ |= reg << number(in) * 8;
     cached_mask_ |= 1u << number(in);
-    places_[reg] = Place(in).with_tag(static_cast<std::uint8_t>(1u << number(in)));
+    places_[reg] = Place(in).with_tags(1u << number(in), places_[reg].second_tag());
   }
   void forget(unsigned index) {
     const unsigned shift = index * 8, kept = cached_ >> shift & 0xFF;
     if (kept == 0) return;
     cached_ &= ~(0xFFu << shift);
     cached_mask_ &= ~(1u << index);
-    if ((kept & kLowHalf) != 0) {
-      low_halves_[kept & ~kLowHalf] = 0;
+    if (Place& place = places_[kept & ~kLowHalf]; (kept & kLowHalf) != 0) {
+      place = place.with_tags(place.first_tag(), 0);
     } else {
-      places_[kept] = integer_home(kept);
+      place = homes_[kept].with_tags(0, place.second_tag());
     }
   }
   [[gnu::noinline, clang::preserve_most]] void forget_all(unsigned scratch_registers) {
@@ -213,7 +212,11 @@ class GuestRegisters {
       forget(static_cast<unsigned>(std::countr_zero(scratch_registers)));
   }
   [[gnu::always_inline]] void drop_copy(unsigned reg) {
-    if (places_[reg].tag() != 0) forget(number(places_[reg].gp()));
+    if (places_[reg].first_tag() != 0) forget(number(places_[reg].gp()));
+  }
+  void set_home(unsigned reg, Place home) {
+    homes_[reg] = home;
+    places_[reg] = home.with_tags(0, places_[reg].second_tag());
   }
 
   X86Assembler code_;
@@ -225,8 +228,10 @@ class GuestRegisters {
   static constexpr std::uint32_t kKnownZero = 1;  // x0 always is
   std::uint32_t known_ = kKnownZero;  // registers whose value is in known_values_
   std::array<std::uint8_t, kRegisters> hosts_;
-  std::array<std::uint8_t, kRegisters> low_halves_;  // the bit of the scratch register that has it, or 0
-  std::array<Place, kRegisters> places_;  // a scratch register's has its bit as tag
+  // Where each register can be read: a scratch register's place has its bit as first tag; as second tag there is the bit of the scratch
+  // register that has the low half, or 0.
+  std::array<Place, kRegisters> places_;
+  std::array<Place, kRegisters> homes_;
   std::array<std::uint64_t, 32> known_values_{};
   std::array<std::uint8_t, kRegisters> map_hosts_;
   std::array<Place, kRegisters> map_places_;

@@ -4,23 +4,21 @@
 
 namespace caisson::baseline {
 
-bool LocalStretch::measure(const PageScan& scan, std::uint32_t half_word, std::uint32_t least) {
+bool LocalStretch::measure(const PageScan& scan, const PageScan::Instruction* first, std::uint32_t least) {
   constexpr std::uint8_t kNotDecoded = PageScan::kMiddleElsewhere | PageScan::kCutOff;
   constexpr std::uint8_t kBreaks = PageScan::kEntry | PageScan::kMeeting | kNotDecoded;
-  length_ = 0;
-  // The first instruction may be met by others, but it must have been decoded.
+  const PageScan::Instruction* at = first;
+  // The first instruction may be met by others, but it must have been decoded. Behind the page paths meet.
   std::uint8_t breaks = kNotDecoded;
-  while (length_ < kMostInstructions && half_word < kHalfWords) {
-    if ((scan.flags(half_word) & (PageScan::kVisited | breaks)) != PageScan::kVisited) break;
-    if (!has_fact(scan.row(half_word), kIsPlain)) break;
-    half_words_[length_++] = static_cast<std::uint16_t>(half_word);
-    half_word += riscv::instruction_length(static_cast<std::uint16_t>(scan.bits(half_word))) / 2;
+  for (; at - first < std::ptrdiff_t{kMostInstructions}; ++at) {
+    if ((scan.flags(at->half_word()) & breaks) != 0 || !has_fact(at->row, kIsPlain)) break;
     breaks = kBreaks;
   }
-  end_ = half_word;
+  length_ = static_cast<std::uint32_t>(at - first);
+  end_ = at == first ? first->half_word() : at[-1].next();
   if (length_ < least) return false;
   for (std::uint32_t index = 0; index < length_; ++index) {
-    const riscv::Decoded decoded = riscv::decode(scan.bits(half_words_[index]));
+    const riscv::Decoded decoded = riscv::decode(scan.bits(first[index].half_word()));
     operands_[index] = {decoded.rs1, decoded.rs2, decoded.rd};
   }
   return true;

@@ -27,9 +27,9 @@ class LocalStretch {
   static constexpr std::uint32_t kMostInstructions = 48;
   static constexpr std::uint32_t kNever = std::numeric_limits<std::uint32_t>::max();
 
-  // The stretch from `half_word` on: integer arithmetic, loads and stores, up to where paths meet or anything else happens. False where it
-  // has fewer than `least` instructions; then only end() may be asked.
-  bool measure(const PageScan& scan, std::uint32_t half_word, std::uint32_t least);
+  // The stretch from an instruction of scan.in_order() on: integer arithmetic, loads and stores, up to where paths meet or anything else
+  // happens. False where it has fewer than `least` instructions; then only end() may be asked.
+  bool measure(const PageScan& scan, const PageScan::Instruction* first, std::uint32_t least);
 
   // The half-word behind the last instruction.
   std::uint32_t end() const { return end_; }
@@ -55,7 +55,6 @@ class LocalStretch {
   std::uint32_t distance_of(const Reference& next) const { return next.reads ? next.number - at_ : kNever; }
 
   std::uint32_t length_ = 0, end_ = 0, at_ = 0;
-  std::array<std::uint16_t, kMostInstructions> half_words_;
   std::array<std::array<std::uint8_t, kOperands>, kMostInstructions> operands_;  // guest registers, 0: none
   std::array<std::array<Reference, kOperands>, kMostInstructions + 1> next_{};  // the last one of no instruction
   std::array<Reference, 32> upcoming_;

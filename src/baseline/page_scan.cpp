@@ -1,7 +1,9 @@
 #include "baseline/page_scan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
+#include <cstddef>
 #include <cstring>
 
 #include "baseline/op_facts.h"
@@ -15,30 +17,30 @@ using riscv::RowNumber;
 
 namespace {
 
-// What the passes ask of an instruction: Step::what.
-constexpr std::uint32_t what_of(RowNumber row) {
+// What the passes ask of an instruction.
+constexpr std::uint32_t facts_of_row(RowNumber row) {
   const Op op = base_of(row);
-  std::uint32_t what = gas::weight(op);
-  if (has_fact(row, kUsesFloats)) what |= PageScan::kStepFloats;
-  if (!has_fact(row, kEnds)) return what;
-  what |= PageScan::kStepEnds;
-  if (has_fact(row, kBranches) || op == Op::kJal) what |= PageScan::kStepDirect;
-  if (has_fact(row, kBranches) || op == Op::kEcall || op == Op::kFenceI) return what;
-  if (!has_fact(row, kJumps)) return what | PageScan::kStepStops;
+  std::uint32_t facts = gas::weight(op);
+  if (has_fact(row, kUsesFloats)) facts |= PageScan::kStepFloats;
+  if (!has_fact(row, kEnds)) return facts;
+  facts |= PageScan::kStepEnds;
+  if (has_fact(row, kBranches) || op == Op::kJal) facts |= PageScan::kStepDirect;
+  if (has_fact(row, kBranches) || op == Op::kEcall || op == Op::kFenceI) return facts;
+  if (!has_fact(row, kJumps)) return facts | PageScan::kStepStops;
   // Short jumps have no field of rd.
-  if (!riscv::kInstructions[row].has(riscv::traits::kCompressed)) return what | PageScan::kStepStopsUnlinked;
-  return riscv::kInstructions[row].op == Op::kCJalr ? what : what | PageScan::kStepStops;
+  if (!riscv::kInstructions[row].has(riscv::traits::kCompressed)) return facts | PageScan::kStepStopsUnlinked;
+  return riscv::kInstructions[row].op == Op::kCJalr ? facts : facts | PageScan::kStepStops;
 }
-constexpr std::array<std::uint32_t, riscv::kRowCount> kSteps = [] {
-  std::array<std::uint32_t, riscv::kRowCount> steps{};
-  for (std::size_t row = 0; row < steps.size(); ++row) steps[row] = what_of(static_cast<RowNumber>(row));
-  return steps;
+constexpr std::array<std::uint32_t, riscv::kRowCount> kFacts = [] {
+  std::array<std::uint32_t, riscv::kRowCount> facts{};
+  for (std::size_t row = 0; row < facts.size(); ++row) facts[row] = facts_of_row(static_cast<RowNumber>(row));
+  return facts;
 }();
 // The longest block is a page of the dearest instruction that does not end one.
 static_assert([] {
   std::uint32_t dearest = 0;
-  for (std::size_t index = 0; index < kSteps.size(); ++index) {
-    if ((kSteps[index] & PageScan::kStepEnds) == 0) dearest = std::max(dearest, kSteps[index] % PageScan::kStepFloats);
+  for (std::size_t index = 0; index < kFacts.size(); ++index) {
+    if ((kFacts[index] & PageScan::kStepEnds) == 0) dearest = std::max(dearest, kFacts[index] % PageScan::kStepFloats);
   }
   return dearest * kHalfWords + std::ranges::max(gas::kWeights) < PageScan::kStepFloats;
 }());
@@ -58,15 +60,47 @@ void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, co
   if (reach == Reach::kPage) sweep();
   flags_[entry] |= kEntry;
   entries_.push_back(static_cast<std::uint16_t>(entry));
-  walk_entries();
+  if (walk_entries() || reach != Reach::kPage) put_in_order();
 }
 
-void PageScan::walk_entries() {
+bool PageScan::walk_entries() {
+  bool found_more = false;
   while (!entries_.empty()) {
     const std::uint32_t next = entries_.back();
     entries_.pop_back();
-    if ((flags_[next] & kVisited) == 0) walk(next);
+    if ((flags_[next] & kVisited) != 0) continue;
+    if (!found_more) {  // a sweep's costs, which paths may meet
+      for (const Instruction& instruction : in_order()) cost_[instruction.half_word()] = instruction.cost;
+      in_order_count_ = 0;
+      found_more = true;
+    }
+    walk(next);
   }
+  return found_more;
+}
+
+PageScan::Instruction PageScan::instruction(std::uint32_t half_word) const {
+  Instruction instruction{.half_word_and_floats = static_cast<std::uint16_t>(half_word)};
+  if (half_word >= kHalfWords) return instruction;
+  instruction.cost = cost_[half_word];
+  if (has(half_word, kFloats)) instruction.half_word_and_floats |= Instruction::kUsesFloats;
+  if (has(half_word, kMiddleElsewhere | kCutOff)) return instruction;
+  const std::uint32_t bits = this->bits(half_word);
+  instruction.row = riscv::find_row(bits);
+  instruction.ends = kFacts[instruction.row] >> 31;
+  instruction.length = riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
+  return instruction;
+}
+
+void PageScan::put_in_order() {
+  in_order_count_ = 0;
+  std::uint32_t behind = 0;
+  for_each([this, &behind](std::uint32_t half_word) {
+    if (half_word < behind) return;
+    const Instruction& added = in_order_[in_order_count_++] = instruction(half_word);
+    behind = added.next();
+  });
+  in_order_[in_order_count_] = instruction(kHalfWords);
 }
 
 // Everything on the page that looks like code, in one pass over its bytes, without asking what is reached: what lies between the code
@@ -76,8 +110,8 @@ void PageScan::sweep() {
   const std::uint32_t available = std::min(bytes_->count, kHalfWords + 1), end = std::min(available, kHalfWords);
   const std::uint16_t* const half_words = bytes_->half_words.data();
   // Of instructions that would begin there: many at a time are less work than those alone that do.
-  for (std::uint32_t at = 0; at < end; ++at) keys_[at] = riscv::row_key(half_words[at], half_words[at + 1]);
-  Step* step = path_.data();
+  riscv::make_row_keys(half_words, end, keys_.data());
+  Instruction* added = in_order_.data();
   std::uint16_t* direct = direct_.data();
   std::uint32_t half_word = 0, skipped = 0;
   std::uint32_t flags = kVisited | kEntry;  // of the next instruction
@@ -96,33 +130,42 @@ void PageScan::sweep() {
     if (next > available) [[unlikely]]
       break;
     const RowNumber row = riscv::find_row(keys_[half_word], bits);
-    const std::uint32_t what = kSteps[row];
-    if ((what & kStepSum) == 0 && is_open) [[unlikely]] {
+    const std::uint32_t facts = kFacts[row];
+    if ((facts & kStepSum) == 0 && is_open) [[unlikely]] {
       ++half_word;  // padding, or data
       ++skipped;
       continue;
     }
-    rows_[half_word] = row;
-    *step++ = {half_word, what};
     // Without branches, which would be taken every few instructions, nobody knows when.
-    const std::uint32_t stops = stops_at(what, bits) ? 1 : 0;
+    const std::uint32_t stops = stops_at(facts, bits) ? 1 : 0;
     flags_[half_word] = static_cast<std::uint8_t>(flags | stops << kStopsBit);
     is_open = stops != 0;
-    flags = kVisited | what >> 31 << kEntryBit;
+    flags = kVisited | facts >> 31 << kEntryBit;
     *direct = static_cast<std::uint16_t>(half_word);
-    direct += (what & kStepDirect) != 0 ? 1 : 0;
+    direct += (facts & kStepDirect) != 0 ? 1 : 0;
+    // The members in one store.
+    static_assert(std::endian::native == std::endian::little && offsetof(Instruction, row) == 4 &&
+                  offsetof(Instruction, ends) == 5 && offsetof(Instruction, length) == 6);
+    *added++ = std::bit_cast<Instruction>(half_word | std::uint64_t{row} << 32 | std::uint64_t{facts >> 31} << 40 |
+                                          std::uint64_t{next - half_word} << 48);
     half_word = next;
   }
   straddles_ |= half_word > kHalfWords;
-  const auto count = static_cast<std::uint32_t>(step - path_.data());
+  const auto count = static_cast<std::uint32_t>(added - in_order_.data());
   instruction_count_ += count;
   guest_bytes_ += (half_word - skipped) * 2;
-  if (half_word < kHalfWords && !is_open) cut_off(half_word);
-  price_path(count, 0);
+  in_order_count_ = count;
+  price(0);
+  if (half_word < kHalfWords && !is_open) {
+    cut_off(half_word);
+    in_order_[in_order_count_++] = instruction(half_word);
+  }
+  in_order_[in_order_count_] = instruction(kHalfWords);
   // Targets elsewhere mark what stands behind the page.
   flags_[kHalfWords] = kVisited | kMeeting;
   for (const std::uint16_t* at = direct_.data(); at != direct; ++at) {
-    const std::uint32_t target = std::min(target_of(rows_[*at], *at), kHalfWords);
+    const std::uint32_t bits = this->bits(*at);
+    const std::uint32_t target = std::min(target_of(riscv::find_row(keys_[*at], bits), bits, *at), kHalfWords);
     if ((flags_[target] & (kVisited | kEntry)) == 0) [[unlikely]]
       entries_.push_back(static_cast<std::uint16_t>(target));
     flags_[target] |= kEntry;
@@ -134,21 +177,23 @@ void PageScan::sweep() {
 void PageScan::cut_off(std::uint32_t half_word) {
   straddles_ |= half_word + 1 == kHalfWords && half_word < bytes_->count;
   flags_[half_word] |= kVisited | kCutOff;
-  rows_[half_word] = riscv::kIllegalWord;
   cost_[half_word] = 0;
   ++instruction_count_;
 }
 
-// The costs of instructions that follow each other, the last of which ends its block or is followed by what costs `cost`, with kStepFloats
-// where that uses floats.
-void PageScan::price_path(std::uint32_t count, std::uint32_t cost) {
+// The costs of in_order_, the last of which ends its block or is followed by what costs `cost`, with kStepFloats where that uses floats.
+void PageScan::price(std::uint32_t cost) {
   static_assert(kStepEnds == 1u << 31, "its place is that of a sign");
-  while (count-- > 0) {
-    const Step step = path_[count];
-    const auto is_within_block = ~static_cast<std::uint32_t>(static_cast<std::int32_t>(step.what) >> 31);
-    cost = (cost & is_within_block) + (step.what & kStepSum);
-    cost_[step.half_word] = static_cast<std::uint16_t>(cost);
-    if (cost >= kStepFloats) flags_[step.half_word] |= kFloats;
+  for (std::uint32_t index = in_order_count_; index-- > 0;) {
+    Instruction& instruction = in_order_[index];
+    const std::uint32_t facts = kFacts[instruction.row];
+    const auto is_within_block = ~static_cast<std::uint32_t>(static_cast<std::int32_t>(facts) >> 31);
+    cost = (cost & is_within_block) + (facts & kStepSum);
+    instruction.cost = static_cast<std::uint16_t>(cost);
+    if (cost >= kStepFloats) {
+      flags_[instruction.half_word_and_floats] |= kFloats;
+      instruction.half_word_and_floats |= Instruction::kUsesFloats;
+    }
   }
 }
 
@@ -163,28 +208,31 @@ void PageScan::add_entry(std::uint32_t half_word) {
   entries_.push_back(static_cast<std::uint16_t>(half_word));
 }
 
-// Where a branch or a direct jump at `half_word` leads, as a half-word; kHalfWords or more: elsewhere.
-std::uint32_t PageScan::target_of(RowNumber row, std::uint32_t half_word) const {
-  return static_cast<std::uint32_t>(std::int64_t{half_word} * 2 + riscv::immediate_of(row, bits(half_word))) / 2;
+std::uint32_t PageScan::target_of(RowNumber row, std::uint32_t bits, std::uint32_t half_word) {
+  return static_cast<std::uint32_t>(std::int64_t{half_word} * 2 + riscv::immediate_of(row, bits)) / 2;
 }
 
 // Whether execution goes from a terminator to a known place only, or nowhere.
-bool PageScan::stops_at(std::uint32_t what, std::uint32_t bits) {
+bool PageScan::stops_at(std::uint32_t facts, std::uint32_t bits) {
   constexpr std::uint32_t kRd = 31 << 7;
-  return (what & ((bits & kRd) == 0 ? kStepStops | kStepStopsUnlinked : kStepStops)) != 0;
+  static_assert(kStepStops == kStepStopsUnlinked << 1);
+  return ((facts | facts << ((bits & kRd) == 0 ? 1 : 0)) & kStepStops) != 0;
 }
 
-// Adds the entries that a terminator leads to; `next` is behind it.
-void PageScan::follow(std::uint32_t what, RowNumber row, std::uint32_t half_word, std::uint32_t next) {
-  if ((what & kStepDirect) != 0) {
-    if (const std::uint32_t target = target_of(row, half_word); target < kHalfWords) add_entry(target);
+// Adds the entries that a terminator leads to.
+void PageScan::follow(const Instruction& terminator, std::uint32_t facts) {
+  const std::uint32_t half_word = terminator.half_word(), next = terminator.next();
+  if ((facts & kStepDirect) != 0) {
+    const std::uint32_t target = target_of(terminator.row, bits(half_word), half_word);
+    if (target < kHalfWords) add_entry(target);
   }
-  if ((flags_[half_word] & kStops) == 0 && next < kHalfWords) add_entry(next);
+  if (!has(half_word, kStops) && next < kHalfWords) add_entry(next);
 }
 
 void PageScan::walk(std::uint32_t half_word) {
   const std::uint32_t begin = half_word;
-  std::uint32_t count = 0, cost = 0;
+  std::uint32_t cost = 0;
+  in_order_count_ = 0;
   while (half_word < kHalfWords) {
     const std::uint8_t flags = flags_[half_word];
     if ((flags & kVisited) != 0) {
@@ -209,22 +257,26 @@ void PageScan::walk(std::uint32_t half_word) {
       break;
     }
     const RowNumber row = riscv::find_row(bits);
-    rows_[half_word] = row;
     flags_[half_word] = flags | kVisited;
-    const std::uint32_t what = kSteps[row];
-    path_[count++] = {half_word, what};
-    if ((what & kStepEnds) != 0) {
-      if (stops_at(what, bits)) flags_[half_word] |= kStops;
-      if (reach_ != Reach::kMixedBlock) follow(what, row, half_word, next);
+    Instruction& added = in_order_[in_order_count_++];
+    const std::uint32_t facts = kFacts[row];
+    added = {.half_word_and_floats = static_cast<std::uint16_t>(half_word),
+             .row = row,
+             .ends = static_cast<std::uint8_t>(facts >> 31),
+             .length = static_cast<std::uint16_t>(next - half_word)};
+    if (added.ends != 0) {
+      if (stops_at(facts, bits)) flags_[half_word] |= kStops;
+      if (reach_ != Reach::kMixedBlock) follow(added, facts);
       half_word = next;
       break;
     }
     half_word = next;
   }
   straddles_ |= half_word > kHalfWords;
-  instruction_count_ += count;
+  instruction_count_ += in_order_count_;
   guest_bytes_ += (half_word - begin) * 2;
-  price_path(count, cost);
+  price(cost);
+  for (const Instruction& instruction : in_order()) cost_[instruction.half_word()] = instruction.cost;
 }
 
 }  // namespace caisson::baseline

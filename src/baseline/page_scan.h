@@ -9,6 +9,7 @@
 #include <cassert>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "isa/riscv/decoder.h"
@@ -65,11 +66,23 @@ class PageScan {
   // From `entry` (a half-word) on. `earlier` may be null.
   void scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, const CompiledPage* earlier);
 
-  // The first instruction from `half_word` on; kHalfWords or more where there is none.
-  std::uint32_t next(std::uint32_t half_word) const {
-    while (half_word < kHalfWords && (flags_[half_word] & kVisited) == 0) ++half_word;
-    return half_word;
-  }
+  // What a pass in the order of addresses needs of an instruction, in a word: two thousand of them should stay near.
+  struct Instruction {
+    std::uint16_t half_word_and_floats = 0;  // with kUsesFloats where has(kFloats)
+    std::uint16_t cost = 0;  // gas from here to its block's terminator, inclusive
+    riscv::RowNumber row = riscv::kIllegalWord;
+    std::uint8_t ends = 0;  // 1: ends its block
+    std::uint16_t length = 1;  // in half-words
+
+    static constexpr std::uint16_t kUsesFloats = 1 << 13;
+    std::uint32_t half_word() const { return half_word_and_floats & (kUsesFloats - 1U); }
+    std::uint32_t next() const { return half_word() + length; }
+  };
+  static_assert(sizeof(Instruction) == 8);
+  // All instructions but those that begin within others before them. One more follows them, behind the page, which is none.
+  std::span<const Instruction> in_order() const { return {in_order_.data(), in_order_count_}; }
+  // The one at a half-word that was visited, or behind the page.
+  Instruction instruction(std::uint32_t half_word) const;
   // How many blocks begin at the 16 half-words from `half_word` on, up to where execution does not go on.
   std::uint32_t blocks_behind(std::uint32_t half_word) const {
     static_assert(kEntry == 2);
@@ -108,45 +121,38 @@ class PageScan {
   std::uint32_t instruction_count() const { return instruction_count_; }
   // Of the instructions that were decoded.
   std::uint32_t guest_bytes() const { return guest_bytes_; }
-  // The row of the instruction table; of what was not decoded, and behind the page, any.
-  riscv::RowNumber row(std::uint32_t half_word) const { return rows_[half_word]; }
-  // The instruction's bits; behind those of a short one is anything.
+  std::uint8_t flags(std::uint32_t half_word) const { return flags_[half_word]; }
+  bool has(std::uint32_t half_word, std::uint8_t flag) const { return (flags_[half_word] & flag) != 0; }
+  const void* entry_elsewhere(std::uint32_t half_word) const { return entry_elsewhere_[half_word]; }
+  const void* middle_elsewhere(std::uint32_t half_word) const { return middle_elsewhere_[half_word]; }
+  // Of the instruction; behind those of a short one is anything.
   std::uint32_t bits(std::uint32_t half_word) const {
     std::uint32_t bits;
     std::memcpy(&bits, bytes_->half_words.data() + half_word, sizeof bits);
     return bits;
   }
-  std::uint8_t flags(std::uint32_t half_word) const { return flags_[half_word]; }
-  bool has(std::uint32_t half_word, std::uint8_t flag) const { return (flags_[half_word] & flag) != 0; }
-  // Gas from the instruction to its block's terminator, inclusive.
-  std::uint32_t cost(std::uint32_t half_word) const { return cost_[half_word]; }
-  const void* entry_elsewhere(std::uint32_t half_word) const { return entry_elsewhere_[half_word]; }
-  const void* middle_elsewhere(std::uint32_t half_word) const { return middle_elsewhere_[half_word]; }
   // Any instruction that depends on the next page's first bytes.
   bool straddles() const { return straddles_; }
 
-  // In Step::what: ends its block; execution does not go on behind it, or not where its field of rd is 0; leads to a known place; uses
+  // Facts: ends its block; execution does not go on behind it, or not where its field of rd is 0; leads to a known place; uses
   // floats, which may be added up for a page of instructions; below, its weight, the same.
   static constexpr std::uint32_t kStepEnds = std::uint32_t{1} << 31, kStepStops = 1 << 30, kStepStopsUnlinked = 1 << 29,
                                  kStepDirect = 1 << 28, kStepFloats = 1 << 16, kStepSum = kStepDirect - 1;
 
  private:
-  // An instruction that was passed.
   static constexpr unsigned kEntryBit = 1, kStopsBit = 7;  // of kEntry and kStops
-  struct Step {
-    std::uint32_t half_word;
-    std::uint32_t what;
-  };
 
-  void walk_entries();
+  bool walk_entries();
+  void put_in_order();
   void sweep();
   void walk(std::uint32_t half_word);
   void add_entry(std::uint32_t half_word);
-  void follow(std::uint32_t what, riscv::RowNumber row, std::uint32_t half_word, std::uint32_t next);
+  void follow(const Instruction& terminator, std::uint32_t facts);
   void cut_off(std::uint32_t half_word);
-  void price_path(std::uint32_t count, std::uint32_t cost);
-  std::uint32_t target_of(riscv::RowNumber row, std::uint32_t half_word) const;
-  static bool stops_at(std::uint32_t what, std::uint32_t bits);
+  void price(std::uint32_t cost);
+  // Where a branch or a direct jump leads, as a half-word; kHalfWords or more: elsewhere.
+  static std::uint32_t target_of(riscv::RowNumber row, std::uint32_t bits, std::uint32_t half_word);
+  static bool stops_at(std::uint32_t facts, std::uint32_t bits);
 
   const PageBytes* bytes_ = nullptr;
   const CompiledPage* earlier_ = nullptr;
@@ -154,13 +160,13 @@ class PageScan {
   bool straddles_ = false;
   std::uint32_t instruction_count_ = 0, guest_bytes_ = 0;
   std::vector<std::uint16_t> entries_;  // to walk from
-  std::array<Step, kHalfWords> path_;
+  std::array<Instruction, kHalfWords + 1> in_order_;  // while a path is walked, that
+  std::uint32_t in_order_count_ = 0;
   std::array<std::uint16_t, kHalfWords> keys_;  // riscv::RowKey
   std::array<std::uint16_t, kHalfWords + 1> direct_;  // instructions that lead to known places
-  std::array<riscv::RowNumber, kHalfWords + 2> rows_{};  // always of the table
   // Who runs behind the page's end finds that paths meet there.
   std::array<std::uint8_t, kHalfWords + 2> flags_;
-  std::array<std::uint16_t, kHalfWords> cost_;
+  std::array<std::uint16_t, kHalfWords> cost_;  // of a sweep's instructions, only where more was found behind it
   std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;  // where the flags say so
 };
 

@@ -23,6 +23,40 @@ constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::
 
 // --- the pass ---
 
+// Where a pass over instructions is.
+class UnitEmitter::InOrder {
+ public:
+  explicit InOrder(const PageScan::Instruction* first) : first_(first), at_(first) {}
+  bool is_at(std::size_t index) const { return at_ == first_ + index; }
+  const PageScan::Instruction& operator*() const { return *at_; }
+  const PageScan::Instruction& next() const { return at_[1]; }
+  void operator++() { ++at_; }
+  // The half-word behind the instruction before.
+  std::uint32_t behind_last() const { return at_[-1].next(); }
+  static constexpr bool kMayOverlap = false;
+
+ private:
+  const PageScan::Instruction* first_;
+  const PageScan::Instruction* at_;
+};
+class UnitEmitter::Overlapping {
+ public:
+  Overlapping(const PageScan& scan, std::uint32_t half_word)
+      : scan_(&scan), now_(scan.instruction(half_word)), next_(scan.instruction(now_.next())) {}
+  const PageScan::Instruction& operator*() const { return now_; }
+  const PageScan::Instruction& next() const { return next_; }
+  void operator++() {
+    now_ = next_;
+    next_ = scan_->instruction(now_.next());
+  }
+  std::uint32_t behind_last() const { return now_.half_word(); }
+  static constexpr bool kMayOverlap = true;
+
+ private:
+  const PageScan* scan_;
+  PageScan::Instruction now_, next_;
+};
+
 const UnitEmitter::Emitters& UnitEmitter::all_emitters() {
   static const Emitters kEmitters = [] {
     Emitters emitters{};
@@ -59,7 +93,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   island_ways_ = island_taken_ = 0;
   unsettled_.clear();
   host_changes_.clear();
-  in_stretch_ = false;
+  in_stretch_ = 0;
   use_homes();
   entry_jumps_.clear();
   entry_native_.fill(kNotEmitted);
@@ -69,8 +103,8 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   tied_ = mixed ? 1 : 0;
   limit_ = static_cast<std::int32_t>(code().remaining()) - std::int32_t{kLongestSequence + 8 * kLongestStub};
   // In the order of addresses. Only instructions that overlap others are left over.
-  for (std::uint32_t half_word = scan.next(0); half_word < kHalfWords && !ended_; half_word = scan.next(half_word))
-    half_word = std::max(emit_run<Pass::kInOrder>(half_word), half_word + 1);
+  const std::span<const PageScan::Instruction> instructions = scan.in_order();
+  for (InOrder at(instructions.data()); !at.is_at(instructions.size()) && !ended_;) at = emit_run(at);
   if (place_count() + joined_.size() != scan.instruction_count() && !ended_) emit_overlapping();
   if (!ended_) emit_stubs();
   if (!ended_) bind_jumps();
@@ -85,7 +119,7 @@ void UnitEmitter::emit_overlapping() {
   for (const InstructionPlace& place : places()) middle_native_[place.half_word()] = place.native;
   for (const UnitEntry& joined : joined_) middle_native_[joined.half_word] = joined.native;
   scan_->for_each([this](std::uint32_t half_word) {
-    if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run<Pass::kOverlapping>(half_word);
+    if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(Overlapping(*scan_, half_word));
   });
 }
 
@@ -102,7 +136,7 @@ inline void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
     if (is_paid) code().bind_short(pass);
     return;
   }
-  const std::uint32_t cost = scan_->cost(half_word);
+  const std::uint32_t cost = now_->cost;
   if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
   const std::uint32_t native = code().offset();
   entry_native_[half_word] = native;
@@ -140,102 +174,98 @@ inline void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, Fa
   event_due_ = std::min(meeting_due_, stretch_due_);
 }
 
-inline void UnitEmitter::add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags) {
-  *next_place_++ = {native, static_cast<std::uint16_t>(half_word | flags),
-                    static_cast<std::uint16_t>(scan_->cost(half_word))};
-}
-
-inline void UnitEmitter::emit_instruction(riscv::RowNumber row, Emit emit, std::uint8_t scan_flags,
+inline void UnitEmitter::emit_instruction(const PageScan::Instruction& instruction, std::uint32_t bits, Emit emit,
                                           std::uint32_t native) {
-  static_assert(InstructionPlace::kSelfContained == 1 << 15 && InstructionPlace::kUsesFloats == 1 << 13 &&
-                PageScan::kFloats == 1 << 6);
+  static_assert(InstructionPlace::kSelfContained == 1 << 15 &&
+                offsetof(PageScan::Instruction, cost) == offsetof(PageScan::Instruction, half_word_and_floats) + 2);
   const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
-  add_place(native, half_word_, unsigned{self_contained} << 15 | (scan_flags & PageScan::kFloats) << 7);
+  *next_place_++ = {native,
+                    static_cast<std::uint16_t>(instruction.half_word_and_floats | unsigned{self_contained} << 15),
+                    instruction.cost};
   begin_instruction();
-  if ((pending_ | unsigned{in_stretch_}) == 0) [[likely]]
-    return emit(*this, scan_->bits(half_word_));
+  if ((pending_ | in_stretch_) == 0) [[likely]]
+    return emit(*this, bits);
   if (pending_ != 0) {
     // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
-    if (has_fact(row, kEnds | kIsAtomic)) settle(pending_);
-    if (pending_ != 0 && has_fact(row, kUsesMemory)) unsettled_.push_back({native, pending_, pending_singles_});
+    if (has_fact(instruction.row, kEnds | kIsAtomic)) settle(pending_);
+    if (pending_ != 0 && has_fact(instruction.row, kUsesMemory))
+      unsettled_.push_back({native, pending_, pending_singles_});
   }
-  if (in_stretch_) return emit_in_stretch(emit);
-  emit(*this, scan_->bits(half_word_));
+  if (in_stretch_) return emit_in_stretch(bits, emit);
+  emit(*this, bits);
 }
 
-void UnitEmitter::emit_in_stretch(Emit emit) {
-  const std::uint32_t bits = scan_->bits(half_word_);
+void UnitEmitter::emit_in_stretch(std::uint32_t bits, Emit emit) {
   const Decoded decoded = riscv::decode(bits);
   bring_operands(decoded);
   emit(*this, bits);
   step_stretch(decoded);
 }
 
-// Straight-line code from `half_word` on, and on behind its blocks, until execution cannot go on there. Returns where that is.
-template <UnitEmitter::Pass pass>
-std::uint32_t UnitEmitter::emit_run(std::uint32_t half_word) {
+// Straight-line code from an instruction on, and on behind its blocks, until execution cannot go on there. Returns what is next.
+template <class Instructions>
+Instructions UnitEmitter::emit_run(Instructions at) {
   forget_everything();
   if (in_stretch_) leave_stretch();  // no run leaves a stretch open; a guest must gain nothing where one did
-  meeting_due_ = half_word + kFarthestMeeting;
+  meeting_due_ = (*at).half_word() + kFarthestMeeting;
   stretch_due_ = 0;
   event_due_ = 0;
   const PageScan& scan = *scan_;
-  // The next instruction's is looked up before this one is emitted: nobody can predict which it is, and who goes there wrongly should
-  // find out at once.
-  riscv::RowNumber next_row = scan.row(half_word);
-  Emit next_emit = emitters_[next_row];
-  for (FallsIn falls_in = FallsIn::kNever;;) {
-    if constexpr (pass == Pass::kOverlapping) {
+  // What the next instruction is, is looked up before this one is emitted: nobody can predict it, and who goes a wrong way should find
+  // out at once.
+  Emit next_emit = emitters_[(*at).row];
+  for (FallsIn falls_in = FallsIn::kNever;; ++at) {
+    const PageScan::Instruction& instruction = *at;
+    const std::uint32_t half_word = instruction.half_word();
+    if constexpr (Instructions::kMayOverlap) {
       if (middle_native_[half_word] != kNotEmitted) {
         join_emitted(half_word);
-        return half_word;
+        return at;
       }
     }
-    half_word_ = half_word;
+    now_ = &instruction;
     const std::uint8_t flags = scan.flags(half_word);
     if ((flags & kMet) != 0 || half_word >= event_due_) {
       if (half_word >= kHalfWords) [[unlikely]] {
-        join_emitted(half_word);
-        return half_word;
+        join_emitted(at.behind_last());
+        return at;
       }
       prepare(half_word, flags, falls_in);
       if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
         end_in_code_elsewhere(half_word, flags);
-        return half_word + 1;  // done
+        break;
       }
     }
     const std::uint32_t native = code().offset();
     if (is_out_of_space(native)) [[unlikely]] {
       ended_ = true;
-      return half_word;
+      return at;
     }
-    if constexpr (pass == Pass::kOverlapping) middle_native_[half_word] = native;
-    const riscv::RowNumber row = next_row;
+    if constexpr (Instructions::kMayOverlap) middle_native_[half_word] = native;
     const Emit emit = next_emit;
-    const std::uint32_t bits = scan.bits(half_word);
-    half_word += riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
-    next_row = scan.row(half_word);
-    next_emit = emitters_[next_row];
-    emit_instruction(row, emit, flags, native);
-    if (!has_fact(row, kEnds)) [[likely]] {
-      falls_in = FallsIn::kPaid;
+    next_emit = emitters_[at.next().row];
+    emit_instruction(instruction, scan.bits(half_word), emit, native);
+    falls_in = FallsIn::kPaid;
+    if (instruction.ends == 0) [[likely]]
       continue;
-    }
     falls_in = FallsIn::kUnpaid;
-    if (scan.has(half_word_, PageScan::kStops)) return half_word;
-    if (half_word >= kHalfWords) {
-      fall_off_page(half_word);
-      return half_word;
+    const std::uint32_t next = instruction.next();
+    if (scan.has(instruction.half_word(), PageScan::kStops)) break;
+    if (next >= kHalfWords) {
+      fall_off_page(next);
+      break;
     }
-    if (mixed_ || scan_->has(half_word, PageScan::kEntryElsewhere)) {
-      transfer_to(bytes_->address + half_word * 2);
-      return half_word;
+    if (mixed_ || scan.has(next, PageScan::kEntryElsewhere)) {
+      transfer_to(bytes_->address + next * 2);
+      break;
     }
-    if (entry_native_[half_word] != kNotEmitted) {
-      code().jmp_back(entry_native_[half_word]);
-      return half_word;
+    if (entry_native_[next] != kNotEmitted) {
+      code().jmp_back(entry_native_[next]);
+      break;
     }
   }
+  ++at;
+  return at;
 }
 
 // At an instruction that cannot be fetched, or that an earlier compilation has.
@@ -250,7 +280,7 @@ void UnitEmitter::end_in_code_elsewhere(std::uint32_t half_word, std::uint8_t fl
     joined_.push_back({static_cast<std::uint16_t>(half_word), native});
     code().jmp(scan_->middle_elsewhere(half_word));
   } else {
-    add_place(native, half_word, 0);
+    *next_place_++ = {native, static_cast<std::uint16_t>(half_word), 0};
     cut_off();
   }
 }

@@ -34,6 +34,9 @@
 #else
 #define CAISSON_EMITTER __attribute__((preserve_none))
 #endif
+// What emitters of many encodings go on in, with operands in registers: which comes next cannot be predicted, so all of them should fit
+// in the host's cache of instructions.
+#define CAISSON_SHARED [[gnu::noinline]] CAISSON_EMITTER
 
 namespace caisson::baseline {
 
@@ -45,7 +48,8 @@ struct InstructionPlace {
 
   static constexpr std::uint16_t kSelfContained = 1 << 15;  // depends on nothing that was emitted before it
   static constexpr std::uint16_t kFaultsAsStore = 1 << 14;  // an AMO, whose load counts as a store
-  static constexpr std::uint16_t kUsesFloats = 1 << 13;  // something from here to the terminator does
+  static constexpr std::uint16_t kUsesFloats =
+      PageScan::Instruction::kUsesFloats;  // something from here to the terminator does
   std::uint32_t half_word() const { return half_word_and_flags % kHalfWords; }
   bool has(std::uint16_t flag) const { return (half_word_and_flags & flag) != 0; }
 };
@@ -158,9 +162,10 @@ class UnitEmitter : private GuestRegisters {
   };
 
   // --- unit_emitter.cpp: the pass ---
-  enum class Pass : std::uint8_t { kInOrder, kOverlapping };
-  template <Pass pass>
-  std::uint32_t emit_run(std::uint32_t half_word);
+  class InOrder;
+  class Overlapping;
+  template <class Instructions>
+  Instructions emit_run(Instructions at);
   void emit_overlapping();
   void end_in_code_elsewhere(std::uint32_t half_word, std::uint8_t flags);
   // How execution comes to an instruction from the one before in memory.
@@ -169,18 +174,17 @@ class UnitEmitter : private GuestRegisters {
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
   [[gnu::always_inline]] void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
-  [[gnu::always_inline]] void emit_instruction(riscv::RowNumber row, Emit emit, std::uint8_t scan_flags,
+  [[gnu::always_inline]] void emit_instruction(const PageScan::Instruction& instruction, std::uint32_t bits, Emit emit,
                                                std::uint32_t native);
-  void emit_in_stretch(Emit emit);
+  void emit_in_stretch(std::uint32_t bits, Emit emit);
   bool is_out_of_space(std::uint32_t offset) const { return static_cast<std::int32_t>(offset) > limit_; }
-  [[gnu::always_inline]] void add_place(std::uint32_t native, std::uint32_t half_word, unsigned flags);
   std::uint32_t place_count() const { return static_cast<std::uint32_t>(next_place_ - places_.data()); }
   // Of the instruction.
-  std::uint32_t pc() const { return bytes_->address + half_word_ * 2; }
+  std::uint32_t pc() const { return bytes_->address + now_->half_word() * 2; }
   // The instruction's.
   std::uint32_t bits() const {
-    const std::uint16_t low = bytes_->half_words[half_word_];
-    return riscv::instruction_length(low) == 2 ? low : std::uint32_t{bytes_->half_words[half_word_ + 1]} << 16 | low;
+    const std::uint32_t bits = scan_->bits(now_->half_word());
+    return now_->length == 1 ? bits & 0xFFFF : bits;
   }
   void emit_stubs();
   void emit_stub(const Stub& stub);
@@ -216,7 +220,7 @@ class UnitEmitter : private GuestRegisters {
   // Every instruction costs gas, so little gas is few instructions; and no stretch goes on where paths meet, or execution does not.
   static constexpr std::uint32_t kShortestStretch = 32, kMostLookedAt = 16;
   bool may_begin_stretch(std::uint32_t half_word) const {
-    return scan_->cost(half_word) >= kShortestStretch && !scan_->is_met_within(half_word, kMostLookedAt);
+    return now_->cost >= kShortestStretch && !is_second_pass_ && !scan_->is_met_within(half_word, kMostLookedAt);
   }
   void bring_operands(Decoded decoded);
   void step_stretch(Decoded decoded);
@@ -227,13 +231,25 @@ class UnitEmitter : private GuestRegisters {
   void forget_everything();
 
   // --- emit_integer.cpp ---
-  template <Alu operation, Width width, bool commutative>
-  void binary(Decoded decoded);
+  template <Alu operation, Width width>
+  void binary(Decoded decoded) {
+    if (decoded.rd != 0) binary_with(decoded.rd, decoded.rs1, decoded.rs2, operation, width);
+  }
+  CAISSON_SHARED void binary_with(unsigned rd, unsigned rs1, unsigned rs2, Alu operation, Width width);
   template <Alu operation>
-  void immediate(Decoded decoded);
+  void immediate(Decoded decoded) {
+    if (decoded.rd != 0) immediate_with(decoded.rd, decoded.rs1, decoded.imm, operation);
+  }
+  CAISSON_SHARED void immediate_with(unsigned rd, unsigned rs1, std::int32_t immediate, Alu operation);
   void add(Decoded decoded);
+  CAISSON_SHARED void add_registers(unsigned rd, unsigned rs1, unsigned rs2);
+  CAISSON_SHARED void move(unsigned rd, unsigned from);
   void add_immediate(Decoded decoded);
-  void add_word_immediate(Decoded decoded);
+  CAISSON_SHARED void add_immediate_to(unsigned rd, unsigned rs1, std::int32_t immediate);
+  void add_word_immediate(Decoded decoded) {
+    if (decoded.rd != 0) add_word_immediate_to(decoded.rd, decoded.rs1, decoded.imm);
+  }
+  CAISSON_SHARED void add_word_immediate_to(unsigned rd, unsigned rs1, std::int32_t immediate);
   void subtract(Decoded decoded);
   bool is_completed_next(Decoded decoded) const;
   void load_upper_part(Decoded decoded, std::uint64_t value);
@@ -242,15 +258,24 @@ class UnitEmitter : private GuestRegisters {
   template <Shift operation, Width width>
   void shift(Decoded decoded);
   template <Shift operation, Width width>
-  void shift_immediate(Decoded decoded);
+  void shift_immediate(Decoded decoded) {
+    if (decoded.rd != 0) shift_by(decoded.rd, decoded.rs1, decoded.imm, operation, width);
+  }
+  CAISSON_SHARED void shift_by(unsigned rd, unsigned rs1, std::int32_t amount, Shift operation, Width width);
   template <Shift operation, Width width>
   void rotate(Decoded decoded);
   template <Width width>
   void rotate_immediate(Decoded decoded);
   template <Condition condition>
-  void set_if(Decoded decoded);
+  void set_if(Decoded decoded) {
+    if (decoded.rd != 0) set_if_compared(decoded.rd, decoded.rs1, decoded.rs2, condition);
+  }
+  CAISSON_SHARED void set_if_compared(unsigned rd, unsigned rs1, unsigned rs2, Condition condition);
   template <Condition condition>
-  void set_if_immediate(Decoded decoded);
+  void set_if_immediate(Decoded decoded) {
+    if (decoded.rd != 0) set_if_compared_with(decoded.rd, decoded.rs1, decoded.imm, condition);
+  }
+  CAISSON_SHARED void set_if_compared_with(unsigned rd, unsigned rs1, std::int32_t immediate, Condition condition);
   template <unsigned amount, bool zero_extends>
   void shift_add(Decoded decoded);
   void shift_zero_extended(Decoded decoded);
@@ -289,14 +314,18 @@ class UnitEmitter : private GuestRegisters {
   }
   [[clang::preserve_most]] Place known_address(unsigned base, std::int32_t offset);
   Gp atomic_address(Decoded decoded, unsigned width);
-  template <Map map, std::uint8_t opcode, Width width>
-  void load(Decoded decoded);
-  template <Map map, std::uint8_t opcode, Width width>
-  [[gnu::noinline]] CAISSON_EMITTER void load_from_known(Decoded decoded);
+  template <AccessOpcode opcode>
+  void load(Decoded decoded) {
+    load_with(decoded.rd, decoded.rs1, decoded.imm, opcode);
+  }
+  CAISSON_SHARED void load_with(unsigned rd, unsigned base, std::int32_t offset, AccessOpcode opcode);
+  CAISSON_SHARED void load_from_known(unsigned rd, unsigned base, std::int32_t offset, AccessOpcode opcode);
   template <unsigned bytes>
-  void store(Decoded decoded);
-  template <unsigned bytes>
-  [[gnu::noinline]] CAISSON_EMITTER void store_elsewhere(Decoded decoded);
+  void store(Decoded decoded) {
+    store_with(decoded.rs1, decoded.rs2, decoded.imm, bytes);
+  }
+  CAISSON_SHARED void store_with(unsigned base, unsigned value, std::int32_t offset, unsigned bytes);
+  CAISSON_SHARED void store_elsewhere(unsigned base, unsigned value, std::int32_t offset, unsigned bytes);
   template <Width width>
   void load_reserved(Decoded decoded);
   template <Width width>
@@ -316,7 +345,10 @@ class UnitEmitter : private GuestRegisters {
 
   // --- emit_control.cpp ---
   template <Condition condition>
-  void branch(Decoded decoded);
+  void branch(Decoded decoded) {
+    branch_if(condition, decoded.rs1, decoded.rs2, decoded.imm);
+  }
+  CAISSON_SHARED void branch_if(Condition holds, unsigned rs1, unsigned rs2, std::int32_t offset);
   void jump(Decoded decoded);
   void jump_register(Decoded decoded);
   void environment_call(Decoded decoded);
@@ -431,17 +463,16 @@ class UnitEmitter : private GuestRegisters {
   GrowingList<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
   static constexpr std::uint32_t kNotEmitted = ~std::uint32_t{0};
   std::array<std::uint32_t, kHalfWords> entry_native_;
-  bool is_second_pass_ = false;  // over what the first one left, as Pass::kOverlapping
+  bool is_second_pass_ = false;  // over what the first one left
   // Of each instruction, in the second pass only. The two behind the page stand for code that is elsewhere.
   std::array<std::uint32_t, kHalfWords + 2> middle_native_{};
 
   // Of the instruction.
-  std::uint32_t half_word_ = 0;
+  const PageScan::Instruction* now_ = nullptr;  // in the first pass, those behind it follow
   unsigned tied_ = 0;  // not 0: depends on what was emitted before it whatever registers hold, or is in a mixed page
   bool rounding_unknown_ = false;  // behind a CSR instruction of a mixed block
 
-  // Of a stretch that lends host registers out.
-  bool in_stretch_ = false;
+  // Of a stretch.
   LocalStretch stretch_;
   std::array<std::uint8_t, kIntegerHosts.size()> guests_{};  // in each host register, 0: none
   std::uint32_t stale_homes_ = 0;  // guest registers whose home in memory is older than their host register
@@ -452,7 +483,10 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t meeting_due_ = 0, stretch_due_ = 0;
   std::uint32_t event_due_ = 0;  // the nearer of the two
   std::uint32_t boxed_ = 0;  // float registers that are known to hold a boxed single
-  std::uint32_t pending_ = 0, pending_singles_ = 0;  // see UnsettledFloats; pinned registers only
+  std::uint32_t pending_singles_ = 0;
+  // What makes emission more than a call.
+  std::uint32_t pending_ = 0;  // see UnsettledFloats; pinned registers only
+  std::uint32_t in_stretch_ = 0;  // 1: in a stretch that lends host registers out
 };
 
 }  // namespace caisson::baseline

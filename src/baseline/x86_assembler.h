@@ -87,16 +87,20 @@ class Place {
   constexpr std::uint64_t bytes() const { return word_ >> kModRmShift; }
   constexpr unsigned rex() const { return static_cast<unsigned>(word_ & 0xFF); }
 
-  // A byte that goes with the place and means what its owner says.
-  constexpr Place with_tag(std::uint8_t tag) const {
+  // Two bytes that go with the place and mean what their owner says; 0 unless they were set.
+  constexpr Place with_tags(unsigned first, unsigned second) const {
     Place place = *this;
-    place.about_ = (about_ & ~(0xFFu << kTagShift)) | std::uint32_t{tag} << kTagShift;
+    place.about_ = (about_ & ((1u << kFirstTagShift) - 1)) | std::uint64_t{first} << kFirstTagShift |
+                   std::uint64_t{second} << kSecondTagShift;
     return place;
   }
-  constexpr std::uint8_t tag() const { return static_cast<std::uint8_t>(about_ >> kTagShift); }
+  constexpr unsigned first_tag() const { return static_cast<std::uint32_t>(about_) >> kFirstTagShift; }
+  constexpr unsigned second_tag() const { return static_cast<unsigned>(about_ >> kSecondTagShift); }
+  // Of which all bits are in the result, if not as they are in the tags; 0: there is none.
+  constexpr std::uint64_t tags() const { return about_ >> kFirstTagShift; }
 
  private:
-  static constexpr unsigned kModRmShift = 16, kTagShift = 24;
+  static constexpr unsigned kModRmShift = 16, kFirstTagShift = 24, kSecondTagShift = 32;
   static constexpr std::uint32_t kLength = 0xFF, kMemory = 1 << 8, kAbsolute = 1 << 9;
 
   constexpr explicit Place(unsigned reg) : Place(0xC0 | (reg & 7), reg >> 3, 1) {}
@@ -114,7 +118,7 @@ class Place {
   }
 
   std::uint64_t word_;
-  // The length, of what kind it is, the tag; as long as the word, so that a place is copied at once.
+  // The length, of what kind it is, the tags; as long as the word, so that a place is copied at once.
   std::uint64_t about_;
 };
 
@@ -145,6 +149,17 @@ constexpr Condition negated(Condition condition) {
 // An opcode: its bytes behind 0F maps, and a mandatory prefix.
 enum class Map : std::uint8_t { kOneByte = 0, k0F = 1, k0F38 = 2, k0F3A = 3 };
 enum class Prefix : std::uint8_t { kNone = 0, k66 = 1, kF3 = 2, kF2 = 3 };
+
+// An opcode of one byte, or of two behind 0F, of an instruction with one register and one place.
+struct AccessOpcode {
+  std::uint16_t bytes;
+  std::uint8_t length;
+  Width width;
+};
+constexpr AccessOpcode one_byte_opcode(std::uint8_t opcode, Width width) { return {opcode, 1, width}; }
+constexpr AccessOpcode two_byte_opcode(std::uint8_t opcode, Width width) {
+  return {static_cast<std::uint16_t>(0x0F | opcode << 8), 2, width};
+}
 
 class X86Assembler {
  public:
@@ -232,28 +247,24 @@ class X86Assembler {
     put8(static_cast<std::uint8_t>(0x58 | (number(reg) & 7)));
   }
 
-  template <Map map, std::uint8_t opcode, Width width>
-  void load(Gp to, Place from) {
-    op(opcode, width, number(to), from, 0, map);
+  void load(AccessOpcode opcode, Gp to, Place from) {
+    const bool is_long = opcode.length == 2;
+    op(static_cast<std::uint8_t>(is_long ? opcode.bytes >> 8 : opcode.bytes), opcode.width, number(to), from, 0,
+       is_long ? Map::k0F : Map::kOneByte);
   }
   // `opcode reg, [base + index + displacement]`, or the other direction: what a guest's loads and stores are. `base` is one of the later
   // registers and has a form without displacement, `index` is one of the first.
-  template <Map map, std::uint8_t opcode, Width width>
-  void access(Gp reg, Gp base, Gp index, std::int32_t displacement) {
+  void access(AccessOpcode opcode, Gp reg, Gp base, Gp index, std::int32_t displacement) {
     assert(number(base) >= 8 && base != Gp::r13 && number(index) < 8 && index != Gp::rsp);
     const unsigned is_long = displacement != static_cast<std::int8_t>(displacement) ? 1 : 0;
     const unsigned mod = (displacement != 0 ? 1U : 0U) + is_long;
-    const std::uint64_t operand = std::uint64_t{static_cast<std::uint32_t>(displacement)} << 32 |
-                                  (number(index) << 27 | mod << 22 | (number(base) & 7) << 24 | 4u << 16);
     const std::uint32_t fields = kRegisterFields[number(reg)];
-    constexpr unsigned kRex = 0x41 | (width == Width::k64 ? 8u : 0u);
-    if constexpr (map == Map::kOneByte) {
-      put_word((operand | fields) + (kRex | unsigned{opcode} << 8), 4 + mod + (mod & 2));
-    } else {
-      static_assert(map == Map::k0F);
-      put8(static_cast<std::uint8_t>(kRex | fields));
-      put_word((operand | (fields & ~0xFFU)) + (0x0F | unsigned{opcode} << 8), 4 + mod + (mod & 2));
-    }
+    const std::uint64_t operand = std::uint64_t{static_cast<std::uint32_t>(displacement)} << 16 |
+                                  (number(index) << 11 | mod << 6 | (number(base) & 7) << 8 | fields >> 16 | 4u);
+    const unsigned opcode_bits = opcode.length * 8U;
+    reinterpret_cast<CodeWord*>(cursor_)->value = 0x41 | (opcode.width == Width::k64 ? 8u : 0u) | (fields & 0xFF);
+    reinterpret_cast<CodeWord*>(cursor_ + 1)->value = operand << opcode_bits | opcode.bytes;
+    cursor_ += 3 + opcode.length + mod + (mod & 2);
   }
 
   // --- arithmetic ---

@@ -275,21 +275,21 @@ TEST_F(X86AssemblerTest, AccessesByLaterBasesAndFirstIndexes) {
             add(text, [&](X86Assembler& to) { emit(to); });
           };
           add_one(fmt::format("movsx {}, {}", name(value), name(place, 0)),
-                  [&](X86Assembler& to) { to.access<Map::k0F, 0xBE, k64>(value, base, index, displacement); });
+                  [&](X86Assembler& to) { to.access(two_byte_opcode(0xBE, k64), value, base, index, displacement); });
           add_one(fmt::format("movzx {}, {}", name(value, 2), name(place, 1)),
-                  [&](X86Assembler& to) { to.access<Map::k0F, 0xB7, k32>(value, base, index, displacement); });
+                  [&](X86Assembler& to) { to.access(two_byte_opcode(0xB7, k32), value, base, index, displacement); });
           add_one(fmt::format("movsxd {}, {}", name(value), name(place, 2)),
-                  [&](X86Assembler& to) { to.access<Map::kOneByte, 0x63, k64>(value, base, index, displacement); });
+                  [&](X86Assembler& to) { to.access(one_byte_opcode(0x63, k64), value, base, index, displacement); });
           add_one(fmt::format("mov {}, {}", name(value, 2), name(place, 2)),
-                  [&](X86Assembler& to) { to.access<Map::kOneByte, 0x8B, k32>(value, base, index, displacement); });
+                  [&](X86Assembler& to) { to.access(one_byte_opcode(0x8B, k32), value, base, index, displacement); });
           add_one(fmt::format("mov {}, {}", name(place, 0), name(value, 0)),
-                  [&](X86Assembler& to) { to.access<Map::kOneByte, 0x88, k32>(value, base, index, displacement); });
+                  [&](X86Assembler& to) { to.access(one_byte_opcode(0x88, k32), value, base, index, displacement); });
           add_one(fmt::format("mov {}, {}", name(place, 1), name(value, 1)), [&](X86Assembler& to) {
             to.operand_size_prefix();
-            to.access<Map::kOneByte, 0x89, k32>(value, base, index, displacement);
+            to.access(one_byte_opcode(0x89, k32), value, base, index, displacement);
           });
           add_one(fmt::format("mov {}, {}", name(place, 3), name(value)),
-                  [&](X86Assembler& to) { to.access<Map::kOneByte, 0x89, k64>(value, base, index, displacement); });
+                  [&](X86Assembler& to) { to.access(one_byte_opcode(0x89, k64), value, base, index, displacement); });
         }
       }
     }

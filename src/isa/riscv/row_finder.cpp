@@ -10,10 +10,6 @@
 namespace caisson::riscv {
 namespace {
 
-constexpr RowKey key_of(std::uint32_t bits) {
-  return row_key(static_cast<std::uint16_t>(bits), static_cast<std::uint16_t>(bits >> 16));
-}
-
 // Rounding modes 5 and 6 are reserved ("frm"); no row is entered for them.
 constexpr bool is_reserved(const InstructionInfo& row, std::uint32_t bits) {
   const std::uint32_t mode = bits >> 12 & 7;
@@ -39,17 +35,20 @@ constexpr bool is_decided_by_key(const InstructionInfo& row) {
 // What stands first in the table is meant, so it is entered last.
 constexpr std::array<RowNumber, kRowKeys> make_rows_by_key() {
   std::array<RowNumber, kRowKeys> rows{};
-  for (std::size_t key = 0; key < kRowKeys; ++key) rows[key] = key < kRowKeys / 2 ? kIllegalWord : kIllegalCompressed;
+  for (std::size_t key = 0; key < kRowKeys; ++key)
+    rows[key] = key < kFirstCompressedKey ? kIllegalWord : kIllegalCompressed;
   for (std::size_t number = kOpCount; number-- > 1;) {
     const InstructionInfo& row = kInstructions[number];
     for_each_key(row, [&](std::uint32_t bits) {
       if (!row.has(traits::kCompressed)) {
-        rows[key_of(bits)] = is_decided_by_key(row) ? static_cast<RowNumber>(number) : kUndecidedRow;
+        rows[row_key(bits)] = is_decided_by_key(row) ? static_cast<RowNumber>(number) : kUndecidedRow;
         return;
       }
-      // A register of each kind that keys tell apart: x0, x2, and another.
-      for (const std::uint32_t low_bits : {0U, 2U << 7, 1U << 7}) {
-        if (row.matches(bits | low_bits)) rows[key_of(bits | low_bits)] = static_cast<RowNumber>(number);
+      // What keys tell apart of the other bits: x0, x2, and another register; 0, and anything else.
+      for (const std::uint32_t rd : {0U, 2U << 7, 1U << 7}) {
+        for (const std::uint32_t rs2 : {0U, 1U << 2}) {
+          if (row.matches(bits | rd | rs2)) rows[row_key(bits | rd | rs2)] = static_cast<RowNumber>(number);
+        }
       }
     });
   }
@@ -65,7 +64,8 @@ constexpr UndecidedRows undecided_rows(const std::array<RowNumber, kRowKeys>& by
   UndecidedRows undecided;
   for (std::size_t number = 1; number < kBaseOpCount; ++number) {
     bool is_undecided = false;
-    for_each_key(kInstructions[number], [&](std::uint32_t bits) { is_undecided |= by_key[key_of(bits)] == kUndecidedRow; });
+    for_each_key(kInstructions[number],
+                 [&](std::uint32_t bits) { is_undecided |= by_key[row_key(bits)] == kUndecidedRow; });
     if (is_undecided) undecided.rows[undecided.count++] = static_cast<RowNumber>(number);
   }
   return undecided;
@@ -88,7 +88,8 @@ constexpr UndecidedRows kUndecidedRows = undecided_rows(kRowsByKey);
 
 constexpr std::array<OperandSource, kRowCount> kRowOperands = [] {
   std::array<OperandSource, kRowCount> operands{};
-  for (std::size_t number = 1; number < kOpCount; ++number) operands[number] = operand_source(kInstructions[number].form);
+  for (std::size_t number = 1; number < kOpCount; ++number)
+    operands[number] = operand_source(kInstructions[number].form);
   return operands;
 }();
 

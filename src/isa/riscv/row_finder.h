@@ -14,21 +14,36 @@
 
 namespace caisson::riscv {
 
-// Words: bits 6:2 (opcode), 14:12 (funct3) and 31:25 (funct7). Compressed encodings: all but the register in bits 11:7, of which
-// only bits 11 and 10 count and whether it is x0 or x2. What differs most is lowest, to stay within few cache lines.
+// Words: bits 6:2 (opcode), 31:25 (funct7) and 14:12 (funct3). Compressed encodings: bits 15:10, 6:5 and 1:0, whether the register in
+// bits 11:7 is x0 or x2, and whether bits 6:2 are all 0. The keys of real code are in few cache lines.
 using RowKey = std::uint16_t;
-inline constexpr std::size_t kRowKeys = 1 << 16;
-inline constexpr std::uint32_t kWordKeyBits = 0xFE00707F, kCompressedKeyBits = 0xFC7F;
+inline constexpr RowKey kFirstCompressedKey = 1 << 15;
+inline constexpr std::size_t kRowKeys = kFirstCompressedKey + (1 << 13);
+inline constexpr std::uint32_t kWordKeyBits = 0xFE00707F, kCompressedKeyBits = 0xFC63;
 
-// From the half-words of an encoding; of 2-byte encodings `high` is ignored. Both kinds are computed, for choosing between two values is
-// cheaper than a jump that real code makes unpredictable, and can be done for many at a time.
-constexpr RowKey row_key(std::uint16_t low, std::uint16_t high) {
-  constexpr unsigned kRd = 31 << 7;
-  const unsigned word = (low << 8 & 0x7C00) | (low >> 5 & 0x380) | high >> 9;
-  const unsigned compressed = 0x8000 | ((low & kRd) == 0 ? 0x4000U : 0U) | ((low & kRd) == 2 << 7 ? 0x2000U : 0U) |
-                              (low >> 3 & 0x1F80) | (low & 0x7F);
-  return static_cast<RowKey>((low & 3) == 3 ? word : compressed);
+namespace detail {
+
+// From the half-words of encodings; of 2-byte encodings `high` is ignored. Both kinds are computed, for choosing between two values is
+// cheaper than a jump that real code makes unpredictable, and is done for many at a time: T is a vector of half-words, or a word.
+// is_zero(value) is all ones where the value is 0.
+template <class T, class IsZero>
+[[gnu::always_inline]] constexpr T row_keys_of(T low, T high, const IsZero& is_zero) {
+  const T rd = low & (31 << 7);
+  const T word = (low << 8 & 0x7C00) | (high >> 6 & 0x3F8) | (low >> 12 & 7);
+  const T compressed = kFirstCompressedKey | (is_zero(low & (31 << 2)) & 0x1000) | (is_zero(rd) & 0x800) |
+                       (is_zero(rd ^ (2 << 7)) & 0x400) | (low >> 6 & 0x3F0) | (low >> 3 & 0xC) | (low & 3);
+  const T is_word = is_zero((low & 3) ^ 3);
+  return (word & is_word) | (compressed & ~is_word);
 }
+
+}  // namespace detail
+
+constexpr RowKey row_key(std::uint32_t bits) {
+  const auto is_zero = [](std::uint32_t value) { return value == 0 ? ~std::uint32_t{0} : std::uint32_t{0}; };
+  return static_cast<RowKey>(detail::row_keys_of(bits & 0xFFFF, bits >> 16, is_zero));
+}
+// The keys of the encodings that would begin at each of `count` half-words; one more is read. Only where the host has AVX2.
+void make_row_keys(const std::uint16_t* half_words, std::size_t count, RowKey* keys);
 
 // For a key whose encodings are not all the same row's.
 inline constexpr RowNumber kUndecidedRow = kIllegalCompressed + 1;
@@ -45,9 +60,7 @@ extern const std::array<OperandSource, kRowCount> kRowOperands;
     return find_undecided_row(bits);
   return row;
 }
-inline RowNumber find_row(std::uint32_t bits) {
-  return find_row(row_key(static_cast<std::uint16_t>(bits), static_cast<std::uint16_t>(bits >> 16)), bits);
-}
+inline RowNumber find_row(std::uint32_t bits) { return find_row(row_key(bits), bits); }
 
 // The immediate of an encoding whose row is known, as Decoded::imm.
 inline std::int32_t immediate_of(RowNumber row, std::uint32_t bits) {
