@@ -6,6 +6,7 @@ namespace caisson::baseline {
 namespace {
 
 constexpr std::size_t kFirstBlock = 16 << 10, kLargestBlock = 512 << 10;
+constexpr std::size_t kPlacesInBlock = 4096;  // of some three pages
 
 // Scans are large; one a thread serves all its compilations.
 PageScan& scan_of_thread() {
@@ -88,6 +89,15 @@ bool CodeRegion::reserve(std::size_t bytes) {
   return true;
 }
 
+InstructionPlace* CodeRegion::reserve_places(std::size_t count) {
+  if (free_places_.size() < count) {
+    const std::size_t size = std::max(count, kPlacesInBlock);
+    place_blocks_.push_back(std::make_unique_for_overwrite<InstructionPlace[]>(size));
+    free_places_ = {place_blocks_.back().get(), size};
+  }
+  return free_places_.data();
+}
+
 bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, const CodeSources& sources) {
   const bool mixed = reach == Reach::kMixedBlock;
   const std::scoped_lock lock(mutex_);
@@ -105,26 +115,27 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   PageScan& scan = scan_of_thread();
   scan.scan(bytes, pc % kGuestPage / 2, reach, beside_others ? page.get() : nullptr);
 
+  InstructionPlace* const places = reserve_places(scan.instruction_count());
   std::size_t estimate = std::size_t{scan.instruction_count()} * 48 + 1024;
   CodeBlock space;
   for (;; estimate *= 2) {
     if (!reserve(estimate)) return false;
     space = {blocks_.back().write + used_, blocks_.back().execute + used_, blocks_.back().size - used_};
-    if (emitter_.emit(scan, bytes, mixed, space, sources)) break;
+    if (emitter_.emit(scan, bytes, mixed, space, places, sources)) break;
     if (space.size > estimate) estimate = space.size;
   }
   constexpr std::size_t kAlignment = 16;
   used_ += (emitter_.size() + kAlignment - 1) & ~(kAlignment - 1);
 
   Unit& unit = units_[space.execute];
-  const std::span<const InstructionPlace> places = emitter_.places();
   unit = {.page_address = bytes.address,
           .size = emitter_.size(),
           .entry_pc = pc,
-          .places = {places.begin(), places.end()},
+          .places = emitter_.places(),
           .unsettled = emitter_.unsettled(),
           .departures = emitter_.departures(),
           .host_changes = emitter_.host_changes().to_vector()};
+  free_places_ = free_places_.subspan(unit.places.size());
   page->units.push_back(space.execute);
   page->straddles |= scan.straddles();
   ++stats_.units;
@@ -218,7 +229,7 @@ std::optional<CodeRegion::FoundDeparture> CodeRegion::find_departure(const void*
   const std::optional<Departure> departure = unit->departures.of(call + 1, pushes);
   if (!departure) return std::nullopt;
   return FoundDeparture{unit->page_address + departure->half_word * std::uint32_t{2}, departure->cost,
-                        departure->is_slice_end};
+                        departure->is_slice_end != 0};
 }
 
 CompileStats CodeRegion::stats() const {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -98,7 +99,7 @@ class CodeRegion {
     std::uint32_t page_address = 0;
     std::uint32_t size = 0;  // of the code
     std::uint32_t entry_pc = 0;
-    std::vector<InstructionPlace> places;  // by native offset
+    std::span<const InstructionPlace> places;  // by native offset
     std::vector<UnsettledFloats> unsettled;  // the same
     Departures departures;
     std::vector<HostChange> host_changes;  // by native offset
@@ -113,6 +114,7 @@ class CodeRegion {
   }
   const Unit* unit_of(const void* host_pc, std::uint32_t* offset) const;
   bool reserve(std::size_t bytes);
+  InstructionPlace* reserve_places(std::size_t count);
   void list(const Unit& unit, const std::uint8_t* code, NameSource names, void* names_context) const;
 
   const std::shared_ptr<const Thunks> thunks_;
@@ -125,6 +127,8 @@ class CodeRegion {
   std::vector<CodeBlock> blocks_;
   std::size_t used_ = 0;  // of the last block
   std::atomic<std::size_t> code_size_{0};
+  std::vector<std::unique_ptr<InstructionPlace[]>> place_blocks_;  // of all units
+  std::span<InstructionPlace> free_places_;  // of the last block
   std::map<const std::uint8_t*, Unit> units_;  // by the begin of their code
   std::map<std::uint32_t, std::unique_ptr<Page>> pages_;  // by number
   TableBlock table_;

@@ -13,10 +13,11 @@
 
 namespace caisson::baseline {
 
+// In one word, for compilation makes one for every block.
 struct Departure {
-  std::uint16_t half_word = 0;  // of the instruction to go on with; its block is not paid
-  std::uint16_t cost = 0;  // was charged for it and goes back
-  bool is_slice_end = true;  // else execution goes on at once, with an empty return stack
+  std::uint32_t half_word : 15 = 0;  // of the instruction to go on with; its block is not paid
+  std::uint32_t cost : 16 = 0;  // was charged for it and goes back
+  std::uint32_t is_slice_end : 1 = 1;  // else execution goes on at once, with an empty return stack
 };
 
 // Of a unit.

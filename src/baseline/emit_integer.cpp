@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "baseline/op_facts.h"
 #include "baseline/unit_emitter.h"
 
 namespace caisson::baseline {
@@ -138,13 +137,23 @@ CAISSON_SHARED void UnitEmitter::add_word_immediate_to(unsigned rd, unsigned rs1
 bool UnitEmitter::is_completed_next(Decoded decoded) const {
   if (in_stretch_ != 0 || is_second_pass_) return false;
   const PageScan::Instruction& follower = now_[1];
-  const Op op = base_of(follower.row);
-  if (op != Op::kAddi && op != Op::kAddiw) return false;
   const std::uint32_t next = follower.half_word();
   if (next >= std::min(event_due_, kHalfWords)) return false;
-  if ((scan_->flags(next) & ~PageScan::kFloats) != PageScan::kVisited) return false;
-  const Decoded adds = riscv::decode(scan_->bits(next));
-  return adds.rs1 == decoded.rd && adds.rd == decoded.rd;
+  const std::uint32_t bits = scan_->bits(next);
+  switch (static_cast<Op>(follower.row)) {
+    case Op::kAddi:
+    case Op::kAddiw:
+      if (riscv::decode_as<Op::kAddi>(bits).rs1 != decoded.rd || riscv::decode_as<Op::kAddi>(bits).rd != decoded.rd)
+        return false;
+      break;
+    case Op::kCAddi:
+    case Op::kCAddiw:
+      if (riscv::decode_as<Op::kCAddi>(bits).rd != decoded.rd) return false;
+      break;
+    default:
+      return false;
+  }
+  return (scan_->flags(next) & ~PageScan::kFloats) == PageScan::kVisited;
 }
 
 void UnitEmitter::load_upper_part(Decoded decoded, std::uint64_t value) {

@@ -24,9 +24,13 @@ CAISSON_SHARED void UnitEmitter::load_with(unsigned rd, unsigned base, std::int3
   if (known(base)) [[unlikely]]
     return load_from_known(rd, base, offset, opcode);
   const Gp at = use_low_half(base);
-  const Gp to = target(rd);
+  const bool is_at_home = is_pinned(rd);
+  const Gp to = is_at_home ? host(rd) : scratch();
   code().access(opcode, to, kWindowRegister, at, offset);
-  finish(rd, to);
+  if (rd == 0) [[unlikely]]
+    return;
+  written(rd);
+  if (!is_at_home) bring_home_from_scratch(rd, to);
 }
 
 CAISSON_SHARED void UnitEmitter::load_from_known(unsigned rd, unsigned base, std::int32_t offset, AccessOpcode opcode) {

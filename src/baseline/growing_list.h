@@ -23,6 +23,14 @@ class GrowingList {
     return *end_++;
   }
 
+  // Adds where that is wanted, without a branch on it.
+  [[gnu::always_inline]] void push_back_if(bool wanted, const T& value) {
+    if (end_ == limit_) [[unlikely]]
+      grow();
+    *end_ = value;
+    end_ += wanted ? 1 : 0;
+  }
+
   std::size_t size() const { return static_cast<std::size_t>(end_ - values_.get()); }
   T& operator[](std::size_t index) { return values_[index]; }
   const T* begin() const { return values_.get(); }

@@ -15,6 +15,17 @@
 #include "baseline/register_map.h"
 #include "baseline/x86_assembler.h"
 
+// Most emitters need more registers than a callee may have without saving them, and who calls them needs none kept. Frames as
+// AddressSanitizer makes them cannot be had with that convention.
+#if __has_feature(address_sanitizer)
+#define CAISSON_EMITTER
+#else
+#define CAISSON_EMITTER __attribute__((preserve_none))
+#endif
+// What emitters of many encodings go on in, with operands in registers: which comes next cannot be predicted, so all of them should fit
+// in the host's cache of instructions.
+#define CAISSON_SHARED [[gnu::noinline]] CAISSON_EMITTER
+
 namespace caisson::baseline {
 
 class GuestRegisters {
@@ -113,7 +124,14 @@ class GuestRegisters {
   [[gnu::always_inline]] void finish(unsigned reg, Gp value) {
     if (reg == 0) return;
     written(reg);
-    if (hosts_[reg] == number(value)) return;
+    if (hosts_[reg] != number(value)) bring_home(reg, value);
+  }
+  // From a scratch register that has a copy of nothing, to memory.
+  [[gnu::always_inline]] void bring_home_from_scratch(unsigned reg, Gp value) {
+    code_.store(Width::k64, integer_home(reg), value);
+    cache(reg, value);
+  }
+  CAISSON_SHARED void bring_home(unsigned reg, Gp value) {
     if (is_pinned(reg)) {
       code_.mov(Width::k64, host(reg), value);
       return;
@@ -186,11 +204,21 @@ class GuestRegisters {
   }
   // What is rarely needed preserves the registers of who asks, so that these functions have nothing to save.
   [[gnu::noinline, clang::preserve_most]] Gp evict() {
-    do {
-      next_scratch_ = next_scratch_ == 2 ? 0 : next_scratch_ + 1;
-    } while ((busy_ >> next_scratch_ & 1) != 0);
+    next_scratch_ = kNextScratch[next_scratch_][busy_];
     return take(static_cast<Gp>(next_scratch_));
   }
+  // The scratch register behind one, in turn, that is not among those that are busy.
+  static constexpr auto kNextScratch = [] {
+    std::array<std::array<std::uint8_t, kAllScratch + 1>, kScratchCount> next{};
+    for (unsigned last = 0; last < kScratchCount; ++last) {
+      for (unsigned busy = 0; busy < kAllScratch; ++busy) {
+        unsigned index = (last + 1) % kScratchCount;
+        while ((busy >> index & 1) != 0) index = (index + 1) % kScratchCount;
+        next[last][busy] = static_cast<std::uint8_t>(index);
+      }
+    }
+    return next;
+  }();
   [[gnu::always_inline]] void cache(unsigned reg, Gp in) {
     cached_ |= reg << number(in) * 8;
     cached_mask_ |= 1u << number(in);
@@ -201,11 +229,10 @@ class GuestRegisters {
     if (kept == 0) return;
     cached_ &= ~(0xFFu << shift);
     cached_mask_ &= ~(1u << index);
-    if (Place& place = places_[kept & ~kLowHalf]; (kept & kLowHalf) != 0) {
-      place = place.with_tags(place.first_tag(), 0);
-    } else {
-      place = homes_[kept].with_tags(0, place.second_tag());
-    }
+    Place& place = places_[kept & ~kLowHalf];
+    const Place without_copy = homes_[kept & ~kLowHalf].with_tags(0, place.second_tag());
+    const Place without_low_half = place.with_tags(place.first_tag(), 0);
+    place = __builtin_unpredictable((kept & kLowHalf) != 0) ? without_low_half : without_copy;
   }
   [[gnu::noinline, clang::preserve_most]] void forget_all(unsigned scratch_registers) {
     for (; scratch_registers != 0; scratch_registers &= scratch_registers - 1)

@@ -21,28 +21,42 @@ namespace {
 constexpr std::uint32_t facts_of_row(RowNumber row) {
   const Op op = base_of(row);
   std::uint32_t facts = gas::weight(op);
-  if (has_fact(row, kUsesFloats)) facts |= PageScan::kStepFloats;
+  if (has_fact(row, kUsesFloats)) facts |= PageScan::kFactFloats;
   if (!has_fact(row, kEnds)) return facts;
-  facts |= PageScan::kStepEnds;
-  if (has_fact(row, kBranches) || op == Op::kJal) facts |= PageScan::kStepDirect;
+  facts |= PageScan::kFactEnds;
+  if (has_fact(row, kBranches) || op == Op::kJal) facts |= PageScan::kFactDirect;
   if (has_fact(row, kBranches) || op == Op::kEcall || op == Op::kFenceI) return facts;
-  if (!has_fact(row, kJumps)) return facts | PageScan::kStepStops;
+  if (!has_fact(row, kJumps)) return facts | PageScan::kFactStops;
   // Short jumps have no field of rd.
-  if (!riscv::kInstructions[row].has(riscv::traits::kCompressed)) return facts | PageScan::kStepStopsUnlinked;
-  return riscv::kInstructions[row].op == Op::kCJalr ? facts : facts | PageScan::kStepStops;
+  if (!riscv::kInstructions[row].has(riscv::traits::kCompressed)) return facts | PageScan::kFactStopsUnlinked;
+  return riscv::kInstructions[row].op == Op::kCJalr ? facts : facts | PageScan::kFactStops;
 }
 constexpr std::array<std::uint32_t, riscv::kRowCount> kFacts = [] {
   std::array<std::uint32_t, riscv::kRowCount> facts{};
   for (std::size_t row = 0; row < facts.size(); ++row) facts[row] = facts_of_row(static_cast<RowNumber>(row));
   return facts;
 }();
+// The same in the lower half of a word, with an Instruction's upper half: half of it is the row's.
+static_assert(std::endian::native == std::endian::little && offsetof(PageScan::Instruction, row) == 4 &&
+              offsetof(PageScan::Instruction, half_word_and_floats) == 0);
+constexpr std::array<std::uint64_t, riscv::kRowCount> kRows = [] {
+  std::array<std::uint64_t, riscv::kRowCount> rows{};
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const bool is_short = row == riscv::kIllegalCompressed || riscv::kInstructions[row].has(riscv::traits::kCompressed);
+    rows[row] = kFacts[row] | std::bit_cast<std::uint64_t>(
+                                  PageScan::Instruction{.row = static_cast<RowNumber>(row),
+                                                        .ends = static_cast<std::uint8_t>(kFacts[row] >> 31),
+                                                        .length = static_cast<std::uint16_t>(is_short ? 1 : 2)});
+  }
+  return rows;
+}();
 // The longest block is a page of the dearest instruction that does not end one.
 static_assert([] {
   std::uint32_t dearest = 0;
   for (std::size_t index = 0; index < kFacts.size(); ++index) {
-    if ((kFacts[index] & PageScan::kStepEnds) == 0) dearest = std::max(dearest, kFacts[index] % PageScan::kStepFloats);
+    if ((kFacts[index] & PageScan::kFactEnds) == 0) dearest = std::max(dearest, kFacts[index] % PageScan::kFactFloats);
   }
-  return dearest * kHalfWords + std::ranges::max(gas::kWeights) < PageScan::kStepFloats;
+  return dearest * kHalfWords + std::ranges::max(gas::kWeights) < PageScan::kFactFloats;
 }());
 
 }  // namespace
@@ -57,6 +71,7 @@ void PageScan::scan(const PageBytes& bytes, std::uint32_t entry, Reach reach, co
   straddles_ = false;
   instruction_count_ = 0;
   guest_bytes_ = 0;
+  in_order_count_ = 0;
   if (reach == Reach::kPage) sweep();
   flags_[entry] |= kEntry;
   entries_.push_back(static_cast<std::uint16_t>(entry));
@@ -81,7 +96,7 @@ bool PageScan::walk_entries() {
 
 PageScan::Instruction PageScan::instruction(std::uint32_t half_word) const {
   Instruction instruction{.half_word_and_floats = static_cast<std::uint16_t>(half_word)};
-  if (half_word >= kHalfWords) return instruction;
+  if (half_word >= kHalfWords || !has(half_word, kVisited)) return instruction;
   instruction.cost = cost_[half_word];
   if (has(half_word, kFloats)) instruction.half_word_and_floats |= Instruction::kUsesFloats;
   if (has(half_word, kMiddleElsewhere | kCutOff)) return instruction;
@@ -103,6 +118,25 @@ void PageScan::put_in_order() {
   in_order_[in_order_count_] = instruction(kHalfWords);
 }
 
+// Of 64 half-words, those at which instructions begin that follow each other from `first` on, where `words` would begin one of two
+// half-words; and whether the last of them reaches beyond.
+struct PageScan::Begins {
+  std::uint64_t set;
+  bool reach_beyond;
+
+  // In a run of half-words that would each begin a word, every second one does, from its first one on, since what is before is none.
+  Begins(std::uint64_t words, unsigned first) {
+    constexpr std::uint64_t kEven = 0x5555'5555'5555'5555;
+    const std::uint64_t from_first = ~std::uint64_t{0} << first;
+    words &= from_first;
+    const std::uint64_t even_firsts = words & ~(words << 1) & kEven;
+    const std::uint64_t even_runs = words & ~(words + even_firsts);  // a carry clears those that it runs through
+    const std::uint64_t begins = (even_runs & kEven) | (words & ~even_runs & ~kEven);
+    set = ~(begins << 1) & from_first;
+    reach_beyond = begins >> 63 != 0;
+  }
+};
+
 // Everything on the page that looks like code, in one pass over its bytes, without asking what is reached: what lies between the code
 // that is entered first is mostly functions that are called from other pages. Where it is data, some code is made in vain.
 void PageScan::sweep() {
@@ -110,55 +144,65 @@ void PageScan::sweep() {
   const std::uint32_t available = std::min(bytes_->count, kHalfWords + 1), end = std::min(available, kHalfWords);
   const std::uint16_t* const half_words = bytes_->half_words.data();
   // Of instructions that would begin there: many at a time are less work than those alone that do.
-  riscv::make_row_keys(half_words, end, keys_.data());
+  riscv::make_row_keys(half_words, end, keys_.data(), words_.data());
+  // At which a word begins whose rest cannot be fetched.
+  const std::uint32_t too_long =
+      available <= kHalfWords && end != 0 && keys_[end - 1] < riscv::kFirstCompressedKey ? end - 1 : end;
+  // Of 64 half-words from `base` on, those before that.
+  const auto limit = [too_long](std::uint64_t set, std::uint32_t base) {
+    return base + 64 <= too_long ? set : base >= too_long ? 0 : set & ~(~std::uint64_t{0} << (too_long - base));
+  };
   Instruction* added = in_order_.data();
   std::uint16_t* direct = direct_.data();
-  std::uint32_t half_word = 0, skipped = 0;
+  std::uint32_t skipped = 0, behind_skipped = 0;
   std::uint32_t flags = kVisited | kEntry;  // of the next instruction
-  static_assert(kStepEnds == 1u << 31 && kEntry == 1 << kEntryBit && kStops == 1 << kStopsBit);
+  static_assert(kFactEnds == 1u << 31 && kEntry == 1 << kEntryBit && kStops == 1 << kStopsBit);
   bool is_open = true;  // a block begins that nothing is known to reach
-  while (half_word < end) {
-    std::uint32_t bits;
-    std::memcpy(&bits, half_words + half_word, sizeof bits);
-    if ((bits & 0xFFFF) == 0 && is_open) {  // most padding, and the rest of most pages
-      ++half_word;
-      ++skipped;
-      continue;
+  for (std::uint32_t base = 0, first = 0; base < end; base += 64) {
+    const std::uint64_t words = words_[base / 64];
+    Begins begins(words, first);
+    for (std::uint64_t set = limit(begins.set, base); set != 0;) {
+      const std::uint32_t half_word = base | static_cast<std::uint32_t>(std::countr_zero(set));
+      set &= set - 1;
+      std::uint32_t bits;
+      std::memcpy(&bits, half_words + half_word, sizeof bits);
+      const RowNumber row = riscv::find_row(keys_[half_word], bits);
+      const std::uint64_t about = kRows[row];
+      const auto facts = static_cast<std::uint32_t>(about);
+      if ((facts & kFactSum) == 0 && is_open) [[unlikely]] {
+        // Padding, or data, of which a half-word is passed.
+        skipped += 1;
+        behind_skipped = half_word + 1;
+        if (row == riscv::kIllegalCompressed) continue;
+        if (half_word - base == 63) {
+          begins.reach_beyond = false;
+        } else {
+          begins = Begins(words, behind_skipped - base);
+          set = limit(begins.set, base);
+        }
+        continue;
+      }
+      // Without branches, which would be taken every few instructions, nobody knows when.
+      const std::uint32_t stops = stops_at(facts, bits) ? 1 : 0;
+      flags_[half_word] = static_cast<std::uint8_t>(flags | stops << kStopsBit);
+      is_open = stops != 0;
+      flags = kVisited | facts >> 31 << kEntryBit;
+      *direct = static_cast<std::uint16_t>(half_word);
+      direct += (facts & kFactDirect) != 0 ? 1 : 0;
+      *added++ = std::bit_cast<Instruction>((about & ~std::uint64_t{0xFFFFFFFF}) | half_word);
     }
-    // Not from what is decoded, so that the next instruction can be fetched before this one is done.
-    const std::uint32_t next = half_word + riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
-    if (next > available) [[unlikely]]
-      break;
-    const RowNumber row = riscv::find_row(keys_[half_word], bits);
-    const std::uint32_t facts = kFacts[row];
-    if ((facts & kStepSum) == 0 && is_open) [[unlikely]] {
-      ++half_word;  // padding, or data
-      ++skipped;
-      continue;
-    }
-    // Without branches, which would be taken every few instructions, nobody knows when.
-    const std::uint32_t stops = stops_at(facts, bits) ? 1 : 0;
-    flags_[half_word] = static_cast<std::uint8_t>(flags | stops << kStopsBit);
-    is_open = stops != 0;
-    flags = kVisited | facts >> 31 << kEntryBit;
-    *direct = static_cast<std::uint16_t>(half_word);
-    direct += (facts & kStepDirect) != 0 ? 1 : 0;
-    // The members in one store.
-    static_assert(std::endian::native == std::endian::little && offsetof(Instruction, row) == 4 &&
-                  offsetof(Instruction, ends) == 5 && offsetof(Instruction, length) == 6);
-    *added++ = std::bit_cast<Instruction>(half_word | std::uint64_t{row} << 32 | std::uint64_t{facts >> 31} << 40 |
-                                          std::uint64_t{next - half_word} << 48);
-    half_word = next;
+    first = begins.reach_beyond ? 1 : 0;
   }
-  straddles_ |= half_word > kHalfWords;
   const auto count = static_cast<std::uint32_t>(added - in_order_.data());
+  const std::uint32_t behind = std::max(behind_skipped, count == 0 ? 0 : in_order_[count - 1].next());
+  straddles_ |= behind > kHalfWords;
   instruction_count_ += count;
-  guest_bytes_ += (half_word - skipped) * 2;
+  guest_bytes_ += (behind - skipped) * 2;
   in_order_count_ = count;
   price(0);
-  if (half_word < kHalfWords && !is_open) {
-    cut_off(half_word);
-    in_order_[in_order_count_++] = instruction(half_word);
+  if (behind < kHalfWords && !is_open) {
+    cut_off(behind);
+    in_order_[in_order_count_++] = instruction(behind);
   }
   in_order_[in_order_count_] = instruction(kHalfWords);
   // Targets elsewhere mark what stands behind the page.
@@ -181,16 +225,16 @@ void PageScan::cut_off(std::uint32_t half_word) {
   ++instruction_count_;
 }
 
-// The costs of in_order_, the last of which ends its block or is followed by what costs `cost`, with kStepFloats where that uses floats.
+// The costs of in_order_, the last of which ends its block or is followed by what costs `cost`, with kFactFloats where that uses floats.
 void PageScan::price(std::uint32_t cost) {
-  static_assert(kStepEnds == 1u << 31, "its place is that of a sign");
+  static_assert(kFactEnds == 1u << 31, "its place is that of a sign");
   for (std::uint32_t index = in_order_count_; index-- > 0;) {
     Instruction& instruction = in_order_[index];
     const std::uint32_t facts = kFacts[instruction.row];
     const auto is_within_block = ~static_cast<std::uint32_t>(static_cast<std::int32_t>(facts) >> 31);
-    cost = (cost & is_within_block) + (facts & kStepSum);
+    cost = (cost & is_within_block) + (facts & kFactSum);
     instruction.cost = static_cast<std::uint16_t>(cost);
-    if (cost >= kStepFloats) {
+    if (cost >= kFactFloats) {
       flags_[instruction.half_word_and_floats] |= kFloats;
       instruction.half_word_and_floats |= Instruction::kUsesFloats;
     }
@@ -215,14 +259,14 @@ std::uint32_t PageScan::target_of(RowNumber row, std::uint32_t bits, std::uint32
 // Whether execution goes from a terminator to a known place only, or nowhere.
 bool PageScan::stops_at(std::uint32_t facts, std::uint32_t bits) {
   constexpr std::uint32_t kRd = 31 << 7;
-  static_assert(kStepStops == kStepStopsUnlinked << 1);
-  return ((facts | facts << ((bits & kRd) == 0 ? 1 : 0)) & kStepStops) != 0;
+  static_assert(kFactStops == kFactStopsUnlinked << 1);
+  return ((facts | facts << ((bits & kRd) == 0 ? 1 : 0)) & kFactStops) != 0;
 }
 
 // Adds the entries that a terminator leads to.
 void PageScan::follow(const Instruction& terminator, std::uint32_t facts) {
   const std::uint32_t half_word = terminator.half_word(), next = terminator.next();
-  if ((facts & kStepDirect) != 0) {
+  if ((facts & kFactDirect) != 0) {
     const std::uint32_t target = target_of(terminator.row, bits(half_word), half_word);
     if (target < kHalfWords) add_entry(target);
   }
@@ -237,12 +281,12 @@ void PageScan::walk(std::uint32_t half_word) {
     const std::uint8_t flags = flags_[half_word];
     if ((flags & kVisited) != 0) {
       flags_[half_word] = flags | kMeeting;
-      cost = cost_[half_word] | ((flags & kFloats) != 0 ? kStepFloats : 0);
+      cost = cost_[half_word] | ((flags & kFloats) != 0 ? kFactFloats : 0);
       break;
     }
     if (earlier_ != nullptr) {
       if (const auto* const middle = earlier_->middle(half_word); middle != nullptr) {
-        cost = middle->cost | (middle->uses_floats ? kStepFloats : 0);
+        cost = middle->cost | (middle->uses_floats ? kFactFloats : 0);
         flags_[half_word] = flags | kVisited | kMiddleElsewhere | (middle->uses_floats ? kFloats : 0);
         middle_elsewhere_[half_word] = middle->native;
         cost_[half_word] = middle->cost;

@@ -81,7 +81,7 @@ class PageScan {
   static_assert(sizeof(Instruction) == 8);
   // All instructions but those that begin within others before them. One more follows them, behind the page, which is none.
   std::span<const Instruction> in_order() const { return {in_order_.data(), in_order_count_}; }
-  // The one at a half-word that was visited, or behind the page.
+  // The one at a half-word; where none was visited, and behind the page, none that is decoded.
   Instruction instruction(std::uint32_t half_word) const;
   // How many blocks begin at the 16 half-words from `half_word` on, up to where execution does not go on.
   std::uint32_t blocks_behind(std::uint32_t half_word) const {
@@ -118,6 +118,7 @@ class PageScan {
         function(first + static_cast<std::uint32_t>(std::countr_zero(flags)) / 8);
     }
   }
+  Reach reach() const { return reach_; }
   std::uint32_t instruction_count() const { return instruction_count_; }
   // Of the instructions that were decoded.
   std::uint32_t guest_bytes() const { return guest_bytes_; }
@@ -134,13 +135,15 @@ class PageScan {
   // Any instruction that depends on the next page's first bytes.
   bool straddles() const { return straddles_; }
 
-  // Facts: ends its block; execution does not go on behind it, or not where its field of rd is 0; leads to a known place; uses
+  // Of the row of an instruction: ends its block; execution does not go on behind it, or not where its field of rd is 0; leads to a known place; uses
   // floats, which may be added up for a page of instructions; below, its weight, the same.
-  static constexpr std::uint32_t kStepEnds = std::uint32_t{1} << 31, kStepStops = 1 << 30, kStepStopsUnlinked = 1 << 29,
-                                 kStepDirect = 1 << 28, kStepFloats = 1 << 16, kStepSum = kStepDirect - 1;
+  static constexpr std::uint32_t kFactEnds = std::uint32_t{1} << 31, kFactStops = 1 << 30, kFactStopsUnlinked = 1 << 29,
+                                 kFactDirect = 1 << 28, kFactFloats = 1 << 16, kFactSum = kFactDirect - 1;
 
  private:
   static constexpr unsigned kEntryBit = 1, kStopsBit = 7;  // of kEntry and kStops
+
+  struct Begins;
 
   bool walk_entries();
   void put_in_order();
@@ -163,6 +166,7 @@ class PageScan {
   std::array<Instruction, kHalfWords + 1> in_order_;  // while a path is walked, that
   std::uint32_t in_order_count_ = 0;
   std::array<std::uint16_t, kHalfWords> keys_;  // riscv::RowKey
+  std::array<std::uint64_t, kHalfWords / 64> words_;  // a bit for each of keys_ that is a word's
   std::array<std::uint16_t, kHalfWords + 1> direct_;  // instructions that lead to known places
   // Who runs behind the page's end finds that paths meet there.
   std::array<std::uint8_t, kHalfWords + 2> flags_;

@@ -1,7 +1,9 @@
 #include "baseline/unit_emitter.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
+#include <cstddef>
 #include <cstring>
 
 #include "baseline/op_facts.h"
@@ -23,7 +25,8 @@ constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::
 
 // --- the pass ---
 
-// Where a pass over instructions is.
+// Where a pass over instructions is. `joinable`: later compilations of the page may go on in the middle of blocks.
+template <bool joinable>
 class UnitEmitter::InOrder {
  public:
   explicit InOrder(const PageScan::Instruction* first) : first_(first), at_(first) {}
@@ -33,7 +36,7 @@ class UnitEmitter::InOrder {
   void operator++() { ++at_; }
   // The half-word behind the instruction before.
   std::uint32_t behind_last() const { return at_[-1].next(); }
-  static constexpr bool kMayOverlap = false;
+  static constexpr bool kMayOverlap = false, kJoinable = joinable;
 
  private:
   const PageScan::Instruction* first_;
@@ -50,7 +53,7 @@ class UnitEmitter::Overlapping {
     next_ = scan_->instruction(now_.next());
   }
   std::uint32_t behind_last() const { return now_.half_word(); }
-  static constexpr bool kMayOverlap = true;
+  static constexpr bool kMayOverlap = true, kJoinable = true;
 
  private:
   const PageScan* scan_;
@@ -77,7 +80,7 @@ const UnitEmitter::Emitters& UnitEmitter::all_emitters() {
 bool UnitEmitter::has_emitter(Op op) { return all_emitters()[static_cast<std::size_t>(op)] != nullptr; }
 
 bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space,
-                       const CodeSources& sources) {
+                       InstructionPlace* places, const CodeSources& sources) {
   scan_ = &scan;
   sources_ = sources;
   bytes_ = &bytes;
@@ -97,14 +100,22 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   use_homes();
   entry_jumps_.clear();
   entry_native_.fill(kNotEmitted);
-  next_place_ = places_.data();
+  places_ = next_place_ = places;
   joined_.clear();
   is_second_pass_ = false;
   tied_ = mixed ? 1 : 0;
   limit_ = static_cast<std::int32_t>(code().remaining()) - std::int32_t{kLongestSequence + 8 * kLongestStub};
   // In the order of addresses. Only instructions that overlap others are left over.
   const std::span<const PageScan::Instruction> instructions = scan.in_order();
-  for (InOrder at(instructions.data()); !at.is_at(instructions.size()) && !ended_;) at = emit_run(at);
+  const auto emit_all = [this, instructions](auto at) {
+    while (!at.is_at(instructions.size()) && !ended_) at = emit_run(at);
+  };
+  // Of a page that is compiled as a whole hardly anything is compiled again.
+  if (scan.reach() == Reach::kPage) {
+    emit_all(InOrder<false>(instructions.data()));
+  } else {
+    emit_all(InOrder<true>(instructions.data()));
+  }
   if (place_count() + joined_.size() != scan.instruction_count() && !ended_) emit_overlapping();
   if (!ended_) emit_stubs();
   if (!ended_) bind_jumps();
@@ -116,7 +127,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
 void UnitEmitter::emit_overlapping() {
   is_second_pass_ = true;
   std::fill_n(middle_native_.begin(), kHalfWords, kNotEmitted);
-  for (const InstructionPlace& place : places()) middle_native_[place.half_word()] = place.native;
+  for (const InstructionPlace& place : this->places()) middle_native_[place.half_word()] = place.native;
   for (const UnitEntry& joined : joined_) middle_native_[joined.half_word] = joined.native;
   scan_->for_each([this](std::uint32_t half_word) {
     if (!ended_ && middle_native_[half_word] == kNotEmitted) emit_run(Overlapping(*scan_, half_word));
@@ -145,7 +156,7 @@ inline void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
     emit_byte_check(half_word);
   if (cost != 0) [[likely]] {
     code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
-    depart_if(Condition::kLess, {static_cast<std::uint16_t>(half_word), static_cast<std::uint16_t>(cost)});
+    depart_if(Condition::kLess, {.half_word = half_word, .cost = cost});
   }
   if (scan_->has(half_word, PageScan::kFloats)) [[unlikely]] {
     code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
@@ -165,23 +176,30 @@ inline void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, Fa
     meeting_due_ = half_word + kFarthestMeeting;
   }
   if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
-  // What an earlier compilation has was not decoded by this scan.
-  const bool is_decoded = (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0;
-  if (is_decoded && !in_stretch_ && ((flags & kMet) != 0 || half_word >= stretch_due_)) {
-    stretch_due_ = half_word + kHalfWords;  // the next block asks again
-    if (may_begin_stretch(half_word)) begin_stretch(half_word);
+  if ((flags & kMet) != 0 || half_word >= stretch_due_) {
+    stretch_due_ = kHalfWords;  // the next block asks again
+    // What an earlier compilation has was not decoded by this scan.
+    if (may_begin_stretch(half_word) && (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0)
+      begin_stretch(half_word);
   }
   event_due_ = std::min(meeting_due_, stretch_due_);
 }
 
+template <bool joinable>
 inline void UnitEmitter::emit_instruction(const PageScan::Instruction& instruction, std::uint32_t bits, Emit emit,
                                           std::uint32_t native) {
-  static_assert(InstructionPlace::kSelfContained == 1 << 15 &&
-                offsetof(PageScan::Instruction, cost) == offsetof(PageScan::Instruction, half_word_and_floats) + 2);
-  const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
-  *next_place_++ = {native,
-                    static_cast<std::uint16_t>(instruction.half_word_and_floats | unsigned{self_contained} << 15),
-                    instruction.cost};
+  // Members that both have, in one store.
+  static_assert(InstructionPlace::kSelfContained == 1 << 15 && std::endian::native == std::endian::little &&
+                offsetof(PageScan::Instruction, half_word_and_floats) == 0 &&
+                offsetof(PageScan::Instruction, cost) == 2 && offsetof(InstructionPlace, half_word_and_flags) == 4 &&
+                offsetof(InstructionPlace, cost) == 6);
+  std::uint32_t half_word_and_cost;
+  std::memcpy(&half_word_and_cost, &instruction, sizeof half_word_and_cost);
+  if constexpr (joinable) {
+    const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
+    half_word_and_cost |= self_contained ? InstructionPlace::kSelfContained : 0;
+  }
+  *next_place_++ = std::bit_cast<InstructionPlace>(std::uint64_t{half_word_and_cost} << 32 | native);
   begin_instruction();
   if ((pending_ | in_stretch_) == 0) [[likely]]
     return emit(*this, bits);
@@ -205,12 +223,10 @@ void UnitEmitter::emit_in_stretch(std::uint32_t bits, Emit emit) {
 // Straight-line code from an instruction on, and on behind its blocks, until execution cannot go on there. Returns what is next.
 template <class Instructions>
 Instructions UnitEmitter::emit_run(Instructions at) {
-  forget_everything();
-  if (in_stretch_) leave_stretch();  // no run leaves a stretch open; a guest must gain nothing where one did
-  meeting_due_ = (*at).half_word() + kFarthestMeeting;
-  stretch_due_ = 0;
-  event_due_ = 0;
+  if (in_stretch_ != 0) leave_stretch();  // no run leaves a stretch open; a guest must gain nothing where one did
+  meeting_due_ = stretch_due_ = event_due_ = 0;  // the first instruction forgets everything
   const PageScan& scan = *scan_;
+  const std::uint16_t* const half_words = bytes_->half_words.data();
   // What the next instruction is, is looked up before this one is emitted: nobody can predict it, and who goes a wrong way should find
   // out at once.
   Emit next_emit = emitters_[(*at).row];
@@ -244,7 +260,9 @@ Instructions UnitEmitter::emit_run(Instructions at) {
     if constexpr (Instructions::kMayOverlap) middle_native_[half_word] = native;
     const Emit emit = next_emit;
     next_emit = emitters_[at.next().row];
-    emit_instruction(instruction, scan.bits(half_word), emit, native);
+    std::uint32_t bits;
+    std::memcpy(&bits, half_words + half_word, sizeof bits);
+    emit_instruction<Instructions::kJoinable>(instruction, bits, emit, native);
     falls_in = FallsIn::kPaid;
     if (instruction.ends == 0) [[likely]]
       continue;
@@ -287,11 +305,12 @@ void UnitEmitter::end_in_code_elsewhere(std::uint32_t half_word, std::uint8_t fl
 
 // Goes on in code that there is, or behind the page.
 void UnitEmitter::join_emitted(std::uint32_t half_word) {
-  if (in_stretch_) end_stretch();
+  if (in_stretch_ != 0) end_stretch();
   settle(pending_);
   if (half_word >= kHalfWords) {
     fall_off_page(half_word);
   } else {
+    assert(is_second_pass_);
     code().jmp_back(middle_native_[half_word]);
   }
 }

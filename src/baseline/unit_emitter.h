@@ -27,26 +27,16 @@
 #include "baseline/x86_assembler.h"
 #include "isa/riscv/row_operands.h"
 
-// Most emitters need more registers than a callee may have without saving them, and who calls them needs none kept. Frames as
-// AddressSanitizer makes them cannot be had with that convention.
-#if __has_feature(address_sanitizer)
-#define CAISSON_EMITTER
-#else
-#define CAISSON_EMITTER __attribute__((preserve_none))
-#endif
-// What emitters of many encodings go on in, with operands in registers: which comes next cannot be predicted, so all of them should fit
-// in the host's cache of instructions.
-#define CAISSON_SHARED [[gnu::noinline]] CAISSON_EMITTER
-
 namespace caisson::baseline {
 
 // Where the code of an instruction begins, kept for as long as the code: tells pcs at faults and serves entries into the middle.
 struct InstructionPlace {
-  std::uint32_t native = 0;  // offset in the unit
-  std::uint16_t half_word_and_flags = 0;
-  std::uint16_t cost = 0;  // from here to the block's terminator
+  std::uint32_t native;  // offset in the unit
+  std::uint16_t half_word_and_flags;
+  std::uint16_t cost;  // from here to the block's terminator
 
-  static constexpr std::uint16_t kSelfContained = 1 << 15;  // depends on nothing that was emitted before it
+  static constexpr std::uint16_t kSelfContained =
+      1 << 15;  // depends on nothing that was emitted before it, for who joins there
   static constexpr std::uint16_t kFaultsAsStore = 1 << 14;  // an AMO, whose load counts as a store
   static constexpr std::uint16_t kUsesFloats =
       PageScan::Instruction::kUsesFloats;  // something from here to the terminator does
@@ -83,14 +73,14 @@ class UnitEmitter : private GuestRegisters {
       float_hosts_[map_.floats[i]] = static_cast<std::uint8_t>(number(kFloatHosts[i]));
   }
 
-  // Emits the scan's instructions at `page` (a guest address) into `space`. `mixed`: the code may change unnoticed, so the block
-  // compares its bytes when it is entered. False where the space does not suffice.
-  bool emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space,
+  // Emits the scan's instructions into `space`, and where each of them is to `places`, which has room for scan.instruction_count().
+  // `mixed`: the code may change unnoticed, so the block compares its bytes when it is entered. False where the space does not suffice.
+  bool emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space, InstructionPlace* places,
             const CodeSources& sources = {});
 
   // Of the last emit().
   std::uint32_t size() const { return size_; }
-  std::span<const InstructionPlace> places() const { return {places_.data(), place_count()}; }
+  std::span<const InstructionPlace> places() const { return {places_, place_count()}; }
   const std::vector<UnsettledFloats>& unsettled() const { return unsettled_; }
   const GrowingList<UnitEntry>& entries() const { return entries_; }
   Departures departures() const { return {departure_calls_.to_vector(), departures_.to_vector()}; }
@@ -162,6 +152,7 @@ class UnitEmitter : private GuestRegisters {
   };
 
   // --- unit_emitter.cpp: the pass ---
+  template <bool joinable>
   class InOrder;
   class Overlapping;
   template <class Instructions>
@@ -174,11 +165,12 @@ class UnitEmitter : private GuestRegisters {
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
   [[gnu::always_inline]] void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
+  template <bool joinable>
   [[gnu::always_inline]] void emit_instruction(const PageScan::Instruction& instruction, std::uint32_t bits, Emit emit,
                                                std::uint32_t native);
   void emit_in_stretch(std::uint32_t bits, Emit emit);
   bool is_out_of_space(std::uint32_t offset) const { return static_cast<std::int32_t>(offset) > limit_; }
-  std::uint32_t place_count() const { return static_cast<std::uint32_t>(next_place_ - places_.data()); }
+  std::uint32_t place_count() const { return static_cast<std::uint32_t>(next_place_ - places_); }
   // Of the instruction.
   std::uint32_t pc() const { return bytes_->address + now_->half_word() * 2; }
   // The instruction's.
@@ -197,19 +189,18 @@ class UnitEmitter : private GuestRegisters {
   // Whether there is a free way into the last one for a short jump so many bytes further on.
   bool reaches_island(std::uint32_t bytes) {
     constexpr std::uint32_t kShortJump = 2, kShortReach = 128;
-    return island_taken_ < island_ways_ && code().offset() + bytes + kShortJump - next_way() <= kShortReach;
+    return (island_taken_ < island_ways_) & (code().offset() + bytes + kShortJump - next_way() <= kShortReach);
   }
   // Where the next free way into the last one is: its pushes are a byte each.
   std::uint32_t next_way() const { return island_ - island_taken_; }
+  // Both are prepared and one is kept: which one it is cannot be predicted.
   [[gnu::always_inline]] void depart_if(Condition condition, const Departure& departure) {
-    if (reaches_island(0)) {
-      departures_.push_back(departure);
-      code().jcc_back_short(condition, next_way());
-      ++island_taken_;
-    } else {
-      limit_ -= std::int32_t{kDepartureBytes};
-      far_departures_.push_back({code().jcc_forward(condition), departure});
-    }
+    const bool is_near = reaches_island(0);
+    departures_.push_back_if(is_near, departure);
+    const std::uint32_t jump = code().jcc_back_short_or_forward(condition, is_near, next_way());
+    far_departures_.push_back_if(!is_near, {jump, departure});
+    island_taken_ += is_near ? 1 : 0;
+    limit_ -= is_near ? 0 : std::int32_t{kDepartureBytes};
   }
   void emit_far_departures();
 
@@ -220,7 +211,8 @@ class UnitEmitter : private GuestRegisters {
   // Every instruction costs gas, so little gas is few instructions; and no stretch goes on where paths meet, or execution does not.
   static constexpr std::uint32_t kShortestStretch = 32, kMostLookedAt = 16;
   bool may_begin_stretch(std::uint32_t half_word) const {
-    return now_->cost >= kShortestStretch && !is_second_pass_ && !scan_->is_met_within(half_word, kMostLookedAt);
+    return now_->cost >= kShortestStretch && in_stretch_ == 0 && !is_second_pass_ &&
+           !scan_->is_met_within(half_word, kMostLookedAt);
   }
   void bring_operands(Decoded decoded);
   void step_stretch(Decoded decoded);
@@ -439,8 +431,7 @@ class UnitEmitter : private GuestRegisters {
   std::uint32_t size_ = 0;
   std::int32_t limit_ =
       0;  // up to this offset there is room for an instruction, and behind the code for the stubs so far
-  std::array<InstructionPlace, kHalfWords> places_;
-  InstructionPlace* next_place_ = places_.data();
+  InstructionPlace *places_ = nullptr, *next_place_ = nullptr;
   GrowingList<UnitEntry> joined_;  // of the scan's instructions: those that an earlier compilation has
   std::vector<UnsettledFloats> unsettled_;
   GrowingList<UnitEntry> entries_;
@@ -462,10 +453,7 @@ class UnitEmitter : private GuestRegisters {
   };
   GrowingList<EntryJump> entry_jumps_;  // to entries of this unit that were not emitted yet
   static constexpr std::uint32_t kNotEmitted = ~std::uint32_t{0};
-  std::array<std::uint32_t, kHalfWords> entry_native_;
   bool is_second_pass_ = false;  // over what the first one left
-  // Of each instruction, in the second pass only. The two behind the page stand for code that is elsewhere.
-  std::array<std::uint32_t, kHalfWords + 2> middle_native_{};
 
   // Of the instruction.
   const PageScan::Instruction* now_ = nullptr;  // in the first pass, those behind it follow
@@ -473,7 +461,6 @@ class UnitEmitter : private GuestRegisters {
   bool rounding_unknown_ = false;  // behind a CSR instruction of a mixed block
 
   // Of a stretch.
-  LocalStretch stretch_;
   std::array<std::uint8_t, kIntegerHosts.size()> guests_{};  // in each host register, 0: none
   std::uint32_t stale_homes_ = 0;  // guest registers whose home in memory is older than their host register
   unsigned arriving_ = 0;  // the host register, by index + 1, that this instruction gives to its result
@@ -487,6 +474,12 @@ class UnitEmitter : private GuestRegisters {
   // What makes emission more than a call.
   std::uint32_t pending_ = 0;  // see UnsettledFloats; pinned registers only
   std::uint32_t in_stretch_ = 0;  // 1: in a stretch that lends host registers out
+
+  // Behind all that is asked for every instruction.
+  LocalStretch stretch_;
+  std::array<std::uint32_t, kHalfWords> entry_native_;  // of the unit's blocks
+  // Of each instruction, in the second pass only. The two behind the page stand for code that is elsewhere.
+  std::array<std::uint32_t, kHalfWords + 2> middle_native_{};
 };
 
 }  // namespace caisson::baseline

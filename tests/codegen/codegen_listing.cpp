@@ -202,7 +202,8 @@ std::string listing(const Case& shown) {
   auto scan = std::make_unique<PageScan>();
   scan->scan(*bytes, shown.offset / 2, Reach::kReached, nullptr);
   auto emitter = std::make_unique<UnitEmitter>(*thunks, region);
-  if (!emitter->emit(*scan, *bytes, false, code)) throw std::runtime_error("the code does not fit");
+  std::vector<InstructionPlace> places(scan->instruction_count());
+  if (!emitter->emit(*scan, *bytes, false, code, places.data())) throw std::runtime_error("the code does not fit");
 
   const std::vector<HostInstruction> host = disassemble(code, emitter->size(), *thunks, region);
   // Places come in the order of code, assembly in the order of addresses; each word is one line.

@@ -42,8 +42,9 @@ constexpr RowKey row_key(std::uint32_t bits) {
   const auto is_zero = [](std::uint32_t value) { return value == 0 ? ~std::uint32_t{0} : std::uint32_t{0}; };
   return static_cast<RowKey>(detail::row_keys_of(bits & 0xFFFF, bits >> 16, is_zero));
 }
-// The keys of the encodings that would begin at each of `count` half-words; one more is read. Only where the host has AVX2.
-void make_row_keys(const std::uint16_t* half_words, std::size_t count, RowKey* keys);
+// The keys of the encodings that would begin at each of `count` half-words, and a bit for each that would be a word, in as many words of
+// 64 as that takes. One more half-word is read. Only where the host has AVX2.
+void make_row_keys(const std::uint16_t* half_words, std::size_t count, RowKey* keys, std::uint64_t* words);
 
 // For a key whose encodings are not all the same row's.
 inline constexpr RowNumber kUndecidedRow = kIllegalCompressed + 1;
