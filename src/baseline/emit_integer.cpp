@@ -138,7 +138,7 @@ bool UnitEmitter::is_completed_next(Decoded decoded) const {
   if (in_stretch_ != 0 || is_second_pass_) return false;
   const PageScan::Instruction& follower = now_[1];
   const std::uint32_t next = follower.half_word();
-  if (next >= std::min(event_due_, kHalfWords)) return false;
+  if (next != now_->next() || next >= std::min(event_due_, kHalfWords)) return false;
   const std::uint32_t bits = scan_->bits(next);
   switch (static_cast<Op>(follower.row)) {
     case Op::kAddi:

@@ -264,6 +264,8 @@ Instructions UnitEmitter::emit_run(Instructions at) {
     std::memcpy(&bits, half_words + half_word, sizeof bits);
     emit_instruction<Instructions::kJoinable>(instruction, bits, emit, native);
     falls_in = FallsIn::kPaid;
+    assert(Instructions::kMayOverlap || instruction.ends != 0 ||
+           at.next().half_word() == std::min(instruction.next(), kHalfWords));
     if (instruction.ends == 0) [[likely]]
       continue;
     falls_in = FallsIn::kUnpaid;
