@@ -144,8 +144,9 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   if (CodeListing::process().is_enabled()) list(unit, space.execute, sources.names, sources.names_context);
   // Only now can anyone run it.
   const auto distance = static_cast<EntrySlot>(space.execute - memory_.code_begin());
+  std::atomic<EntrySlot>* const slots = &slot(bytes.address);
   for (const UnitEntry& made : emitter_.entries())
-    slot(bytes.address + made.half_word * std::uint32_t{2}).store(distance + made.native, std::memory_order_release);
+    slots[made.half_word].store(distance + made.native, std::memory_order_release);
   return true;
 }
 
