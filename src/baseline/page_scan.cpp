@@ -235,7 +235,7 @@ void PageScan::price(std::uint32_t cost) {
     cost = (cost & is_within_block) + (facts & kFactSum);
     instruction.cost = static_cast<std::uint16_t>(cost);
     if (cost >= kFactFloats) {
-      flags_[instruction.half_word_and_floats] |= kFloats;
+      flags_[instruction.half_word()] |= kFloats;
       instruction.half_word_and_floats |= Instruction::kUsesFloats;
     }
   }
