@@ -170,9 +170,18 @@ void PageScan::sweep() {
       const std::uint64_t about = kRows[row];
       const auto facts = static_cast<std::uint32_t>(about);
       if ((facts & kFactSum) == 0 && is_open) [[unlikely]] {
-        // Padding, or data, of which a half-word is passed.
-        skipped += 1;
-        behind_skipped = half_word + 1;
+        // Padding, or data, of which a half-word is passed; of zeros, which are most of it, as many as there are.
+        std::uint32_t passed = 1;
+        if ((bits & 0xFFFF) == 0) {
+          const std::uint32_t behind = std::min(base + 64, too_long);
+          for (std::uint64_t four; half_word + passed + 4 <= behind; passed += 4) {
+            std::memcpy(&four, half_words + half_word + passed, sizeof four);
+            if (four != 0) break;
+          }
+          set &= ~std::uint64_t{1} << (half_word + passed - 1 - base);
+        }
+        skipped += passed;
+        behind_skipped = half_word + passed;
         if (row == riscv::kIllegalCompressed) continue;
         if (half_word - base == 63) {
           begins.reach_beyond = false;

@@ -167,7 +167,8 @@ std::unique_ptr<PageBytes> random_page(std::mt19937& random) {
   const std::uint32_t strange = std::array{0U, 1U, 10U, 100U}[below(4)];  // in a hundred
   for (std::uint32_t at = 0; at <= kHalfWords;) {
     if (below(200) == 0) {
-      for (std::uint32_t end = at + below(40); at < end && at <= kHalfWords; ++at) page->half_words[at] = 0;
+      for (std::uint32_t end = at + below(below(8) == 0 ? 500 : 40); at < end && at <= kHalfWords; ++at)
+        page->half_words[at] = 0;
       continue;
     }
     auto bits = static_cast<std::uint32_t>(random());
