@@ -29,8 +29,8 @@ constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::
 template <bool joinable>
 class UnitEmitter::InOrder {
  public:
-  explicit InOrder(const PageScan::Instruction* first) : first_(first), at_(first) {}
-  bool is_at(std::size_t index) const { return at_ == first_ + index; }
+  explicit InOrder(const PageScan::Instruction* first) : at_(first) {}
+  bool is_at(const PageScan::Instruction* end) const { return at_ == end; }
   const PageScan::Instruction& operator*() const { return *at_; }
   const PageScan::Instruction& next() const { return at_[1]; }
   void operator++() { ++at_; }
@@ -39,9 +39,9 @@ class UnitEmitter::InOrder {
   static constexpr bool kMayOverlap = false, kJoinable = joinable;
 
  private:
-  const PageScan::Instruction* first_;
   const PageScan::Instruction* at_;
 };
+// Begun anywhere, over what the first pass left.
 class UnitEmitter::Overlapping {
  public:
   Overlapping(const PageScan& scan, std::uint32_t half_word)
@@ -108,7 +108,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   // In the order of addresses. Only instructions that overlap others are left over.
   const std::span<const PageScan::Instruction> instructions = scan.in_order();
   const auto emit_all = [this, instructions](auto at) {
-    while (!at.is_at(instructions.size()) && !ended_) at = emit_run(at);
+    while (!at.is_at(instructions.data() + instructions.size()) && !ended_) at = emit_run(at);
   };
   // Of a page that is compiled as a whole hardly anything is compiled again.
   if (scan.reach() == Reach::kPage) {
