@@ -116,12 +116,15 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   scan.scan(bytes, pc % kGuestPage / 2, reach, beside_others ? page.get() : nullptr);
 
   InstructionPlace* const places = reserve_places(scan.instruction_count());
+  // Of a page that is compiled as a whole hardly anything is compiled again.
+  const bool is_listed = CodeListing::process().is_enabled();
+  const auto kept = reach == Reach::kPage && !is_listed ? UnitEmitter::Places::kAccesses : UnitEmitter::Places::kAll;
   std::size_t estimate = std::size_t{scan.instruction_count()} * 48 + 1024;
   CodeBlock space;
   for (;; estimate *= 2) {
     if (!reserve(estimate)) return false;
     space = {blocks_.back().write + used_, blocks_.back().execute + used_, blocks_.back().size - used_};
-    if (emitter_.emit(scan, bytes, mixed, space, places, sources)) break;
+    if (emitter_.emit(scan, bytes, mixed, space, places, kept, sources)) break;
     if (space.size > estimate) estimate = space.size;
   }
   constexpr std::size_t kAlignment = 16;
@@ -141,7 +144,7 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   ++stats_.units;
   stats_.code_bytes += emitter_.size();
   stats_.guest_bytes += scan.guest_bytes();
-  if (CodeListing::process().is_enabled()) list(unit, space.execute, sources.names, sources.names_context);
+  if (is_listed) list(unit, space.execute, sources.names, sources.names_context);
   // Only now can anyone run it.
   const auto distance = static_cast<EntrySlot>(space.execute - memory_.code_begin());
   std::atomic<EntrySlot>* const slots = &slot(bytes.address);

@@ -116,7 +116,7 @@ void UnitEmitter::remember_call(unsigned rd, std::uint32_t return_pc) {
   if (mixed_) {
     add_stub(Stub::Kind::kForgetCalls, code().jcc_forward(Condition::kBelow));
   } else {
-    depart_if(Condition::kBelow, {.half_word = now_->half_word(), .cost = now_->cost, .is_slice_end = 0});
+    depart_if(Condition::kBelow, {.half_word = now_->half_word, .cost = now_->cost, .is_slice_end = 0});
   }
   link(rd, return_pc);
 }

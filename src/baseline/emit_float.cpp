@@ -406,6 +406,7 @@ void UnitEmitter::bits_to_float(Decoded decoded) {
 
 template <bool is_double>
 void UnitEmitter::float_load(Decoded decoded) {
+  keep_place();
   const Place from = guest_address(decoded.rs1, decoded.imm);
   const Xmm to = float_target(decoded.rd);
   if constexpr (is_double) {
@@ -419,6 +420,7 @@ void UnitEmitter::float_load(Decoded decoded) {
 
 template <bool is_double>
 void UnitEmitter::float_store(Decoded decoded) {
+  keep_place();
   settle(std::uint32_t{1} << decoded.rs2);
   const Xmm value = float_use(decoded.rs2, Xmm::xmm1);
   const Place to = guest_address(decoded.rs1, decoded.imm);

@@ -137,7 +137,7 @@ CAISSON_SHARED void UnitEmitter::add_word_immediate_to(unsigned rd, unsigned rs1
 bool UnitEmitter::is_completed_next(Decoded decoded) const {
   if (in_stretch_ != 0 || is_second_pass_) return false;
   const PageScan::Instruction& follower = now_[1];
-  const std::uint32_t next = follower.half_word();
+  const std::uint32_t next = follower.half_word;
   if (next != now_->next() || next >= std::min(event_due_, kHalfWords)) return false;
   const std::uint32_t bits = scan_->bits(next);
   switch (static_cast<Op>(follower.row)) {

@@ -21,6 +21,7 @@ using riscv::Op;
 
 // Where the address is not known, the access is put together at once.
 CAISSON_SHARED void UnitEmitter::load_with(unsigned rd, unsigned base, std::int32_t offset, AccessOpcode opcode) {
+  keep_place();
   if (known(base)) [[unlikely]]
     return load_from_known(rd, base, offset, opcode);
   const Gp at = use_low_half(base);
@@ -41,6 +42,7 @@ CAISSON_SHARED void UnitEmitter::load_from_known(unsigned rd, unsigned base, std
 }
 
 CAISSON_SHARED void UnitEmitter::store_with(unsigned base, unsigned value, std::int32_t offset, unsigned bytes) {
+  keep_place();
   if (known(base) || (bytes >= 4 && value == 0)) [[unlikely]]
     return store_elsewhere(base, value, offset, bytes);
   const Gp at = use_low_half(base);
@@ -71,6 +73,7 @@ CAISSON_SHARED void UnitEmitter::store_elsewhere(unsigned base, unsigned value, 
 
 // The checked address in rdx; the other scratch registers are free afterwards.
 Gp UnitEmitter::atomic_address(Decoded decoded, unsigned width) {
+  keep_place();
   forget_scratch();
   if (decoded.op != Op::kLrW && decoded.op != Op::kLrD)
     next_place_[-1].half_word_and_flags |= InstructionPlace::kFaultsAsStore;

@@ -11,14 +11,14 @@ bool LocalStretch::measure(const PageScan& scan, const PageScan::Instruction* fi
   // The first instruction may be met by others, but it must have been decoded. Behind the page paths meet.
   std::uint8_t breaks = kNotDecoded;
   for (; at - first < std::ptrdiff_t{kMostInstructions}; ++at) {
-    if ((scan.flags(at->half_word()) & breaks) != 0 || !has_fact(at->row, kIsPlain)) break;
+    if ((scan.flags(at->half_word) & breaks) != 0 || !has_fact(at->row, kIsPlain)) break;
     breaks = kBreaks;
   }
   length_ = static_cast<std::uint32_t>(at - first);
-  end_ = at == first ? first->half_word() : at[-1].next();
+  end_ = at == first ? first->half_word : at[-1].next();
   if (length_ < least) return false;
   for (std::uint32_t index = 0; index < length_; ++index) {
-    const riscv::Decoded decoded = riscv::decode(scan.bits(first[index].half_word()));
+    const riscv::Decoded decoded = riscv::decode(scan.bits(first[index].half_word));
     operands_[index] = {decoded.rs1, decoded.rs2, decoded.rd};
   }
   return true;

@@ -38,15 +38,15 @@ constexpr std::array<std::uint32_t, riscv::kRowCount> kFacts = [] {
 }();
 // The same in the lower half of a word, with an Instruction's upper half: half of it is the row's.
 static_assert(std::endian::native == std::endian::little && offsetof(PageScan::Instruction, row) == 4 &&
-              offsetof(PageScan::Instruction, half_word_and_floats) == 0);
+              offsetof(PageScan::Instruction, half_word) == 0);
 constexpr std::array<std::uint64_t, riscv::kRowCount> kRows = [] {
   std::array<std::uint64_t, riscv::kRowCount> rows{};
   for (std::size_t row = 0; row < rows.size(); ++row) {
     const bool is_short = row == riscv::kIllegalCompressed || riscv::kInstructions[row].has(riscv::traits::kCompressed);
     rows[row] = kFacts[row] | std::bit_cast<std::uint64_t>(
                                   PageScan::Instruction{.row = static_cast<RowNumber>(row),
-                                                        .ends = static_cast<std::uint8_t>(kFacts[row] >> 31),
-                                                        .length = static_cast<std::uint16_t>(is_short ? 1 : 2)});
+                                                        .ends = (kFacts[row] & PageScan::kFactEnds) != 0,
+                                                        .length = static_cast<std::uint8_t>(is_short ? 1 : 2)});
   }
   return rows;
 }();
@@ -85,7 +85,7 @@ bool PageScan::walk_entries() {
     entries_.pop_back();
     if ((flags_[next] & kVisited) != 0) continue;
     if (!found_more) {  // a sweep's costs, which paths may meet
-      for (const Instruction& instruction : in_order()) cost_[instruction.half_word()] = instruction.cost;
+      for (const Instruction& instruction : in_order()) cost_[instruction.half_word] = instruction.cost;
       in_order_count_ = 0;
       found_more = true;
     }
@@ -95,14 +95,14 @@ bool PageScan::walk_entries() {
 }
 
 PageScan::Instruction PageScan::instruction(std::uint32_t half_word) const {
-  Instruction instruction{.half_word_and_floats = static_cast<std::uint16_t>(half_word)};
+  Instruction instruction{.half_word = static_cast<std::uint16_t>(half_word)};
   if (half_word >= kHalfWords || !has(half_word, kVisited)) return instruction;
   instruction.cost = cost_[half_word];
-  if (has(half_word, kFloats)) instruction.half_word_and_floats |= Instruction::kUsesFloats;
+  instruction.uses_floats = has(half_word, kFloats);
   if (has(half_word, kMiddleElsewhere | kCutOff)) return instruction;
   const std::uint32_t bits = this->bits(half_word);
   instruction.row = riscv::find_row(bits);
-  instruction.ends = kFacts[instruction.row] >> 31;
+  instruction.ends = (kFacts[instruction.row] & kFactEnds) != 0;
   instruction.length = riscv::instruction_length(static_cast<std::uint16_t>(bits)) / 2;
   return instruction;
 }
@@ -244,8 +244,8 @@ void PageScan::price(std::uint32_t cost) {
     cost = (cost & is_within_block) + (facts & kFactSum);
     instruction.cost = static_cast<std::uint16_t>(cost);
     if (cost >= kFactFloats) {
-      flags_[instruction.half_word()] |= kFloats;
-      instruction.half_word_and_floats |= Instruction::kUsesFloats;
+      flags_[instruction.half_word] |= kFloats;
+      instruction.uses_floats = true;
     }
   }
 }
@@ -274,7 +274,7 @@ bool PageScan::stops_at(std::uint32_t facts, std::uint32_t bits) {
 
 // Adds the entries that a terminator leads to.
 void PageScan::follow(const Instruction& terminator, std::uint32_t facts) {
-  const std::uint32_t half_word = terminator.half_word(), next = terminator.next();
+  const std::uint32_t half_word = terminator.half_word, next = terminator.next();
   if ((facts & kFactDirect) != 0) {
     const std::uint32_t target = target_of(terminator.row, bits(half_word), half_word);
     if (target < kHalfWords) add_entry(target);
@@ -313,11 +313,11 @@ void PageScan::walk(std::uint32_t half_word) {
     flags_[half_word] = flags | kVisited;
     Instruction& added = in_order_[in_order_count_++];
     const std::uint32_t facts = kFacts[row];
-    added = {.half_word_and_floats = static_cast<std::uint16_t>(half_word),
+    added = {.half_word = static_cast<std::uint16_t>(half_word),
              .row = row,
-             .ends = static_cast<std::uint8_t>(facts >> 31),
-             .length = static_cast<std::uint16_t>(next - half_word)};
-    if (added.ends != 0) {
+             .ends = (facts & kFactEnds) != 0,
+             .length = static_cast<std::uint8_t>(next - half_word)};
+    if (added.ends) {
       if (stops_at(facts, bits)) flags_[half_word] |= kStops;
       if (reach_ != Reach::kMixedBlock) follow(added, facts);
       half_word = next;
@@ -329,7 +329,7 @@ void PageScan::walk(std::uint32_t half_word) {
   instruction_count_ += in_order_count_;
   guest_bytes_ += (half_word - begin) * 2;
   price(cost);
-  for (const Instruction& instruction : in_order()) cost_[instruction.half_word()] = instruction.cost;
+  for (const Instruction& instruction : in_order()) cost_[instruction.half_word] = instruction.cost;
 }
 
 }  // namespace caisson::baseline

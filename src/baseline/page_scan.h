@@ -68,15 +68,14 @@ class PageScan {
 
   // What a pass in the order of addresses needs of an instruction, in a word: two thousand of them should stay near.
   struct Instruction {
-    std::uint16_t half_word_and_floats = 0;  // with kUsesFloats where has(kFloats)
+    std::uint16_t half_word = 0;
     std::uint16_t cost = 0;  // gas from here to its block's terminator, inclusive
     riscv::RowNumber row = riscv::kIllegalWord;
-    std::uint8_t ends = 0;  // 1: ends its block
-    std::uint16_t length = 1;  // in half-words
+    bool ends = false;  // its block
+    std::uint8_t length = 1;  // in half-words
+    bool uses_floats = false;  // has(kFloats)
 
-    static constexpr std::uint16_t kUsesFloats = 1 << 13;
-    std::uint32_t half_word() const { return half_word_and_floats & (kUsesFloats - 1U); }
-    std::uint32_t next() const { return half_word() + length; }
+    std::uint32_t next() const { return std::uint32_t{half_word} + length; }
   };
   static_assert(sizeof(Instruction) == 8);
   // All instructions but those that begin within others before them. One more follows them, behind the page, which is none.

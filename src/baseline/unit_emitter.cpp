@@ -25,8 +25,8 @@ constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::
 
 // --- the pass ---
 
-// Where a pass over instructions is. `joinable`: later compilations of the page may go on in the middle of blocks.
-template <bool joinable>
+// Where a pass over instructions is. `keeps_all`: of every instruction it is told where it is.
+template <bool keeps_all>
 class UnitEmitter::InOrder {
  public:
   explicit InOrder(const PageScan::Instruction* first) : at_(first) {}
@@ -36,7 +36,7 @@ class UnitEmitter::InOrder {
   void operator++() { ++at_; }
   // The half-word behind the instruction before.
   std::uint32_t behind_last() const { return at_[-1].next(); }
-  static constexpr bool kMayOverlap = false, kJoinable = joinable;
+  static constexpr bool kMayOverlap = false, kKeepsAll = keeps_all;
 
  private:
   const PageScan::Instruction* at_;
@@ -52,8 +52,8 @@ class UnitEmitter::Overlapping {
     now_ = next_;
     next_ = scan_->instruction(now_.next());
   }
-  std::uint32_t behind_last() const { return now_.half_word(); }
-  static constexpr bool kMayOverlap = true, kJoinable = true;
+  std::uint32_t behind_last() const { return now_.half_word; }
+  static constexpr bool kMayOverlap = true, kKeepsAll = true;
 
  private:
   const PageScan* scan_;
@@ -80,7 +80,7 @@ const UnitEmitter::Emitters& UnitEmitter::all_emitters() {
 bool UnitEmitter::has_emitter(Op op) { return all_emitters()[static_cast<std::size_t>(op)] != nullptr; }
 
 bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space,
-                       InstructionPlace* places, const CodeSources& sources) {
+                       InstructionPlace* places, Places kept, const CodeSources& sources) {
   scan_ = &scan;
   sources_ = sources;
   bytes_ = &bytes;
@@ -104,19 +104,19 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   joined_.clear();
   is_second_pass_ = false;
   tied_ = mixed ? 1 : 0;
-  limit_ = static_cast<std::int32_t>(code().remaining()) - std::int32_t{kLongestSequence + 8 * kLongestStub};
+  limit_ = std::bit_cast<std::uintptr_t>(code().cursor()) + code().remaining() - (kLongestSequence + 8 * kLongestStub);
   // In the order of addresses. Only instructions that overlap others are left over.
   const std::span<const PageScan::Instruction> instructions = scan.in_order();
   const auto emit_all = [this, instructions](auto at) {
     while (!at.is_at(instructions.data() + instructions.size()) && !ended_) at = emit_run(at);
   };
-  // Of a page that is compiled as a whole hardly anything is compiled again.
-  if (scan.reach() == Reach::kPage) {
+  const bool has_overlapping = instructions.size() != scan.instruction_count();
+  if (kept == Places::kAccesses && !has_overlapping) {
     emit_all(InOrder<false>(instructions.data()));
   } else {
     emit_all(InOrder<true>(instructions.data()));
   }
-  if (place_count() + joined_.size() != scan.instruction_count() && !ended_) emit_overlapping();
+  if (has_overlapping && !ended_) emit_overlapping();
   if (!ended_) emit_stubs();
   if (!ended_) bind_jumps();
   size_ = code().offset();
@@ -185,32 +185,42 @@ inline void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, Fa
   event_due_ = std::min(meeting_due_, stretch_due_);
 }
 
-template <bool joinable>
-inline void UnitEmitter::emit_instruction(const PageScan::Instruction& instruction, std::uint32_t bits, Emit emit,
-                                          std::uint32_t native) {
-  // Members that both have, in one store.
-  static_assert(InstructionPlace::kSelfContained == 1 << 15 && std::endian::native == std::endian::little &&
-                offsetof(PageScan::Instruction, half_word_and_floats) == 0 &&
-                offsetof(PageScan::Instruction, cost) == 2 && offsetof(InstructionPlace, half_word_and_flags) == 4 &&
-                offsetof(InstructionPlace, cost) == 6);
-  std::uint32_t half_word_and_cost;
-  std::memcpy(&half_word_and_cost, &instruction, sizeof half_word_and_cost);
-  if constexpr (joinable) {
-    const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
-    half_word_and_cost |= self_contained ? InstructionPlace::kSelfContained : 0;
-  }
-  *next_place_++ = std::bit_cast<InstructionPlace>(std::uint64_t{half_word_and_cost} << 32 | native);
+inline void UnitEmitter::emit_instruction(std::uint32_t bits, Emit emit) {
+  [[maybe_unused]] const InstructionPlace* const place = next_place_;
   begin_instruction();
-  if ((pending_ | in_stretch_) == 0) [[likely]]
-    return emit(*this, bits);
-  if (pending_ != 0) {
-    // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
-    if (has_fact(instruction.row, kEnds | kIsAtomic)) settle(pending_);
-    if (pending_ != 0 && has_fact(instruction.row, kUsesMemory))
-      unsettled_.push_back({native, pending_, pending_singles_});
+  if ((pending_ | in_stretch_) != 0) [[unlikely]] {
+    emit_specially(bits, emit);
+  } else {
+    emit(*this, bits);
   }
-  if (in_stretch_) return emit_in_stretch(bits, emit);
-  emit(*this, bits);
+  assert((next_place_ != place) == has_fact(now_->row, kUsesMemory));
+}
+
+void UnitEmitter::emit_specially(std::uint32_t bits, Emit emit) {
+  // What may leave without a host fault has no place to say what is unsettled: an atomic does where it is misaligned.
+  if (pending_ != 0 && has_fact(now_->row, kEnds | kIsAtomic)) settle(pending_);
+  const std::uint32_t unsettled = pending_, singles = pending_singles_;
+  const InstructionPlace* const place = next_place_;
+  if (in_stretch_ != 0) {
+    assert(unsettled == 0);  // has integers alone
+    emit_in_stretch(bits, emit);
+  } else {
+    emit(*this, bits);
+  }
+  if (unsettled != 0 && next_place_ != place) unsettled_.push_back({place->native, unsettled, singles});
+}
+
+inline void UnitEmitter::emit_and_keep_place(std::uint32_t bits, Emit emit, std::uint32_t native) {
+  InstructionPlace* const place = next_place_;
+  const bool self_contained = (what_is_kept() | boxed_ | pending_ | tied_) == 0;
+  emit_instruction(bits, emit);
+  if (next_place_ == place) {
+    ++next_place_;
+    *place = InstructionPlace::of(*now_, native);
+  }
+  place->native = native;  // of what comes before the access as well
+  if (now_->uses_floats) place->half_word_and_flags |= InstructionPlace::kUsesFloats;
+  if (self_contained) place->half_word_and_flags |= InstructionPlace::kSelfContained;
 }
 
 void UnitEmitter::emit_in_stretch(std::uint32_t bits, Emit emit) {
@@ -232,7 +242,7 @@ Instructions UnitEmitter::emit_run(Instructions at) {
   Emit next_emit = emitters_[(*at).row];
   for (FallsIn falls_in = FallsIn::kNever;; ++at) {
     const PageScan::Instruction& instruction = *at;
-    const std::uint32_t half_word = instruction.half_word();
+    const std::uint32_t half_word = instruction.half_word;
     if constexpr (Instructions::kMayOverlap) {
       if (middle_native_[half_word] != kNotEmitted) {
         join_emitted(half_word);
@@ -252,25 +262,28 @@ Instructions UnitEmitter::emit_run(Instructions at) {
         break;
       }
     }
-    const std::uint32_t native = code().offset();
-    if (is_out_of_space(native)) [[unlikely]] {
+    if (is_out_of_space()) [[unlikely]] {
       ended_ = true;
       return at;
     }
-    if constexpr (Instructions::kMayOverlap) middle_native_[half_word] = native;
+    if constexpr (Instructions::kMayOverlap) middle_native_[half_word] = code().offset();
     const Emit emit = next_emit;
     next_emit = emitters_[at.next().row];
     std::uint32_t bits;
     std::memcpy(&bits, half_words + half_word, sizeof bits);
-    emit_instruction<Instructions::kJoinable>(instruction, bits, emit, native);
+    if constexpr (Instructions::kKeepsAll) {
+      emit_and_keep_place(bits, emit, code().offset());
+    } else {
+      emit_instruction(bits, emit);
+    }
     falls_in = FallsIn::kPaid;
-    assert(Instructions::kMayOverlap || instruction.ends != 0 ||
-           at.next().half_word() == std::min(instruction.next(), kHalfWords));
-    if (instruction.ends == 0) [[likely]]
+    assert(Instructions::kMayOverlap || instruction.ends ||
+           at.next().half_word == std::min(instruction.next(), kHalfWords));
+    if (!instruction.ends) [[likely]]
       continue;
     falls_in = FallsIn::kUnpaid;
     const std::uint32_t next = instruction.next();
-    if (scan.has(instruction.half_word(), PageScan::kStops)) break;
+    if (scan.has(instruction.half_word, PageScan::kStops)) break;
     if (next >= kHalfWords) {
       fall_off_page(next);
       break;
@@ -291,7 +304,7 @@ Instructions UnitEmitter::emit_run(Instructions at) {
 // At an instruction that cannot be fetched, or that an earlier compilation has.
 void UnitEmitter::end_in_code_elsewhere(std::uint32_t half_word, std::uint8_t flags) {
   const std::uint32_t native = code().offset();
-  if (is_out_of_space(native)) {
+  if (is_out_of_space()) {
     ended_ = true;
     return;
   }
@@ -342,7 +355,7 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
       done += 2;
     }
     add_stub(Stub::Kind::kStale, code().jcc_forward(Condition::kNotEqual)).pc = pc();
-    if (is_out_of_space(code().offset())) {
+    if (is_out_of_space()) {
       ended_ = true;
       return;
     }
@@ -350,7 +363,7 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
 }
 
 UnitEmitter::Stub& UnitEmitter::add_stub(Stub::Kind kind, std::uint32_t jump) {
-  limit_ -= std::int32_t{kLongestStub};
+  limit_ -= kLongestStub;
   Stub& stub = stubs_.push_back({});
   stub.kind = kind;
   stub.jump = jump;

@@ -11,7 +11,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <utility>
@@ -22,6 +25,7 @@
 #include "baseline/growing_list.h"
 #include "baseline/guest_registers.h"
 #include "baseline/local_registers.h"
+#include "baseline/op_facts.h"
 #include "baseline/page_scan.h"
 #include "baseline/thunks.h"
 #include "baseline/x86_assembler.h"
@@ -38,8 +42,15 @@ struct InstructionPlace {
   static constexpr std::uint16_t kSelfContained =
       1 << 15;  // depends on nothing that was emitted before it, for who joins there
   static constexpr std::uint16_t kFaultsAsStore = 1 << 14;  // an AMO, whose load counts as a store
-  static constexpr std::uint16_t kUsesFloats =
-      PageScan::Instruction::kUsesFloats;  // something from here to the terminator does
+  static constexpr std::uint16_t kUsesFloats = 1 << 13;  // something from here to the terminator does
+  static InstructionPlace of(const PageScan::Instruction& instruction, std::uint32_t native) {
+    // Members that both have, in one store.
+    static_assert(std::endian::native == std::endian::little &&
+                  offsetof(PageScan::Instruction, half_word) == 0 && offsetof(PageScan::Instruction, cost) == 2);
+    std::uint32_t half_word_and_cost;
+    std::memcpy(&half_word_and_cost, &instruction, sizeof half_word_and_cost);
+    return std::bit_cast<InstructionPlace>(std::uint64_t{half_word_and_cost} << 32 | native);
+  }
   std::uint32_t half_word() const { return half_word_and_flags % kHalfWords; }
   bool has(std::uint16_t flag) const { return (half_word_and_flags & flag) != 0; }
 };
@@ -73,10 +84,12 @@ class UnitEmitter : private GuestRegisters {
       float_hosts_[map_.floats[i]] = static_cast<std::uint8_t>(number(kFloatHosts[i]));
   }
 
-  // Emits the scan's instructions into `space`, and where each of them is to `places`, which has room for scan.instruction_count().
+  enum class Places : std::uint8_t { kAccesses, kAll };
+  // Emits the scan's instructions into `space`, and to `places`, which has room for scan.instruction_count(), where instructions are: those
+  // that access memory, which can fault, or all. Where instructions overlap it is all of them.
   // `mixed`: the code may change unnoticed, so the block compares its bytes when it is entered. False where the space does not suffice.
   bool emit(const PageScan& scan, const PageBytes& bytes, bool mixed, const CodeBlock& space, InstructionPlace* places,
-            const CodeSources& sources = {});
+            Places kept, const CodeSources& sources = {});
 
   // Of the last emit().
   std::uint32_t size() const { return size_; }
@@ -152,7 +165,7 @@ class UnitEmitter : private GuestRegisters {
   };
 
   // --- unit_emitter.cpp: the pass ---
-  template <bool joinable>
+  template <bool keeps_all>
   class InOrder;
   class Overlapping;
   template <class Instructions>
@@ -165,17 +178,19 @@ class UnitEmitter : private GuestRegisters {
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
   [[gnu::always_inline]] void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
-  template <bool joinable>
-  [[gnu::always_inline]] void emit_instruction(const PageScan::Instruction& instruction, std::uint32_t bits, Emit emit,
-                                               std::uint32_t native);
+  [[gnu::always_inline]] void emit_instruction(std::uint32_t bits, Emit emit);
+  [[gnu::always_inline]] void emit_and_keep_place(std::uint32_t bits, Emit emit, std::uint32_t native);
+  [[clang::preserve_most]] void emit_specially(std::uint32_t bits, Emit emit);
   void emit_in_stretch(std::uint32_t bits, Emit emit);
-  bool is_out_of_space(std::uint32_t offset) const { return static_cast<std::int32_t>(offset) > limit_; }
+  bool is_out_of_space() { return std::bit_cast<std::uintptr_t>(code().cursor()) > limit_; }
   std::uint32_t place_count() const { return static_cast<std::uint32_t>(next_place_ - places_); }
+  // Of the instruction, which accesses memory and begins here.
+  [[gnu::always_inline]] void keep_place() { *next_place_++ = InstructionPlace::of(*now_, code().offset()); }
   // Of the instruction.
-  std::uint32_t pc() const { return bytes_->address + now_->half_word() * 2; }
+  std::uint32_t pc() const { return bytes_->address + now_->half_word * 2; }
   // The instruction's.
   std::uint32_t bits() const {
-    const std::uint32_t bits = scan_->bits(now_->half_word());
+    const std::uint32_t bits = scan_->bits(now_->half_word);
     return now_->length == 1 ? bits & 0xFFFF : bits;
   }
   void emit_stubs();
@@ -200,7 +215,7 @@ class UnitEmitter : private GuestRegisters {
     const std::uint32_t jump = code().jcc_back_short_or_forward(condition, is_near, next_way());
     far_departures_.push_back_if(!is_near, {jump, departure});
     island_taken_ += is_near ? 1 : 0;
-    limit_ -= is_near ? 0 : std::int32_t{kDepartureBytes};
+    limit_ -= is_near ? 0 : kDepartureBytes;
   }
   void emit_far_departures();
 
@@ -429,8 +444,8 @@ class UnitEmitter : private GuestRegisters {
   bool mixed_ = false;
   bool ended_ = false;  // out of space
   std::uint32_t size_ = 0;
-  std::int32_t limit_ =
-      0;  // up to this offset there is room for an instruction, and behind the code for the stubs so far
+  // An address up to which there is room for an instruction, and behind the code for the stubs so far.
+  std::uintptr_t limit_ = 0;
   InstructionPlace *places_ = nullptr, *next_place_ = nullptr;
   GrowingList<UnitEntry> joined_;  // of the scan's instructions: those that an earlier compilation has
   std::vector<UnsettledFloats> unsettled_;

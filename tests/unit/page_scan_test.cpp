@@ -202,10 +202,10 @@ void expect_definition(const PageBytes& bytes, std::uint32_t entry, Reach reach,
   for (std::size_t index = 0; index < in_order.size(); ++index) {
     const PageScan::Instruction& instruction = in_order[index];
     const std::uint32_t at = expected.in_order[index];
-    ASSERT_EQ(instruction.half_word(), at);
+    ASSERT_EQ(instruction.half_word, at);
     ASSERT_EQ(instruction.cost, expected.cost[at])
         << at << " of " << in_order.size() << ": " << index << " " << riscv::disassemble(scan.bits(at), 0);
-    ASSERT_EQ((instruction.half_word_and_floats & PageScan::Instruction::kUsesFloats) != 0,
+    ASSERT_EQ(instruction.uses_floats,
               scan.has(at, PageScan::kFloats))
         << at;
     if (scan.has(at, PageScan::kCutOff)) {
@@ -219,7 +219,7 @@ void expect_definition(const PageBytes& bytes, std::uint32_t entry, Reach reach,
     ASSERT_EQ(instruction.length * 2, decoded.length);
     ASSERT_EQ(instruction.ends != 0, riscv::info(decoded.op).has(riscv::traits::kTerminator));
   }
-  ASSERT_EQ(in_order.data()[in_order.size()].half_word(), kHalfWords);
+  ASSERT_EQ(in_order.data()[in_order.size()].half_word, kHalfWords);
 }
 
 TEST(PageScan, FindsWhatTheDefinitionFinds) {
