@@ -65,29 +65,22 @@ void UnitEmitter::cut_off() {
 }
 
 CAISSON_SHARED void UnitEmitter::branch_if(Condition holds, unsigned rs1, unsigned rs2, std::int32_t offset) {
-  const Place first = operand(rs1);
-  if (rs2 == 0) {
-    if (first.is_register()) {
-      code().test(Width::k64, first.gp(), first.gp());
-    } else {
-      code().alu_immediate(Alu::kCmp, Width::k64, first, 0);
-    }
-  } else if (const Place second = operand(rs2); first.is_register()) {
-    code().alu(Alu::kCmp, Width::k64, first.gp(), second);
-  } else if (second.is_register()) {
-    code().alu_to(Alu::kCmp, Width::k64, first, second.gp());
-  } else {
-    code().alu(Alu::kCmp, Width::k64, use(rs1), second);
-  }
+  const Place second = operand(rs2);
+  Place first = operand(rs1);
+  const unsigned is_nonzero = (rs2 + 31) >> 5;
+  if ((is_nonzero & first.in_memory() & second.in_memory()) != 0) [[unlikely]]
+    first = use(rs1);
+  code().compare(first, second, rs2 == 0);
   const auto target = std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{offset});
   if (is_in_unit(target)) {
     const auto half_word = static_cast<std::uint32_t>(target - bytes_->address) / 2;
     if (scan_->has(half_word, PageScan::kEntryElsewhere)) {
       code().jcc(holds, scan_->entry_elsewhere(half_word));
-    } else if (entry_native_[half_word] != kNotEmitted) {
-      code().jcc_back(holds, entry_native_[half_word]);
     } else {
-      entry_jumps_.push_back({code().jcc_forward(holds), static_cast<std::uint16_t>(half_word)});
+      const std::uint32_t native = entry_native_[half_word];
+      const bool is_back = native != kNotEmitted;
+      const std::uint32_t jump = code().jcc_back_or_forward(holds, is_back, native);
+      entry_jumps_.push_back_if(!is_back, {jump, static_cast<std::uint16_t>(half_word)});
     }
   } else if (target >> 32 == 0) {
     add_stub(Stub::Kind::kFarTransfer, code().jcc_forward(holds)).pc = static_cast<std::uint32_t>(target);

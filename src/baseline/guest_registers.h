@@ -174,15 +174,21 @@ class GuestRegisters {
     known_values_[reg] = value;
   }
 
-  [[gnu::noinline, clang::preserve_most]] void load_known(unsigned reg, std::uint64_t value) {
+  CAISSON_SHARED void load_known(unsigned reg, std::uint64_t value) {
     if (reg == 0) return;
-    if (!is_pinned(reg) && value != 0 && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
-      written(reg);
+    if (!is_pinned(reg)) return load_known_into_memory(reg, value);
+    code_.load_immediate(host(reg), value);
+    written(reg);
+    set_known(reg, value);
+  }
+  CAISSON_SHARED void load_known_into_memory(unsigned reg, std::uint64_t value) {
+    if (value != 0 && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
       code_.store_immediate(Width::k64, integer_home(reg), static_cast<std::int32_t>(value));
+      written(reg);
     } else {
-      const Gp to = target(reg);
-      code_.load_immediate(to, value);
-      finish(reg, to);
+      const Gp from = scratch();
+      code_.load_immediate(from, value);
+      finish(reg, from);
     }
     set_known(reg, value);
   }

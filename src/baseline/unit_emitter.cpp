@@ -30,7 +30,6 @@ template <bool keeps_all>
 class UnitEmitter::InOrder {
  public:
   explicit InOrder(const PageScan::Instruction* first) : at_(first) {}
-  bool is_at(const PageScan::Instruction* end) const { return at_ == end; }
   const PageScan::Instruction& operator*() const { return *at_; }
   const PageScan::Instruction& next() const { return at_[1]; }
   void operator++() { ++at_; }
@@ -104,17 +103,18 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   joined_.clear();
   is_second_pass_ = false;
   tied_ = mixed ? 1 : 0;
+  // With a flag that all have, there is none.
+  plain_entry_mask_ = static_cast<std::uint8_t>(
+      PageScan::kEntry | PageScan::kMiddleElsewhere | PageScan::kCutOff | PageScan::kFloats |
+      (mixed || sources.elsewhere != nullptr ? PageScan::kVisited : 0));
   limit_ = std::bit_cast<std::uintptr_t>(code().cursor()) + code().remaining() - (kLongestSequence + 8 * kLongestStub);
   // In the order of addresses. Only instructions that overlap others are left over.
   const std::span<const PageScan::Instruction> instructions = scan.in_order();
-  const auto emit_all = [this, instructions](auto at) {
-    while (!at.is_at(instructions.data() + instructions.size()) && !ended_) at = emit_run(at);
-  };
   const bool has_overlapping = instructions.size() != scan.instruction_count();
   if (kept == Places::kAccesses && !has_overlapping) {
-    emit_all(InOrder<false>(instructions.data()));
+    emit_run(InOrder<false>(instructions.data()));
   } else {
-    emit_all(InOrder<true>(instructions.data()));
+    emit_run(InOrder<true>(instructions.data()));
   }
   if (has_overlapping && !ended_) emit_overlapping();
   if (!ended_) emit_stubs();
@@ -134,8 +134,42 @@ void UnitEmitter::emit_overlapping() {
   });
 }
 
-// The block's price. Execution that runs into an entry in mid-block has paid already and passes by.
-inline void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
+// Where nothing is to be done but to forget and to charge.
+inline void UnitEmitter::enter_block(std::uint32_t half_word, FallsIn falls_in) {
+  forget_everything();
+  meeting_due_ = half_word + kFarthestMeeting;
+  const bool is_paid = falls_in == FallsIn::kPaid;
+  const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
+  charge(half_word, falls_in);
+  if (is_paid) code().bind_short(pass);
+  look_for_stretch(half_word);
+}
+
+inline void UnitEmitter::look_for_stretch(std::uint32_t half_word) {
+  stretch_due_ = kHalfWords;  // the next block asks again
+  if (may_begin_stretch(half_word)) [[unlikely]]
+    begin_stretch(half_word);
+  event_due_ = std::min(meeting_due_, stretch_due_);
+}
+
+// The block's price.
+inline void UnitEmitter::charge(std::uint32_t half_word, FallsIn falls_in) {
+  assert(entry_native_[half_word] == kNotEmitted);
+  const std::uint32_t cost = now_->cost;
+  if (cost != 0 && falls_in != FallsIn::kUnpaid && !mixed_ && !reaches_island(kLongestCharge)) open_island(half_word);
+  const std::uint32_t native = code().offset();
+  entry_native_[half_word] = native;
+  entries_.push_back({static_cast<std::uint16_t>(half_word), native});
+  if (mixed_) [[unlikely]]
+    emit_byte_check(half_word);
+  if (cost == 0) [[unlikely]]
+    return;
+  code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
+  depart_if(Condition::kLess, {.half_word = half_word, .cost = cost});
+}
+
+// Execution that runs into an entry in mid-block has paid already and passes by.
+void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
   assert(entry_native_[half_word] == kNotEmitted);
   const bool is_paid = falls_in == FallsIn::kPaid;
   const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
@@ -147,17 +181,7 @@ inline void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
     if (is_paid) code().bind_short(pass);
     return;
   }
-  const std::uint32_t cost = now_->cost;
-  if (cost != 0 && !mixed_ && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
-  const std::uint32_t native = code().offset();
-  entry_native_[half_word] = native;
-  entries_.push_back({static_cast<std::uint16_t>(half_word), native});
-  if (mixed_) [[unlikely]]
-    emit_byte_check(half_word);
-  if (cost != 0) [[likely]] {
-    code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
-    depart_if(Condition::kLess, {.half_word = half_word, .cost = cost});
-  }
+  charge(half_word, falls_in);
   if (scan_->has(half_word, PageScan::kFloats)) [[unlikely]] {
     code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
     add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));
@@ -166,7 +190,7 @@ inline void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
 }
 
 // What comes before an instruction that is more than the next one.
-inline void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
+void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
   if (in_stretch_ && half_word == stretch_.end()) [[unlikely]]
     end_stretch();
   // Now and then also in a long block, so that entries into its middle find a place to join.
@@ -176,13 +200,13 @@ inline void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, Fa
     meeting_due_ = half_word + kFarthestMeeting;
   }
   if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
+  // What an earlier compilation has was not decoded by this scan.
+  if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) return;
   if ((flags & kMet) != 0 || half_word >= stretch_due_) {
-    stretch_due_ = kHalfWords;  // the next block asks again
-    // What an earlier compilation has was not decoded by this scan.
-    if (may_begin_stretch(half_word) && (flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) == 0)
-      begin_stretch(half_word);
+    look_for_stretch(half_word);
+  } else {
+    event_due_ = std::min(meeting_due_, stretch_due_);
   }
-  event_due_ = std::min(meeting_due_, stretch_due_);
 }
 
 inline void UnitEmitter::emit_instruction(std::uint32_t bits, Emit emit) {
@@ -230,11 +254,10 @@ void UnitEmitter::emit_in_stretch(std::uint32_t bits, Emit emit) {
   step_stretch(decoded);
 }
 
-// Straight-line code from an instruction on, and on behind its blocks, until execution cannot go on there. Returns what is next.
+// Instructions one after the other: all there are, or, where they may overlap, until execution cannot go on.
 template <class Instructions>
-Instructions UnitEmitter::emit_run(Instructions at) {
-  if (in_stretch_ != 0) leave_stretch();  // no run leaves a stretch open; a guest must gain nothing where one did
-  meeting_due_ = stretch_due_ = event_due_ = 0;  // the first instruction forgets everything
+void UnitEmitter::emit_run(Instructions at) {
+  begin_run();
   const PageScan& scan = *scan_;
   const std::uint16_t* const half_words = bytes_->half_words.data();
   // What the next instruction is, is looked up before this one is emitted: nobody can predict it, and who goes a wrong way should find
@@ -244,61 +267,73 @@ Instructions UnitEmitter::emit_run(Instructions at) {
     const PageScan::Instruction& instruction = *at;
     const std::uint32_t half_word = instruction.half_word;
     if constexpr (Instructions::kMayOverlap) {
-      if (middle_native_[half_word] != kNotEmitted) {
-        join_emitted(half_word);
-        return at;
-      }
+      if (middle_native_[half_word] != kNotEmitted) return join_emitted(half_word);
     }
     now_ = &instruction;
     const std::uint8_t flags = scan.flags(half_word);
     if ((flags & kMet) != 0 || half_word >= event_due_) {
       if (half_word >= kHalfWords) [[unlikely]] {
-        join_emitted(at.behind_last());
-        return at;
+        if (falls_in != FallsIn::kNever) join_emitted(at.behind_last());
+        return;
       }
-      prepare(half_word, flags, falls_in);
-      if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
-        end_in_code_elsewhere(half_word, flags);
-        break;
+      if ((flags & plain_entry_mask_) == PageScan::kEntry && (pending_ | in_stretch_) == 0) [[likely]] {
+        enter_block(half_word, falls_in);
+      } else {
+        prepare(half_word, flags, falls_in);
       }
     }
     if (is_out_of_space()) [[unlikely]] {
       ended_ = true;
-      return at;
+      return;
     }
-    if constexpr (Instructions::kMayOverlap) middle_native_[half_word] = code().offset();
     const Emit emit = next_emit;
     next_emit = emitters_[at.next().row];
-    std::uint32_t bits;
-    std::memcpy(&bits, half_words + half_word, sizeof bits);
-    if constexpr (Instructions::kKeepsAll) {
-      emit_and_keep_place(bits, emit, code().offset());
+    if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
+      end_in_code_elsewhere(half_word, flags);
+      falls_in = FallsIn::kNever;
     } else {
-      emit_instruction(bits, emit);
+      if constexpr (Instructions::kMayOverlap) middle_native_[half_word] = code().offset();
+      std::uint32_t bits;
+      std::memcpy(&bits, half_words + half_word, sizeof bits);
+      if constexpr (Instructions::kKeepsAll) {
+        emit_and_keep_place(bits, emit, code().offset());
+      } else {
+        emit_instruction(bits, emit);
+      }
+      falls_in = FallsIn::kPaid;
+      assert(Instructions::kMayOverlap || instruction.ends ||
+             at.next().half_word == std::min(instruction.next(), kHalfWords));
+      if (!instruction.ends) [[likely]]
+        continue;
+      falls_in = end_block(instruction);
     }
-    falls_in = FallsIn::kPaid;
-    assert(Instructions::kMayOverlap || instruction.ends ||
-           at.next().half_word == std::min(instruction.next(), kHalfWords));
-    if (!instruction.ends) [[likely]]
-      continue;
-    falls_in = FallsIn::kUnpaid;
-    const std::uint32_t next = instruction.next();
-    if (scan.has(instruction.half_word, PageScan::kStops)) break;
-    if (next >= kHalfWords) {
-      fall_off_page(next);
-      break;
-    }
-    if (mixed_ || scan.has(next, PageScan::kEntryElsewhere)) {
-      transfer_to(bytes_->address + next * 2);
-      break;
-    }
-    if (entry_native_[next] != kNotEmitted) {
-      code().jmp_back(entry_native_[next]);
-      break;
-    }
+    if (falls_in != FallsIn::kNever) continue;
+    if constexpr (Instructions::kMayOverlap) return;
+    begin_run();
   }
-  ++at;
-  return at;
+}
+
+// Nothing is known of what is emitted before.
+inline void UnitEmitter::begin_run() {
+  if (in_stretch_ != 0) [[unlikely]]
+    leave_stretch();  // no run leaves a stretch open; a guest must gain nothing where one did
+  meeting_due_ = stretch_due_ = event_due_ = 0;  // the first instruction forgets everything
+}
+
+// Behind a terminator: how execution comes to what follows it.
+inline UnitEmitter::FallsIn UnitEmitter::end_block(const PageScan::Instruction& terminator) {
+  if (scan_->has(terminator.half_word, PageScan::kStops)) return FallsIn::kNever;
+  const std::uint32_t next = terminator.next();
+  if (next >= kHalfWords) {
+    fall_off_page(next);
+  } else if (mixed_ || scan_->has(next, PageScan::kEntryElsewhere)) {
+    transfer_to(bytes_->address + next * 2);
+  } else if (entry_native_[next] != kNotEmitted) {
+    code().jmp_back(entry_native_[next]);
+  } else {
+    return FallsIn::kUnpaid;
+  }
+  return FallsIn::kNever;
 }
 
 // At an instruction that cannot be fetched, or that an earlier compilation has.

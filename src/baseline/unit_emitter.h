@@ -169,15 +169,20 @@ class UnitEmitter : private GuestRegisters {
   class InOrder;
   class Overlapping;
   template <class Instructions>
-  Instructions emit_run(Instructions at);
+  void emit_run(Instructions at);
+  void begin_run();
   void emit_overlapping();
   void end_in_code_elsewhere(std::uint32_t half_word, std::uint8_t flags);
   // How execution comes to an instruction from the one before in memory.
   enum class FallsIn : std::uint8_t { kNever, kPaid, kUnpaid };
-  [[gnu::always_inline]] void emit_entry(std::uint32_t half_word, FallsIn falls_in);
+  FallsIn end_block(const PageScan::Instruction& terminator);
+  [[gnu::always_inline]] void enter_block(std::uint32_t half_word, FallsIn falls_in);
+  [[gnu::always_inline]] void charge(std::uint32_t half_word, FallsIn falls_in);
+  [[gnu::always_inline]] void look_for_stretch(std::uint32_t half_word);
+  void emit_entry(std::uint32_t half_word, FallsIn falls_in);
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
-  [[gnu::always_inline]] void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
+  void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
   [[gnu::always_inline]] void emit_instruction(std::uint32_t bits, Emit emit);
   [[gnu::always_inline]] void emit_and_keep_place(std::uint32_t bits, Emit emit, std::uint32_t native);
   [[clang::preserve_most]] void emit_specially(std::uint32_t bits, Emit emit);
@@ -442,6 +447,7 @@ class UnitEmitter : private GuestRegisters {
   CodeSources sources_;
   const PageBytes* bytes_ = nullptr;
   bool mixed_ = false;
+  std::uint8_t plain_entry_mask_ = 0;  // of flags, of which an entry that needs nothing unusual has kEntry alone
   bool ended_ = false;  // out of space
   std::uint32_t size_ = 0;
   // An address up to which there is room for an instruction, and behind the code for the stubs so far.

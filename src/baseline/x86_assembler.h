@@ -75,6 +75,7 @@ class Place {
   }
 
   constexpr bool is_register() const { return (about_ & kMemory) == 0; }
+  constexpr unsigned in_memory() const { return about_ / kMemory & 1; }  // 1 or 0, to be calculated with
   constexpr bool is_absolute() const { return (about_ & kAbsolute) != 0; }
   constexpr bool is(Gp reg) const { return word_ == Place(reg).word_; }
   constexpr Gp gp() const { return static_cast<Gp>((word_ >> kModRmShift & 7) | (word_ & 1) << 3); }
@@ -85,6 +86,10 @@ class Place {
   // From ModRM on.
   constexpr unsigned length() const { return about_ & kLength; }
   constexpr std::uint64_t bytes() const { return word_ >> kModRmShift; }
+  // What a register says where an instruction names it beside a place: REX.R and the field of ModRM, as in word().
+  constexpr std::uint32_t register_fields() const {
+    return static_cast<std::uint32_t>((word_ & 1) << 2 | (word_ >> kModRmShift & 7) << (kModRmShift + 3));
+  }
   constexpr unsigned rex() const { return static_cast<unsigned>(word_ & 0xFF); }
 
   // Two bytes that go with the place and mean what their owner says; 0 unless they were set.
@@ -196,22 +201,25 @@ class X86Assembler {
     put8(value);
   }
   void load_immediate(Gp to, std::uint64_t value) {
-    if (value == 0) {
-      alu(Alu::kXor, Width::k32, to, to);
-    } else if (value >> 32 == 0) {
-      rex(false, number(to));
-      put8(static_cast<std::uint8_t>(0xB8 | (number(to) & 7)));
-      put32(static_cast<std::uint32_t>(value));
-    } else if (value == ~std::uint64_t{0}) {
-      alu_immediate(Alu::kOr, Width::k64, to, -1);
-    } else if (static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
-      op(0xC7, Width::k64, 0, to);
-      put32(static_cast<std::uint32_t>(value));
-    } else {
+    const bool is_word = value >> 32 == 0, is_signed_word = static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
+    const unsigned low = number(to) & 7, later = number(to) >> 3;
+    if (!(is_word | is_signed_word)) [[unlikely]] {
       rex(true, number(to));
-      put8(static_cast<std::uint8_t>(0xB8 | (number(to) & 7)));
-      put64(value);
+      put8(static_cast<std::uint8_t>(0xB8 | low));
+      return put64(value);
     }
+    // Four forms, of which all are prepared: which one it is cannot be predicted.
+    const std::uint64_t immediate = value & 0xFFFFFFFF;
+    std::uint64_t instruction = 0xC0C748 | later | low << 16 | immediate << 24;  // mov, sign-extended
+    unsigned length = 7;
+    const auto or_rather = [&](bool chosen, std::uint64_t bytes, unsigned bytes_length) {
+      instruction = choose(chosen, bytes, instruction);
+      length = choose(chosen, bytes_length, length);
+    };
+    or_rather(value == ~std::uint64_t{0}, 0xFFC88348 | later | low << 16, 4);  // or
+    or_rather(is_word, (0x40 | later | (0xB8 | low) << 8 | immediate << 16) >> (8 - later * 8), 5 + later);  // mov
+    or_rather(value == 0, (0xC03340 | later * 5 | low * 9 << 16) >> (8 - later * 8), 2 + later);  // xor
+    put_word(instruction, length);
   }
   // Keeps the flags, where load_immediate() may not.
   void load_immediate_keeping_flags(Gp to, std::uint32_t value) {
@@ -287,6 +295,20 @@ class X86Assembler {
     } else {
       alu_immediate(Alu::kSub, width, from, value);
     }
+  }
+  // 64 bits of `first` with those of `second`, of which one is a register, or with 0. Which of the forms it is, is not branched on: it cannot
+  // be predicted.
+  void compare(Place first, Place second, bool with_zero) {
+    assert((with_zero || first.is_register() || second.is_register()) && !first.is_absolute() && !second.is_absolute());
+    constexpr std::uint32_t kCompareImmediate = 7U << 19;
+    const bool is_register = first.is_register();
+    const bool names_second = is_register & !with_zero, has_immediate = with_zero & !is_register;
+    const std::uint32_t opcodes = choose<std::uint32_t>(is_register, 0x3B85, 0x3983);  // cmp and test; cmp and cmp
+    const std::uint32_t fields = choose(is_register, first.register_fields(), second.register_fields());
+    put_word(choose(names_second, second.word(), first.word()) | choose(has_immediate, kCompareImmediate, fields) | 0x48 |
+                 (opcodes << (with_zero ? 8 : 0) & 0xFF00),
+             2 + choose(names_second, second.length(), first.length()));
+    put_word(0, has_immediate ? 1 : 0);
   }
   void test(Width width, Gp a, Gp b) { op(0x85, width, number(b), a); }
   void test_immediate8(Gp reg, std::uint8_t value) {
@@ -431,6 +453,16 @@ class X86Assembler {
     put_word(is_short ? near : 0x800F | number << 8, is_short ? 2 : 6);
     return offset() - 4;
   }
+  // To code that was written before, or a forward jump: the offset of its displacement. The same.
+  std::uint32_t jcc_back_or_forward(Condition condition, bool is_back, std::uint32_t target) {
+    const auto number = static_cast<unsigned>(condition);
+    const std::uint32_t distance = target - (offset() + 2);  // of the short form
+    const bool is_short = is_back & (static_cast<std::int32_t>(distance) >= -128);
+    const std::uint64_t near = 0x70 | number | std::uint64_t{distance & 0xFF} << 8;
+    const std::uint64_t far = 0x800F | number << 8 | std::uint64_t{distance - 4} << 16;
+    put_word(choose(is_short, near, far), is_short ? 2 : 6);
+    return offset() - 4;
+  }
   void jcc_back(Condition condition, std::uint32_t target) {
     const std::int32_t distance = static_cast<std::int32_t>(target) - static_cast<std::int32_t>(offset() + 2);
     if (distance >= -128) {
@@ -481,6 +513,11 @@ class X86Assembler {
   struct [[gnu::packed]] CodeWord {
     std::uint64_t value;
   };
+  // Without a branch.
+  template <class T>
+  static T choose(bool first, T one, T other) {
+    return __builtin_unpredictable(first) ? one : other;
+  }
   void put_word(std::uint64_t word, unsigned length) {
     reinterpret_cast<CodeWord*>(cursor_)->value = word;
     cursor_ += length;

@@ -297,6 +297,28 @@ TEST_F(X86AssemblerTest, AccessesByLaterBasesAndFirstIndexes) {
   compare();
 }
 
+TEST_F(X86AssemblerTest, ComparesWithARegisterOrZero) {
+  for (unsigned reg = 0; reg < 16; ++reg) {
+    const Gp named = gp(reg);
+    add(fmt::format("test {0}, {0}", name(named)), [&](X86Assembler& to) { to.compare(named, named, true); });
+    for (const TestPlace& place : places()) {
+      if (place.kind == TestPlace::Kind::kAbsolute) continue;
+      add(fmt::format("cmp {}, {}", name(named), name(place, Width::k64)),
+          [&](X86Assembler& to) { to.compare(named, place, false); });
+      // Whatever it would be compared with.
+      add(fmt::format("test {0}, {0}", name(named)), [&](X86Assembler& to) { to.compare(named, place, true); });
+      if (place.is_register()) continue;
+      add(fmt::format("cmp {}, {}", name(place, Width::k64), name(named)),
+          [&](X86Assembler& to) { to.compare(place, named, false); });
+      add(fmt::format("cmp {}, 0", name(place, Width::k64)),
+          [&](X86Assembler& to) { to.compare(place, named, true); });
+      add(fmt::format("cmp {}, 0", name(place, Width::k64)),
+          [&](X86Assembler& to) { to.compare(place, place, true); });
+    }
+  }
+  compare();
+}
+
 TEST_F(X86AssemblerTest, MovesImmediates) {
   for (const TestPlace& place : places()) {
     for (const std::int32_t value : {0, 1, -1, 128, INT32_MAX, INT32_MIN}) {
@@ -554,6 +576,19 @@ TEST_F(X86AssemblerTest, BindsJumps) {
     const std::uint32_t next = assembler_.offset();
     add(fmt::format("j{} -133", kConditions[number]),
         [&](X86Assembler& to) { to.jcc_back(condition, next + 2 - 129); });
+    const std::uint32_t back = assembler_.offset();
+    add(fmt::format("j{} -128", kConditions[number]),
+        [&](X86Assembler& to) { to.jcc_back_or_forward(condition, true, back + 2 - 128); });
+    const std::uint32_t farther_back = assembler_.offset();
+    add(fmt::format("j{} -133", kConditions[number]),
+        [&](X86Assembler& to) { to.jcc_back_or_forward(condition, true, farther_back + 2 - 129); });
+    for (const std::uint32_t anything : {std::uint32_t{0}, ~std::uint32_t{0}, assembler_.offset()}) {
+      add(fmt::format("j{} 1 ret", kConditions[number]), [&](X86Assembler& to) {
+        const std::uint32_t jump = to.jcc_back_or_forward(condition, false, anything);
+        to.ret();
+        to.bind(jump);
+      });
+    }
     const std::uint32_t near = assembler_.offset();
     add(fmt::format("j{} -128", kConditions[number]),
         [&](X86Assembler& to) { to.jcc_back_short_or_forward(condition, true, near + 2 - 128); });
