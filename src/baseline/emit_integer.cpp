@@ -36,12 +36,16 @@ void UnitEmitter::add(Decoded decoded) {
 
 CAISSON_SHARED void UnitEmitter::move(unsigned rd, unsigned from) {
   if (const auto value = known(from)) return load_known(rd, *value);
-  if (is_pinned(rd)) {
-    copy(host(rd), operand(from));
-    written(rd);
-  } else {
-    finish(rd, use(from));
-  }
+  const Place source = operand(from);
+  const bool is_at_home = is_pinned(rd);
+  // To memory: a source there needs a register, and what a scratch register has is another register's copy from here on.
+  if ((mask_unless_pinned(rd) & (source.in_memory() | source.first_tag())) != 0) [[unlikely]]
+    return finish(rd, use(from));
+  if ((source.in_memory() | (number(source.gp()) ^ number(host(rd)))) == 0) [[unlikely]]
+    return written(rd);
+  code().mov_or_store(!is_at_home, choose(is_at_home, host(rd), source.gp()),
+                      choose(is_at_home, source, integer_home(rd)));
+  written(rd);
 }
 
 CAISSON_SHARED void UnitEmitter::add_registers(unsigned rd, unsigned rs1, unsigned rs2) {

@@ -64,6 +64,13 @@ class GuestRegisters {
   void redirect_result(unsigned reg, Gp host) { hosts_[reg] = static_cast<std::uint8_t>(number(host)); }
 
   bool is_pinned(unsigned reg) const { return hosts_[reg] != kNoHost; }
+  // All bits, or none; without a branch.
+  unsigned mask_unless_pinned(unsigned reg) const {
+    static_assert(kNoHost == 0xFF);
+    unsigned host = hosts_[reg];
+    asm("" : "+r"(host));  // the compiler does not know that it is asked whether there is one
+    return 0U - (host >> 7);
+  }
   Gp host(unsigned reg) const { return static_cast<Gp>(hosts_[reg]); }
 
   // Where the register can be read now.

@@ -122,6 +122,8 @@ class Place {
     return place;
   }
 
+  friend Place choose(bool first, Place one, Place other);
+
   std::uint64_t word_;
   // The length, of what kind it is, the tags; as long as the word, so that a place is copied at once.
   std::uint64_t about_;
@@ -166,6 +168,17 @@ constexpr AccessOpcode two_byte_opcode(std::uint8_t opcode, Width width) {
   return {static_cast<std::uint16_t>(0x0F | opcode << 8), 2, width};
 }
 
+// One of two without a branch.
+template <class T>
+[[gnu::always_inline]] inline T choose(bool first, T one, T other) {
+  return __builtin_unpredictable(first) ? one : other;
+}
+[[gnu::always_inline]] inline Place choose(bool first, Place one, Place other) {
+  one.word_ = choose(first, one.word_, other.word_);
+  one.about_ = choose(first, one.about_, other.about_);
+  return one;
+}
+
 class X86Assembler {
  public:
   X86Assembler() = default;
@@ -186,6 +199,11 @@ class X86Assembler {
     op(0x8B, width, number(to), from);
   }
   void store(Width width, Place to, Gp from) { op(0x89, width, number(from), to); }
+  // `mov reg, place` or `mov place, reg`, of 64 bits; which of them is not branched on.
+  void mov_or_store(bool is_store, Gp reg, Place place) {
+    assert(!place.is_absolute());
+    put_word(place.word() | kRegisterFields[number(reg)] | (is_store ? 0x8948 : 0x8B48), 2 + place.length());
+  }
   void store8(Place to, Gp from) { op_byte(0x88, number(from), to); }
   void operand_size_prefix() { put8(0x66); }
   void store16(Place to, Gp from) {
@@ -513,11 +531,6 @@ class X86Assembler {
   struct [[gnu::packed]] CodeWord {
     std::uint64_t value;
   };
-  // Without a branch.
-  template <class T>
-  static T choose(bool first, T one, T other) {
-    return __builtin_unpredictable(first) ? one : other;
-  }
   void put_word(std::uint64_t word, unsigned length) {
     reinterpret_cast<CodeWord*>(cursor_)->value = word;
     cursor_ += length;
