@@ -39,7 +39,7 @@ CAISSON_SHARED void UnitEmitter::move(unsigned rd, unsigned from) {
   const Place source = operand(from);
   const bool is_at_home = is_pinned(rd);
   // To memory: a source there needs a register, and what a scratch register has is another register's copy from here on.
-  if ((mask_unless_pinned(rd) & (source.in_memory() | source.first_tag())) != 0) [[unlikely]]
+  if (__builtin_unpredictable((mask_unless_pinned(rd) & (source.in_memory() | source.first_tag())) != 0))
     return finish(rd, use(from));
   if ((source.in_memory() | (number(source.gp()) ^ number(host(rd)))) == 0) [[unlikely]]
     return written(rd);

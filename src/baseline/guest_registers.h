@@ -67,9 +67,7 @@ class GuestRegisters {
   // All bits, or none; without a branch.
   unsigned mask_unless_pinned(unsigned reg) const {
     static_assert(kNoHost == 0xFF);
-    unsigned host = hosts_[reg];
-    asm("" : "+r"(host));  // the compiler does not know that it is asked whether there is one
-    return 0U - (host >> 7);
+    return 0U - (hosts_[reg] >> 7U);
   }
   Gp host(unsigned reg) const { return static_cast<Gp>(hosts_[reg]); }
 
@@ -183,20 +181,18 @@ class GuestRegisters {
 
   CAISSON_SHARED void load_known(unsigned reg, std::uint64_t value) {
     if (reg == 0) return;
-    if (!is_pinned(reg)) return load_known_into_memory(reg, value);
-    code_.load_immediate(host(reg), value);
+    const bool is_signed_word = static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
+    if (__builtin_unpredictable((mask_unless_pinned(reg) & (unsigned{value == 0} | unsigned{!is_signed_word})) != 0))
+      return load_known_into_memory(reg, value);
+    code_.load_or_store_immediate(!is_pinned(reg), host(reg), integer_home(reg), value);
     written(reg);
     set_known(reg, value);
   }
+  // Of what no instruction stores as it stands.
   CAISSON_SHARED void load_known_into_memory(unsigned reg, std::uint64_t value) {
-    if (value != 0 && static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
-      code_.store_immediate(Width::k64, integer_home(reg), static_cast<std::int32_t>(value));
-      written(reg);
-    } else {
-      const Gp from = scratch();
-      code_.load_immediate(from, value);
-      finish(reg, from);
-    }
+    const Gp from = scratch();
+    code_.load_immediate(from, value);
+    finish(reg, from);
     set_known(reg, value);
   }
 

@@ -218,15 +218,19 @@ class X86Assembler {
     op(0xC6, Width::k32, 0, to, 1);
     put8(value);
   }
-  void load_immediate(Gp to, std::uint64_t value) {
-    const bool is_word = value >> 32 == 0, is_signed_word = static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
-    const unsigned low = number(to) & 7, later = number(to) >> 3;
-    if (!(is_word | is_signed_word)) [[unlikely]] {
+  void load_immediate(Gp to, std::uint64_t value) { load_or_store_immediate(false, to, to, value); }
+  // Into a register, or to a place with a displacement of a byte what is a sign-extended word; which of them is not branched on.
+  void load_or_store_immediate(bool is_store, Gp to, Place place, std::uint64_t value) {
+    const bool is_word = value >> 32 == 0;
+    const bool is_signed_word = static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
+    assert(!is_store || (is_signed_word && place.length() == 2));
+    const unsigned low = number(to) & 7, later = number(to) >> 3 & 1;
+    if (!is_word && !is_signed_word) [[unlikely]] {
       rex(true, number(to));
       put8(static_cast<std::uint8_t>(0xB8 | low));
       return put64(value);
     }
-    // Four forms, of which all are prepared: which one it is cannot be predicted.
+    // Forms that are all prepared, since which one it is cannot be predicted.
     const std::uint64_t immediate = value & 0xFFFFFFFF;
     std::uint64_t instruction = 0xC0C748 | later | low << 16 | immediate << 24;  // mov, sign-extended
     unsigned length = 7;
@@ -237,6 +241,7 @@ class X86Assembler {
     or_rather(value == ~std::uint64_t{0}, 0xFFC88348 | later | low << 16, 4);  // or
     or_rather(is_word, (0x40 | later | (0xB8 | low) << 8 | immediate << 16) >> (8 - later * 8), 5 + later);  // mov
     or_rather(value == 0, (0xC03340 | later * 5 | low * 9 << 16) >> (8 - later * 8), 2 + later);  // xor
+    or_rather(is_store, (place.word() & 0xFFFFFFFF) | 0xC748 | immediate << 32, 8);
     put_word(instruction, length);
   }
   // Keeps the flags, where load_immediate() may not.
