@@ -16,9 +16,8 @@ void UnitEmitter::open_island(std::uint32_t half_word) {
   const std::uint32_t pushes = std::min(scan_->blocks_behind(half_word + 1), kMostPushes);
   static_assert(kMostPushes <= X86Assembler::kMostPushes);
   code().push_repeatedly(kHartRegister, pushes);
-  island_ = code().offset();
-  island_taken_ = 0;
-  island_ways_ = pushes + 1;
+  next_way_ = here();
+  last_way_ = next_way_ - pushes;
   code().call(thunks_.depart());
   departure_calls_.push_back({code().offset(), static_cast<std::uint32_t>(departures_.size())});
 }
@@ -26,7 +25,7 @@ void UnitEmitter::open_island(std::uint32_t half_word) {
 // Behind the unit's code, as many to a call as thunks should have to count.
 void UnitEmitter::emit_far_departures() {
   constexpr std::size_t kPerCall = 64;
-  island_ways_ = 0;
+  last_way_ = next_way_ + 1;
   for (std::size_t begin = 0; begin < far_departures_.size(); begin += kPerCall) {
     const auto first = static_cast<std::uint32_t>(departures_.size());
     const std::size_t end = std::min(begin + kPerCall, far_departures_.size());

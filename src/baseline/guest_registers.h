@@ -241,7 +241,7 @@ class GuestRegisters {
     Place& place = places_[kept & ~kLowHalf];
     const Place without_copy = homes_[kept & ~kLowHalf].with_tags(0, place.second_tag());
     const Place without_low_half = place.with_tags(place.first_tag(), 0);
-    place = __builtin_unpredictable((kept & kLowHalf) != 0) ? without_low_half : without_copy;
+    place = choose((kept & kLowHalf) != 0, without_low_half, without_copy);
   }
   [[gnu::noinline, clang::preserve_most]] void forget_all(unsigned scratch_registers) {
     for (; scratch_registers != 0; scratch_registers &= scratch_registers - 1)

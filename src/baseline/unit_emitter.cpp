@@ -92,7 +92,8 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   departures_.clear();
   departure_calls_.clear();
   far_departures_.clear();
-  island_ways_ = island_taken_ = 0;
+  next_way_ = 0;
+  last_way_ = 1;
   unsettled_.clear();
   host_changes_.clear();
   in_stretch_ = 0;
@@ -107,7 +108,7 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   plain_entry_mask_ = static_cast<std::uint8_t>(
       PageScan::kEntry | PageScan::kMiddleElsewhere | PageScan::kCutOff | PageScan::kFloats |
       (mixed || sources.elsewhere != nullptr ? PageScan::kVisited : 0));
-  limit_ = std::bit_cast<std::uintptr_t>(code().cursor()) + code().remaining() - (kLongestSequence + 8 * kLongestStub);
+  limit_ = here() + code().remaining() - (kLongestSequence + 8 * kLongestStub);
   // In the order of addresses. Only instructions that overlap others are left over.
   const std::span<const PageScan::Instruction> instructions = scan.in_order();
   const bool has_overlapping = instructions.size() != scan.instruction_count();

@@ -187,7 +187,7 @@ class UnitEmitter : private GuestRegisters {
   [[gnu::always_inline]] void emit_and_keep_place(std::uint32_t bits, Emit emit, std::uint32_t native);
   [[clang::preserve_most]] void emit_specially(std::uint32_t bits, Emit emit);
   void emit_in_stretch(std::uint32_t bits, Emit emit);
-  bool is_out_of_space() { return std::bit_cast<std::uintptr_t>(code().cursor()) > limit_; }
+  bool is_out_of_space() { return here() > limit_; }
   std::uint32_t place_count() const { return static_cast<std::uint32_t>(next_place_ - places_); }
   // Of the instruction, which accesses memory and begins here.
   [[gnu::always_inline]] void keep_place() { *next_place_++ = InstructionPlace::of(*now_, code().offset()); }
@@ -208,19 +208,18 @@ class UnitEmitter : private GuestRegisters {
   void open_island(std::uint32_t half_word);
   // Whether there is a free way into the last one for a short jump so many bytes further on.
   bool reaches_island(std::uint32_t bytes) {
-    constexpr std::uint32_t kShortJump = 2, kShortReach = 128;
-    return (island_taken_ < island_ways_) & (code().offset() + bytes + kShortJump - next_way() <= kShortReach);
+    constexpr std::size_t kShortJump = 2, kShortReach = 128;
+    return (next_way_ >= last_way_) & (here() + bytes + kShortJump - next_way_ <= kShortReach);
   }
-  // Where the next free way into the last one is: its pushes are a byte each.
-  std::uint32_t next_way() const { return island_ - island_taken_; }
+  std::uintptr_t here() { return std::bit_cast<std::uintptr_t>(code().cursor()); }
   // Both are prepared and one is kept: which one it is cannot be predicted.
   [[gnu::always_inline]] void depart_if(Condition condition, const Departure& departure) {
     const bool is_near = reaches_island(0);
     departures_.push_back_if(is_near, departure);
-    const std::uint32_t jump = code().jcc_back_short_or_forward(condition, is_near, next_way());
+    const std::uint32_t jump = code().jcc_back_short_or_forward(condition, is_near, next_way_ - here());
     far_departures_.push_back_if(!is_near, {jump, departure});
-    island_taken_ += is_near ? 1 : 0;
-    limit_ -= is_near ? 0 : kDepartureBytes;
+    next_way_ -= is_near ? 1 : 0;  // each is a byte before the one behind it
+    limit_ -= kDepartureBytes;
   }
   void emit_far_departures();
 
@@ -458,8 +457,8 @@ class UnitEmitter : private GuestRegisters {
   GrowingList<UnitEntry> entries_;
   GrowingList<Departures::Call> departure_calls_;
   GrowingList<Departure> departures_;
-  // The last call that was emitted for them, the number of its ways in, and how many of these have their departure.
-  std::uint32_t island_ = 0, island_ways_ = 0, island_taken_ = 0;
+  // Addresses in the last call that was emitted for them: the next free way in, downwards to the last one; before that none is free.
+  std::uintptr_t next_way_ = 0, last_way_ = 1;
   struct FarDeparture {
     std::uint32_t jump;
     Departure departure;

@@ -468,12 +468,12 @@ class X86Assembler {
       put32(target - (offset() + 4));
     }
   }
-  // To code so near that a short jump reaches it, which is for the caller to know, or a forward jump: the offset of its displacement. Both
-  // are prepared, since which one it is can hardly be predicted.
-  std::uint32_t jcc_back_short_or_forward(Condition condition, bool is_short, std::uint32_t target) {
+  // To code so near that a short jump reaches it, which is for the caller to know, so many bytes from here; or a forward jump: the offset of
+  // its displacement. Both are prepared, since which one it is can hardly be predicted.
+  std::uint32_t jcc_back_short_or_forward(Condition condition, bool is_short, std::size_t distance) {
     const auto number = static_cast<unsigned>(condition);
-    const std::uint64_t near = 0x70 | number | std::uint64_t{(target - (offset() + 2)) & 0xFF} << 8;
-    put_word(is_short ? near : 0x800F | number << 8, is_short ? 2 : 6);
+    const std::uint64_t near = 0x70 | number | ((distance - 2) & 0xFF) << 8;
+    put_word(choose(is_short, near, std::uint64_t{0x800F | number << 8}), is_short ? 2 : 6);
     return offset() - 4;
   }
   // To code that was written before, or a forward jump: the offset of its displacement. The same.

@@ -589,9 +589,8 @@ TEST_F(X86AssemblerTest, BindsJumps) {
         to.bind(jump);
       });
     }
-    const std::uint32_t near = assembler_.offset();
     add(fmt::format("j{} -128", kConditions[number]),
-        [&](X86Assembler& to) { to.jcc_back_short_or_forward(condition, true, near + 2 - 128); });
+        [&](X86Assembler& to) { to.jcc_back_short_or_forward(condition, true, std::size_t{2} - 128); });
     add(fmt::format("j{} 1 ret", kConditions[number]), [&](X86Assembler& to) {
       const std::uint32_t jump = to.jcc_back_short_or_forward(condition, false, 0);
       to.ret();
