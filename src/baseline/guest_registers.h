@@ -74,6 +74,8 @@ class GuestRegisters {
   // Where the register can be read now.
   [[gnu::always_inline]] Place operand(unsigned reg) {
     const Place place = places_[reg];
+    const bool is_absolute = place.is_absolute();
+    [[assume(!is_absolute)]];
     busy_ |= place.first_tag();
     return place;
   }
@@ -97,26 +99,27 @@ class GuestRegisters {
       return scratch_of(kept);
     }
     const Place from = operand(base);
-    const Gp at = scratch();
-    const unsigned index = number(at);
-    [[assume(index < kScratchCount)]];
+    const unsigned bit = scratch_bit();
+    const Gp at = scratch_of(bit);
     code_.mov(Width::k32, at, from);
-    cached_ |= (base | kLowHalf) << index * 8;
-    cached_mask_ |= 1u << index;
-    places_[base] = from.with_tags(from.first_tag(), 1u << index);
+    cached_ |= (base | kLowHalf) << number(at) * 8;
+    cached_mask_ |= bit;
+    places_[base] = from.with_tags(from.first_tag(), bit);
     return at;
   }
 
   // Scratch registers that this instruction uses are busy until begin_instruction().
   void begin_instruction() { busy_ = 0; }
   void release(Gp reg) { busy_ &= ~(1u << number(reg)); }
-  [[gnu::always_inline]] Gp scratch() {
+  [[gnu::always_inline]] Gp scratch() { return scratch_of(scratch_bit()); }
+  [[gnu::always_inline]] unsigned scratch_bit() {
     assert(busy_ != kAllScratch);
     if (const unsigned empty = ~(busy_ | cached_mask_) & kAllScratch; empty != 0) {
-      busy_ |= empty & (0 - empty);
-      return scratch_of(empty);
+      const unsigned bit = empty & (0 - empty);
+      busy_ |= bit;
+      return bit;
     }
-    return evict();
+    return 1u << number(evict());
   }
   Gp take(Gp specific) {
     forget(number(specific));
@@ -204,12 +207,10 @@ class GuestRegisters {
   static constexpr unsigned kRegisters = 33, kScratchCount = 3, kAllScratch = 7;  // rax, rcx and rdx are 0, 1 and 2
   static constexpr unsigned kLowHalf = 0x40;
 
-  // The first of a set that is not empty.
-  static Gp scratch_of(unsigned set) {
-    [[assume((set & kAllScratch) != 0)]];
-    const int index = __builtin_ctz(set);
-    [[assume(index < int{kScratchCount})]];
-    return static_cast<Gp>(index);
+  // 1, 2 and 4 are 0, 1 and 2.
+  static Gp scratch_of(unsigned bit) {
+    [[assume(bit <= 4)]];
+    return static_cast<Gp>(bit >> 1);
   }
   // What is rarely needed preserves the registers of who asks, so that these functions have nothing to save.
   [[gnu::noinline, clang::preserve_most]] Gp evict() {

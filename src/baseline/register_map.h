@@ -54,7 +54,12 @@ inline constexpr auto kIntegerHomes = [] {
   for (std::size_t reg = 0; reg < homes.size(); ++reg) homes[reg] = hart_field(offsetof(riscv::HartState, x) + reg * 8);
   return homes;
 }();
-constexpr Place integer_home(unsigned reg) { return kIntegerHomes[reg]; }
+constexpr Place integer_home(unsigned reg) {
+  const Place home = kIntegerHomes[reg];
+  const bool is_absolute = home.is_absolute();
+  [[assume(!is_absolute)]];
+  return home;
+}
 constexpr Place float_home(unsigned reg) { return hart_field(offsetof(riscv::HartState, f) + reg * 8); }
 constexpr Place upper_half_of_float_home(unsigned reg) {
   return hart_field(offsetof(riscv::HartState, f) + reg * 8 + 4);

@@ -160,12 +160,16 @@ enum class Prefix : std::uint8_t { kNone = 0, k66 = 1, kF3 = 2, kF2 = 3 };
 // An opcode of one byte, or of two behind 0F, of an instruction with one register and one place.
 struct AccessOpcode {
   std::uint16_t bytes;
-  std::uint8_t length;
-  Width width;
+  std::uint8_t bits;  // as many as these bytes have
+  std::uint8_t rex;  // with REX.W or without
+
+  constexpr bool is_long() const { return bits == 16; }
+  constexpr Width width() const { return (rex & 8) != 0 ? Width::k64 : Width::k32; }
 };
-constexpr AccessOpcode one_byte_opcode(std::uint8_t opcode, Width width) { return {opcode, 1, width}; }
+constexpr std::uint8_t rex_of(Width width) { return width == Width::k64 ? 0x48 : 0x40; }
+constexpr AccessOpcode one_byte_opcode(std::uint8_t opcode, Width width) { return {opcode, 8, rex_of(width)}; }
 constexpr AccessOpcode two_byte_opcode(std::uint8_t opcode, Width width) {
-  return {static_cast<std::uint16_t>(0x0F | opcode << 8), 2, width};
+  return {static_cast<std::uint16_t>(0x0F | opcode << 8), 16, rex_of(width)};
 }
 
 // One of two without a branch.
@@ -279,9 +283,8 @@ class X86Assembler {
   }
 
   void load(AccessOpcode opcode, Gp to, Place from) {
-    const bool is_long = opcode.length == 2;
-    op(static_cast<std::uint8_t>(is_long ? opcode.bytes >> 8 : opcode.bytes), opcode.width, number(to), from, 0,
-       is_long ? Map::k0F : Map::kOneByte);
+    op(static_cast<std::uint8_t>(opcode.is_long() ? opcode.bytes >> 8 : opcode.bytes), opcode.width(), number(to), from,
+       0, opcode.is_long() ? Map::k0F : Map::kOneByte);
   }
   // `opcode reg, [base + index + displacement]`, or the other direction: what a guest's loads and stores are. `base` is one of the later
   // registers and has a form without displacement, `index` is one of the first.
@@ -292,10 +295,10 @@ class X86Assembler {
     const std::uint32_t fields = kRegisterFields[number(reg)];
     const std::uint64_t operand = std::uint64_t{static_cast<std::uint32_t>(displacement)} << 16 |
                                   (number(index) << 11 | mod << 6 | (number(base) & 7) << 8 | fields >> 16 | 4u);
-    const unsigned opcode_bits = opcode.length * 8U;
-    reinterpret_cast<CodeWord*>(cursor_)->value = 0x41 | (opcode.width == Width::k64 ? 8u : 0u) | (fields & 0xFF);
-    reinterpret_cast<CodeWord*>(cursor_ + 1)->value = operand << opcode_bits | opcode.bytes;
-    cursor_ += 3 + opcode.length + mod + (mod & 2);
+    constexpr unsigned kRexB = 1;
+    reinterpret_cast<CodeWord*>(cursor_)->value = kRexB | opcode.rex | (fields & 0xFF);
+    reinterpret_cast<CodeWord*>(cursor_ + 1)->value = operand << opcode.bits | opcode.bytes;
+    cursor_ += 3 + opcode.bits / 8 + mod + (mod & 2);
   }
 
   // --- arithmetic ---
