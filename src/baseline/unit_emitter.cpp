@@ -141,7 +141,7 @@ inline void UnitEmitter::enter_block(std::uint32_t half_word, FallsIn falls_in) 
   meeting_due_ = half_word + kFarthestMeeting;
   const bool is_paid = falls_in == FallsIn::kPaid;
   const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
-  charge(half_word, falls_in);
+  charge<false>(half_word, falls_in);
   if (is_paid) code().bind_short(pass);
   look_for_stretch(half_word);
 }
@@ -154,15 +154,15 @@ inline void UnitEmitter::look_for_stretch(std::uint32_t half_word) {
 }
 
 // The block's price.
+template <bool mixed>
 inline void UnitEmitter::charge(std::uint32_t half_word, FallsIn falls_in) {
-  assert(entry_native_[half_word] == kNotEmitted);
+  assert(mixed == mixed_ && entry_native_[half_word] == kNotEmitted);
   const std::uint32_t cost = now_->cost;
-  if (cost != 0 && falls_in != FallsIn::kUnpaid && !mixed_ && !reaches_island(kLongestCharge)) open_island(half_word);
+  if (!mixed && cost != 0 && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
   const std::uint32_t native = code().offset();
   entry_native_[half_word] = native;
   entries_.push_back({static_cast<std::uint16_t>(half_word), native});
-  if (mixed_) [[unlikely]]
-    emit_byte_check(half_word);
+  if constexpr (mixed) emit_byte_check(half_word);
   if (cost == 0) [[unlikely]]
     return;
   code().subtract_immediate(Width::k32, kGasRegister, static_cast<std::int32_t>(cost));
@@ -182,7 +182,11 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
     if (is_paid) code().bind_short(pass);
     return;
   }
-  charge(half_word, falls_in);
+  if (mixed_) {
+    charge<true>(half_word, falls_in);
+  } else {
+    charge<false>(half_word, falls_in);
+  }
   if (scan_->has(half_word, PageScan::kFloats)) [[unlikely]] {
     code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
     add_stub(Stub::Kind::kLoadFloats, code().jcc_forward(Condition::kEqual));

@@ -177,6 +177,7 @@ class UnitEmitter : private GuestRegisters {
   enum class FallsIn : std::uint8_t { kNever, kPaid, kUnpaid };
   FallsIn end_block(const PageScan::Instruction& terminator);
   [[gnu::always_inline]] void enter_block(std::uint32_t half_word, FallsIn falls_in);
+  template <bool mixed>
   [[gnu::always_inline]] void charge(std::uint32_t half_word, FallsIn falls_in);
   [[gnu::always_inline]] void look_for_stretch(std::uint32_t half_word);
   void emit_entry(std::uint32_t half_word, FallsIn falls_in);
