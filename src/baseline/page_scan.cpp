@@ -31,24 +31,25 @@ constexpr std::uint32_t facts_of_row(RowNumber row) {
   if (!riscv::kInstructions[row].has(riscv::traits::kCompressed)) return facts | PageScan::kFactStopsUnlinked;
   return riscv::kInstructions[row].op == Op::kCJalr ? facts : facts | PageScan::kFactStops;
 }
-constexpr std::array<std::uint32_t, riscv::kRowCount> kFacts = [] {
-  std::array<std::uint32_t, riscv::kRowCount> facts{};
-  for (std::size_t row = 0; row < facts.size(); ++row) facts[row] = facts_of_row(static_cast<RowNumber>(row));
+// Of a row that is not decided there are none.
+constexpr std::array<std::uint32_t, riscv::kRowCount + 1> kFacts = [] {
+  static_assert(riscv::kUndecidedRow == riscv::kRowCount);
+  std::array<std::uint32_t, riscv::kRowCount + 1> facts{};
+  for (std::size_t row = 0; row < riscv::kRowCount; ++row) facts[row] = facts_of_row(static_cast<RowNumber>(row));
   return facts;
 }();
-// The same in the lower half of a word, with an Instruction's upper half: half of it is the row's.
-static_assert(std::endian::native == std::endian::little && offsetof(PageScan::Instruction, row) == 4 &&
-              offsetof(PageScan::Instruction, half_word) == 0);
-constexpr std::array<std::uint64_t, riscv::kRowCount> kRows = [] {
-  std::array<std::uint64_t, riscv::kRowCount> rows{};
-  for (std::size_t row = 0; row < rows.size(); ++row) {
+// An Instruction as a word, at half-word 0.
+static_assert(std::endian::native == std::endian::little && offsetof(PageScan::Instruction, half_word) == 0);
+constexpr std::array<std::uint64_t, riscv::kRowCount> kWordsOfInstructions = [] {
+  std::array<std::uint64_t, riscv::kRowCount> words{};
+  for (std::size_t row = 0; row < riscv::kRowCount; ++row) {
     const bool is_short = row == riscv::kIllegalCompressed || riscv::kInstructions[row].has(riscv::traits::kCompressed);
-    rows[row] = kFacts[row] | std::bit_cast<std::uint64_t>(
-                                  PageScan::Instruction{.row = static_cast<RowNumber>(row),
-                                                        .ends = (kFacts[row] & PageScan::kFactEnds) != 0,
-                                                        .length = static_cast<std::uint8_t>(is_short ? 1 : 2)});
+    words[row] = std::bit_cast<std::uint64_t>(
+        PageScan::Instruction{.row = static_cast<RowNumber>(row),
+                              .ends = (kFacts[row] & PageScan::kFactEnds) != 0,
+                              .length = static_cast<std::uint8_t>(is_short ? 1 : 2)});
   }
-  return rows;
+  return words;
 }();
 // The longest block is a page of the dearest instruction that does not end one.
 static_assert([] {
@@ -166,9 +167,14 @@ void PageScan::sweep() {
       set &= set - 1;
       std::uint32_t bits;
       std::memcpy(&bits, half_words + half_word, sizeof bits);
-      const RowNumber row = riscv::find_row(keys_[half_word], bits);
-      const std::uint64_t about = kRows[row];
-      const auto facts = static_cast<std::uint32_t>(about);
+      RowNumber row = riscv::kRowsByKey[keys_[half_word]];
+      std::uint32_t facts = kFacts[row];
+      if ((facts & kFactSum) == 0) [[unlikely]] {
+        if (row == riscv::kUndecidedRow) {
+          row = riscv::find_undecided_row(bits);
+          facts = kFacts[row];
+        }
+      }
       if ((facts & kFactSum) == 0 && is_open) [[unlikely]] {
         // Padding, or data, of which a half-word is passed; of zeros, which are most of it, as many as there are.
         std::uint32_t passed = 1;
@@ -198,7 +204,7 @@ void PageScan::sweep() {
       flags = kVisited | facts >> 31 << kEntryBit;
       *direct = static_cast<std::uint16_t>(half_word);
       direct += (facts & kFactDirect) != 0 ? 1 : 0;
-      *added++ = std::bit_cast<Instruction>((about & ~std::uint64_t{0xFFFFFFFF}) | half_word);
+      *added++ = std::bit_cast<Instruction>(kWordsOfInstructions[row] | half_word);
     }
     first = begins.reach_beyond ? 1 : 0;
   }
