@@ -29,16 +29,16 @@ constexpr std::uint8_t kMet = PageScan::kEntry | PageScan::kMeeting | PageScan::
 template <bool keeps_all>
 class UnitEmitter::InOrder {
  public:
-  explicit InOrder(const PageScan::Instruction* first) : at_(first) {}
-  const PageScan::Instruction& operator*() const { return *at_; }
-  const PageScan::Instruction& next() const { return at_[1]; }
-  void operator++() { ++at_; }
+  explicit InOrder(const PageScan::Instruction* now) : now_(now) {}
+  const PageScan::Instruction& operator*() const { return *now_; }
+  const PageScan::Instruction& next() const { return now_[1]; }
+  void operator++() { ++now_; }
   // The half-word behind the instruction before.
-  std::uint32_t behind_last() const { return at_[-1].next(); }
+  std::uint32_t behind_last() const { return now_[-1].next(); }
   static constexpr bool kMayOverlap = false, kKeepsAll = keeps_all;
 
  private:
-  const PageScan::Instruction* at_;
+  const PageScan::Instruction* now_;
 };
 // Begun anywhere, over what the first pass left.
 class UnitEmitter::Overlapping {
@@ -136,12 +136,12 @@ void UnitEmitter::emit_overlapping() {
 }
 
 // Where nothing is to be done but to forget and to charge.
-inline void UnitEmitter::enter_block(std::uint32_t half_word, FallsIn falls_in) {
+inline void UnitEmitter::enter_block(std::uint32_t half_word) {
   forget_everything();
   meeting_due_ = half_word + kFarthestMeeting;
-  const bool is_paid = falls_in == FallsIn::kPaid;
+  const bool is_paid = falls_in_ == FallsIn::kPaid;
   const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
-  charge<false>(half_word, falls_in);
+  charge<false>(half_word);
   if (is_paid) code().bind_short(pass);
   look_for_stretch(half_word);
 }
@@ -155,10 +155,10 @@ inline void UnitEmitter::look_for_stretch(std::uint32_t half_word) {
 
 // The block's price.
 template <bool mixed>
-inline void UnitEmitter::charge(std::uint32_t half_word, FallsIn falls_in) {
+inline void UnitEmitter::charge(std::uint32_t half_word) {
   assert(mixed == mixed_ && entry_native_[half_word] == kNotEmitted);
   const std::uint32_t cost = now_->cost;
-  if (!mixed && cost != 0 && falls_in != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
+  if (!mixed && cost != 0 && falls_in_ != FallsIn::kUnpaid && !reaches_island(kLongestCharge)) open_island(half_word);
   const std::uint32_t native = code().offset();
   entry_native_[half_word] = native;
   entries_.push_back({static_cast<std::uint16_t>(half_word), native});
@@ -170,9 +170,9 @@ inline void UnitEmitter::charge(std::uint32_t half_word, FallsIn falls_in) {
 }
 
 // Execution that runs into an entry in mid-block has paid already and passes by.
-void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
+void UnitEmitter::emit_entry(std::uint32_t half_word) {
   assert(entry_native_[half_word] == kNotEmitted);
-  const bool is_paid = falls_in == FallsIn::kPaid;
+  const bool is_paid = falls_in_ == FallsIn::kPaid;
   const std::uint32_t pass = is_paid ? code().jmp_short_forward() : 0;
   if (sources_.is_elsewhere(pc())) [[unlikely]] {
     // Not in the table, so that whoever looks it up leaves as well.
@@ -183,9 +183,9 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
     return;
   }
   if (mixed_) {
-    charge<true>(half_word, falls_in);
+    charge<true>(half_word);
   } else {
-    charge<false>(half_word, falls_in);
+    charge<false>(half_word);
   }
   if (scan_->has(half_word, PageScan::kFloats)) [[unlikely]] {
     code().alu_immediate(Alu::kCmp, Width::k32, tier_word(TierWord::kFloatsLive), 0);
@@ -195,7 +195,7 @@ void UnitEmitter::emit_entry(std::uint32_t half_word, FallsIn falls_in) {
 }
 
 // What comes before an instruction that is more than the next one.
-void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in) {
+void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags) {
   if (in_stretch_ && half_word == stretch_.end()) [[unlikely]]
     end_stretch();
   // Now and then also in a long block, so that entries into its middle find a place to join.
@@ -204,7 +204,7 @@ void UnitEmitter::prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn f
     forget_everything();
     meeting_due_ = half_word + kFarthestMeeting;
   }
-  if ((flags & PageScan::kEntry) != 0) emit_entry(half_word, falls_in);
+  if ((flags & PageScan::kEntry) != 0) emit_entry(half_word);
   // What an earlier compilation has was not decoded by this scan.
   if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) return;
   if ((flags & kMet) != 0 || half_word >= stretch_due_) {
@@ -268,24 +268,31 @@ void UnitEmitter::emit_run(Instructions at) {
   // What the next instruction is, is looked up before this one is emitted: nobody can predict it, and who goes a wrong way should find
   // out at once.
   Emit next_emit = emitters_[(*at).row];
-  for (FallsIn falls_in = FallsIn::kNever;; ++at) {
-    const PageScan::Instruction& instruction = *at;
-    const std::uint32_t half_word = instruction.half_word;
+  for (;; ++at) {
+    const std::uint32_t half_word = (*at).half_word;
     if constexpr (Instructions::kMayOverlap) {
       if (middle_native_[half_word] != kNotEmitted) return join_emitted(half_word);
     }
-    now_ = &instruction;
+    now_ = &*at;
     const std::uint8_t flags = scan.flags(half_word);
     if ((flags & kMet) != 0 || half_word >= event_due_) {
       if (half_word >= kHalfWords) [[unlikely]] {
-        if (falls_in != FallsIn::kNever) join_emitted(at.behind_last());
+        if (falls_in_ != FallsIn::kNever) join_emitted(at.behind_last());
         return;
       }
       if ((flags & plain_entry_mask_) == PageScan::kEntry && (pending_ | in_stretch_) == 0) [[likely]] {
-        enter_block(half_word, falls_in);
+        enter_block(half_word);
       } else {
-        prepare(half_word, flags, falls_in);
+        prepare(half_word, flags);
+        if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) {
+          end_in_code_elsewhere(half_word, flags);
+          if (Instructions::kMayOverlap || ended_) return;
+          next_emit = emitters_[at.next().row];
+          begin_run();
+          continue;
+        }
       }
+      falls_in_ = FallsIn::kPaid;
     }
     if (is_out_of_space()) [[unlikely]] {
       ended_ = true;
@@ -293,26 +300,22 @@ void UnitEmitter::emit_run(Instructions at) {
     }
     const Emit emit = next_emit;
     next_emit = emitters_[at.next().row];
-    if ((flags & (PageScan::kMiddleElsewhere | PageScan::kCutOff)) != 0) [[unlikely]] {
-      end_in_code_elsewhere(half_word, flags);
-      falls_in = FallsIn::kNever;
+    if constexpr (Instructions::kMayOverlap) middle_native_[half_word] = code().offset();
+    std::uint32_t bits;
+    std::memcpy(&bits, half_words + half_word, sizeof bits);
+    if constexpr (Instructions::kKeepsAll) {
+      emit_and_keep_place(bits, emit, code().offset());
     } else {
-      if constexpr (Instructions::kMayOverlap) middle_native_[half_word] = code().offset();
-      std::uint32_t bits;
-      std::memcpy(&bits, half_words + half_word, sizeof bits);
-      if constexpr (Instructions::kKeepsAll) {
-        emit_and_keep_place(bits, emit, code().offset());
-      } else {
-        emit_instruction(bits, emit);
-      }
-      falls_in = FallsIn::kPaid;
-      assert(Instructions::kMayOverlap || instruction.ends ||
-             at.next().half_word == std::min(instruction.next(), kHalfWords));
-      if (!instruction.ends) [[likely]]
-        continue;
-      falls_in = end_block(instruction);
+      emit_instruction(bits, emit);
     }
-    if (falls_in != FallsIn::kNever) continue;
+    if constexpr (!Instructions::kMayOverlap) at = Instructions(now_);  // no register keeps it
+    assert(Instructions::kMayOverlap || (*at).ends || at.next().half_word == std::min((*at).next(), kHalfWords));
+    if (!(*at).ends) [[likely]]
+      continue;
+    if (goes_on_behind(*at)) {
+      falls_in_ = FallsIn::kUnpaid;
+      continue;
+    }
     if constexpr (Instructions::kMayOverlap) return;
     begin_run();
   }
@@ -322,12 +325,13 @@ void UnitEmitter::emit_run(Instructions at) {
 inline void UnitEmitter::begin_run() {
   if (in_stretch_ != 0) [[unlikely]]
     leave_stretch();  // no run leaves a stretch open; a guest must gain nothing where one did
+  falls_in_ = FallsIn::kNever;
   meeting_due_ = stretch_due_ = event_due_ = 0;  // the first instruction forgets everything
 }
 
-// Behind a terminator: how execution comes to what follows it.
-inline UnitEmitter::FallsIn UnitEmitter::end_block(const PageScan::Instruction& terminator) {
-  if (scan_->has(terminator.half_word, PageScan::kStops)) return FallsIn::kNever;
+// Behind a terminator: whether execution comes to what is emitted next.
+inline bool UnitEmitter::goes_on_behind(const PageScan::Instruction& terminator) {
+  if (scan_->has(terminator.half_word, PageScan::kStops)) return false;
   const std::uint32_t next = terminator.next();
   if (next >= kHalfWords) {
     fall_off_page(next);
@@ -336,9 +340,9 @@ inline UnitEmitter::FallsIn UnitEmitter::end_block(const PageScan::Instruction& 
   } else if (entry_native_[next] != kNotEmitted) {
     code().jmp_back(entry_native_[next]);
   } else {
-    return FallsIn::kUnpaid;
+    return true;
   }
-  return FallsIn::kNever;
+  return false;
 }
 
 // At an instruction that cannot be fetched, or that an earlier compilation has.

@@ -175,15 +175,15 @@ class UnitEmitter : private GuestRegisters {
   void end_in_code_elsewhere(std::uint32_t half_word, std::uint8_t flags);
   // How execution comes to an instruction from the one before in memory.
   enum class FallsIn : std::uint8_t { kNever, kPaid, kUnpaid };
-  FallsIn end_block(const PageScan::Instruction& terminator);
-  [[gnu::always_inline]] void enter_block(std::uint32_t half_word, FallsIn falls_in);
+  bool goes_on_behind(const PageScan::Instruction& terminator);
+  [[gnu::always_inline]] void enter_block(std::uint32_t half_word);
   template <bool mixed>
-  [[gnu::always_inline]] void charge(std::uint32_t half_word, FallsIn falls_in);
+  [[gnu::always_inline]] void charge(std::uint32_t half_word);
   [[gnu::always_inline]] void look_for_stretch(std::uint32_t half_word);
-  void emit_entry(std::uint32_t half_word, FallsIn falls_in);
+  void emit_entry(std::uint32_t half_word);
   void emit_byte_check(std::uint32_t half_word);
   void join_emitted(std::uint32_t half_word);
-  void prepare(std::uint32_t half_word, std::uint8_t flags, FallsIn falls_in);
+  void prepare(std::uint32_t half_word, std::uint8_t flags);
   [[gnu::always_inline]] void emit_instruction(std::uint32_t bits, Emit emit);
   [[gnu::always_inline]] void emit_and_keep_place(std::uint32_t bits, Emit emit, std::uint32_t native);
   [[clang::preserve_most]] void emit_specially(std::uint32_t bits, Emit emit);
@@ -478,6 +478,7 @@ class UnitEmitter : private GuestRegisters {
 
   // Of the instruction.
   const PageScan::Instruction* now_ = nullptr;  // in the first pass, those behind it follow
+  FallsIn falls_in_ = FallsIn::kNever;  // where it is an entry
   unsigned tied_ = 0;  // not 0: depends on what was emitted before it whatever registers hold, or is in a mixed page
   bool rounding_unknown_ = false;  // behind a CSR instruction of a mixed block
 
