@@ -31,7 +31,7 @@ void UnitEmitter::transfer_to(std::uint32_t target) {
 
 void UnitEmitter::jump_through_table(std::uint64_t target) {
   if (target >> 32 == 0 && is_in_region(target)) {
-    code().load_immediate(Gp::rax, target);
+    code().load_word(Gp::rax, static_cast<std::uint32_t>(target));
     load_slot(table_slot(static_cast<std::uint32_t>(target)));
     code().jmp(Gp::rcx);
   } else {
@@ -60,7 +60,7 @@ void UnitEmitter::fall_off_page(std::uint32_t half_word) {
 }
 
 void UnitEmitter::cut_off() {
-  code().load_immediate(Gp::rax, pc());
+  code().load_word(Gp::rax, pc());
   code().jmp(thunks_.fetch_fault());
 }
 
@@ -97,7 +97,7 @@ CAISSON_SHARED void UnitEmitter::branch_if(Condition holds, unsigned rs1, unsign
 // rd = the return address, which is pushed, too, where it is a link register's.
 void UnitEmitter::link(unsigned rd, std::uint32_t return_pc) {
   const Gp to = is_pinned(rd) ? host(rd) : Gp::rdx;
-  code().load_immediate(to, return_pc);
+  code().load_word(to, return_pc);
   if (!is_pinned(rd)) code().store(Width::k64, integer_home(rd), to);
   code().push(to);
 }
@@ -130,7 +130,7 @@ void UnitEmitter::call_direct(std::uint64_t target) {
 
 void UnitEmitter::call_through_table(std::uint64_t target) {
   if (target >> 32 == 0 && is_in_region(target)) {
-    code().load_immediate(Gp::rax, target);
+    code().load_word(Gp::rax, static_cast<std::uint32_t>(target));
     load_slot(table_slot(static_cast<std::uint32_t>(target)));
     code().call(Gp::rcx);
   } else {
@@ -210,17 +210,17 @@ void UnitEmitter::jump_register(Decoded decoded) {
 // --- the environment ---
 
 void UnitEmitter::environment_call(Decoded) {
-  code().load_immediate(Gp::rax, pc());
+  code().load_word(Gp::rax, pc());
   code().call(thunks_.ecall());
 }
 
 void UnitEmitter::breakpoint(Decoded) {
-  code().load_immediate(Gp::rax, pc());
+  code().load_word(Gp::rax, pc());
   code().jmp(thunks_.ebreak());
 }
 
 void UnitEmitter::illegal(Decoded) {
-  code().load_immediate(Gp::rax, pc());
+  code().load_word(Gp::rax, pc());
   code().jmp(thunks_.illegal());
 }
 

@@ -135,8 +135,8 @@ bool UnitEmitter::needs_software(Decoded decoded) const {
 void UnitEmitter::perform(Decoded decoded) {
   settle(pending_);  // it may leave
   forget_scratch();
-  code().load_immediate(Gp::rax, pc());
-  code().load_immediate(Gp::rdx, bits());
+  code().load_word(Gp::rax, pc());
+  code().load_word(Gp::rdx, bits());
   code().call(thunks_.perform());
   const riscv::InstructionInfo& row = riscv::info(decoded.op);
   if (row.has(riscv::traits::kFloatRd)) {

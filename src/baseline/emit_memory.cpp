@@ -117,7 +117,7 @@ void UnitEmitter::load_reserved(Decoded decoded) {
 template <Width width>
 void UnitEmitter::store_conditional(Decoded decoded) {
   const Gp address = atomic_address(decoded, bytes_of(width));
-  code().load_immediate(Gp::rcx, 1);
+  code().load_word(Gp::rcx, 1);
   code().alu_immediate(Alu::kCmp, Width::k32, kReservationWidth, bytes_of(width));
   const std::uint32_t other_width = code().jcc_short_forward(Condition::kNotEqual);
   code().alu(Alu::kCmp, Width::k64, address, kReservationAddress);

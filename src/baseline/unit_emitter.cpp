@@ -177,7 +177,7 @@ void UnitEmitter::emit_entry(std::uint32_t half_word) {
   if (sources_.is_elsewhere(pc())) [[unlikely]] {
     // Not in the table, so that whoever looks it up leaves as well.
     entry_native_[half_word] = code().offset();
-    code().load_immediate(Gp::rax, pc());
+    code().load_word(Gp::rax, pc());
     code().jmp(thunks_.missing());
     if (is_paid) code().bind_short(pass);
     return;
@@ -382,7 +382,7 @@ void UnitEmitter::emit_byte_check(std::uint32_t half_word) {
   }
   const std::uint32_t bytes = (end - half_word) * 2;
   const Gp address = Gp::rax;
-  code().load_immediate(address, pc());
+  code().load_word(address, pc());
   for (std::uint32_t done = 0; done < bytes;) {
     const Place place = Place::indexed(kWindowRegister, address, 0, static_cast<std::int32_t>(done));
     const auto* const from = reinterpret_cast<const std::uint8_t*>(bytes_->half_words.data() + half_word) + done;
@@ -427,11 +427,11 @@ void UnitEmitter::emit_stub(const Stub& stub) {
   const auto reg = static_cast<Gp>(stub.reg);
   switch (stub.kind) {
     case Stub::Kind::kStale:
-      code().load_immediate(Gp::rax, stub.pc);
+      code().load_word(Gp::rax, stub.pc);
       code().jmp(thunks_.stale());
       return;
     case Stub::Kind::kFarTransfer: {
-      code().load_immediate(Gp::rax, stub.pc);
+      code().load_word(Gp::rax, stub.pc);
       if (!is_in_region(stub.pc)) {
         code().jmp(thunks_.lookup());
         return;
@@ -456,13 +456,13 @@ void UnitEmitter::emit_stub(const Stub& stub) {
       settle_pair(static_cast<Xmm>(stub.reg), static_cast<Xmm>(stub.other), stub.is_double);
       break;
     case Stub::Kind::kPerform:
-      code().load_immediate(Gp::rax, stub.pc);
-      code().load_immediate(Gp::rdx, stub.bits);
+      code().load_word(Gp::rax, stub.pc);
+      code().load_word(Gp::rdx, stub.bits);
       code().call(thunks_.perform());
       break;
     case Stub::Kind::kMisalignedAtomic:
       code().mov(Width::k32, Gp::rdx, reg);
-      code().load_immediate(Gp::rax, stub.pc);
+      code().load_word(Gp::rax, stub.pc);
       code().jmp(thunks_.misaligned_atomic());
       return;
   }

@@ -248,11 +248,10 @@ class X86Assembler {
     or_rather(is_store, (place.word() & 0xFFFFFFFF) | 0xC748 | immediate << 32, 8);
     put_word(instruction, length);
   }
-  // Keeps the flags, where load_immediate() may not.
-  void load_immediate_keeping_flags(Gp to, std::uint32_t value) {
-    rex(false, number(to));
-    put8(static_cast<std::uint8_t>(0xB8 | (number(to) & 7)));
-    put32(value);
+  // In one form, which keeps the flags, where load_immediate() may not.
+  void load_word(Gp to, std::uint32_t value) {
+    const unsigned low = number(to) & 7, later = number(to) >> 3;
+    put_word((0x40 | later | (0xB8 | low) << 8 | std::uint64_t{value} << 16) >> (8 - later * 8), 5 + later);
   }
   void lea(Width width, Gp to, Place from) { op(0x8D, width, number(to), from); }
   void movsxd(Gp to, Place from) { op(0x63, Width::k64, number(to), from); }

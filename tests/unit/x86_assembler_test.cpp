@@ -339,10 +339,10 @@ TEST_F(X86AssemblerTest, MovesImmediates) {
     for (const std::uint32_t value : {1u, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFFu}) {
       const std::string text = fmt::format("mov {}, {}", name(gp(reg), 2), value);
       add(text, [&](X86Assembler& to) { to.load_immediate(gp(reg), value); });
-      add(text, [&](X86Assembler& to) { to.load_immediate_keeping_flags(gp(reg), value); });
+      add(text, [&](X86Assembler& to) { to.load_word(gp(reg), value); });
     }
     add(fmt::format("mov {}, 0", name(gp(reg), 2)),
-        [&](X86Assembler& to) { to.load_immediate_keeping_flags(gp(reg), 0); });
+        [&](X86Assembler& to) { to.load_word(gp(reg), 0); });
     add(fmt::format("or {}, -1", name(gp(reg))),
         [&](X86Assembler& to) { to.load_immediate(gp(reg), ~std::uint64_t{0}); });
     for (const std::int64_t value : {std::int64_t{-2}, std::int64_t{INT32_MIN}, std::int64_t{-129}}) {
