@@ -68,8 +68,7 @@ CAISSON_SHARED void UnitEmitter::branch_if(Condition holds, unsigned rs1, unsign
   const Place second = operand(rs2);
   Place first = operand(rs1);
   const unsigned is_nonzero = (rs2 + 31) >> 5;
-  if (__builtin_unpredictable((is_nonzero & first.in_memory() & second.in_memory()) != 0))
-    first = use(rs1);
+  if (__builtin_unpredictable((is_nonzero & first.in_memory() & second.in_memory()) != 0)) first = use(rs1);
   code().compare(first, second, rs2 == 0);
   const auto target = std::uint64_t{pc()} + static_cast<std::uint64_t>(std::int64_t{offset});
   if (is_in_unit(target)) {

@@ -18,7 +18,7 @@ using riscv::RowNumber;
 namespace {
 
 // What the passes ask of an instruction.
-constexpr std::uint32_t facts_of_row(RowNumber row) {
+constexpr std::uint32_t facts_of_row(RowNumber row, bool is_unlinked) {
   const Op op = base_of(row);
   std::uint32_t facts = gas::weight(op);
   if (has_fact(row, kUsesFloats)) facts |= PageScan::kFactFloats;
@@ -28,26 +28,37 @@ constexpr std::uint32_t facts_of_row(RowNumber row) {
   if (has_fact(row, kBranches) || op == Op::kEcall || op == Op::kFenceI) return facts;
   if (!has_fact(row, kJumps)) return facts | PageScan::kFactStops;
   // Short jumps have no field of rd.
-  if (!riscv::kInstructions[row].has(riscv::traits::kCompressed)) return facts | PageScan::kFactStopsUnlinked;
-  return riscv::kInstructions[row].op == Op::kCJalr ? facts : facts | PageScan::kFactStops;
+  const bool goes_on = riscv::kInstructions[row].has(riscv::traits::kCompressed)
+                           ? riscv::kInstructions[row].op == Op::kCJalr
+                           : !is_unlinked;
+  return goes_on ? facts : facts | PageScan::kFactStops;
 }
-// Of a row that is not decided there are none.
-constexpr std::array<std::uint32_t, riscv::kRowCount + 1> kFacts = [] {
+// Behind those of all rows those of the same where the field of rd is 0. Of a row that is not decided there are none.
+constexpr std::size_t kUnlinked = 255;
+static_assert(kUnlinked > riscv::kRowCount);
+constexpr std::array<std::uint32_t, 2 * kUnlinked> kFacts = [] {
   static_assert(riscv::kUndecidedRow == riscv::kRowCount);
-  std::array<std::uint32_t, riscv::kRowCount + 1> facts{};
-  for (std::size_t row = 0; row < riscv::kRowCount; ++row) facts[row] = facts_of_row(static_cast<RowNumber>(row));
+  std::array<std::uint32_t, 2 * kUnlinked> facts{};
+  for (std::size_t row = 0; row < riscv::kRowCount; ++row) {
+    facts[row] = facts_of_row(static_cast<RowNumber>(row), false);
+    facts[kUnlinked + row] = facts_of_row(static_cast<RowNumber>(row), true);
+  }
   return facts;
 }();
+std::uint32_t facts_of(RowNumber row, std::uint32_t bits) {
+  constexpr std::uint32_t kRd = 31 << 7;
+  return kFacts[row + (((bits & kRd) - 1) >> 24)];  // 255 where it is 0
+}
 // An Instruction as a word, at half-word 0.
 static_assert(std::endian::native == std::endian::little && offsetof(PageScan::Instruction, half_word) == 0);
 constexpr std::array<std::uint64_t, riscv::kRowCount> kWordsOfInstructions = [] {
   std::array<std::uint64_t, riscv::kRowCount> words{};
   for (std::size_t row = 0; row < riscv::kRowCount; ++row) {
     const bool is_short = row == riscv::kIllegalCompressed || riscv::kInstructions[row].has(riscv::traits::kCompressed);
-    words[row] = std::bit_cast<std::uint64_t>(
-        PageScan::Instruction{.row = static_cast<RowNumber>(row),
-                              .ends = (kFacts[row] & PageScan::kFactEnds) != 0,
-                              .length = static_cast<std::uint8_t>(is_short ? 1 : 2)});
+    words[row] =
+        std::bit_cast<std::uint64_t>(PageScan::Instruction{.row = static_cast<RowNumber>(row),
+                                                           .ends = (kFacts[row] & PageScan::kFactEnds) != 0,
+                                                           .length = static_cast<std::uint8_t>(is_short ? 1 : 2)});
   }
   return words;
 }();
@@ -157,8 +168,9 @@ void PageScan::sweep() {
   std::uint16_t* direct = direct_.data();
   std::uint32_t skipped = 0, behind_skipped = 0;
   std::uint32_t flags = kVisited | kEntry;  // of the next instruction
-  static_assert(kFactEnds == 1u << 31 && kEntry == 1 << kEntryBit && kStops == 1 << kStopsBit);
-  bool is_open = true;  // a block begins that nothing is known to reach
+  static_assert(kFactEnds == 1u << 31 && kFactStops == 1 << 30 && kEntry == 1 << kEntryBit && kStops == 1 << kStopsBit);
+  // Whether a block begins that nothing is known to reach.
+  const auto is_open = [&] { return added == in_order_.data() || has(added[-1].half_word, kStops); };
   for (std::uint32_t base = 0, first = 0; base < end; base += 64) {
     const std::uint64_t words = words_[base / 64];
     Begins begins(words, first);
@@ -168,39 +180,37 @@ void PageScan::sweep() {
       std::uint32_t bits;
       std::memcpy(&bits, half_words + half_word, sizeof bits);
       RowNumber row = riscv::kRowsByKey[keys_[half_word]];
-      std::uint32_t facts = kFacts[row];
+      std::uint32_t facts = facts_of(row, bits);
       if ((facts & kFactSum) == 0) [[unlikely]] {
         if (row == riscv::kUndecidedRow) {
           row = riscv::find_undecided_row(bits);
-          facts = kFacts[row];
+          facts = facts_of(row, bits);
         }
-      }
-      if ((facts & kFactSum) == 0 && is_open) [[unlikely]] {
-        // Padding, or data, of which a half-word is passed; of zeros, which are most of it, as many as there are.
-        std::uint32_t passed = 1;
-        if ((bits & 0xFFFF) == 0) {
-          const std::uint32_t behind = std::min(base + 64, too_long);
-          for (std::uint64_t four; half_word + passed + 4 <= behind; passed += 4) {
-            std::memcpy(&four, half_words + half_word + passed, sizeof four);
-            if (four != 0) break;
+        if ((facts & kFactSum) == 0 && is_open()) {
+          // Padding, or data, of which a half-word is passed; of zeros, which are most of it, as many as there are.
+          std::uint32_t passed = 1;
+          if ((bits & 0xFFFF) == 0) {
+            const std::uint32_t behind = std::min(base + 64, too_long);
+            for (std::uint64_t four; half_word + passed + 4 <= behind; passed += 4) {
+              std::memcpy(&four, half_words + half_word + passed, sizeof four);
+              if (four != 0) break;
+            }
+            set &= ~std::uint64_t{1} << (half_word + passed - 1 - base);
           }
-          set &= ~std::uint64_t{1} << (half_word + passed - 1 - base);
+          skipped += passed;
+          behind_skipped = half_word + passed;
+          if (row == riscv::kIllegalCompressed) continue;
+          if (half_word - base == 63) {
+            begins.reach_beyond = false;
+          } else {
+            begins = Begins(words, behind_skipped - base);
+            set = limit(begins.set, base);
+          }
+          continue;
         }
-        skipped += passed;
-        behind_skipped = half_word + passed;
-        if (row == riscv::kIllegalCompressed) continue;
-        if (half_word - base == 63) {
-          begins.reach_beyond = false;
-        } else {
-          begins = Begins(words, behind_skipped - base);
-          set = limit(begins.set, base);
-        }
-        continue;
       }
       // Without branches, which would be taken every few instructions, nobody knows when.
-      const std::uint32_t stops = stops_at(facts, bits) ? 1 : 0;
-      flags_[half_word] = static_cast<std::uint8_t>(flags | stops << kStopsBit);
-      is_open = stops != 0;
+      flags_[half_word] = static_cast<std::uint8_t>(flags | (facts >> (30 - kStopsBit) & kStops));
       flags = kVisited | facts >> 31 << kEntryBit;
       *direct = static_cast<std::uint16_t>(half_word);
       direct += (facts & kFactDirect) != 0 ? 1 : 0;
@@ -215,7 +225,7 @@ void PageScan::sweep() {
   guest_bytes_ += (behind - skipped) * 2;
   in_order_count_ = count;
   price(0);
-  if (behind < kHalfWords && !is_open) {
+  if (behind < kHalfWords && !is_open()) {
     cut_off(behind);
     in_order_[in_order_count_++] = instruction(behind);
   }
@@ -271,13 +281,6 @@ std::uint32_t PageScan::target_of(RowNumber row, std::uint32_t bits, std::uint32
   return static_cast<std::uint32_t>(std::int64_t{half_word} * 2 + riscv::immediate_of(row, bits)) / 2;
 }
 
-// Whether execution goes from a terminator to a known place only, or nowhere.
-bool PageScan::stops_at(std::uint32_t facts, std::uint32_t bits) {
-  constexpr std::uint32_t kRd = 31 << 7;
-  static_assert(kFactStops == kFactStopsUnlinked << 1);
-  return ((facts | facts << ((bits & kRd) == 0 ? 1 : 0)) & kFactStops) != 0;
-}
-
 // Adds the entries that a terminator leads to.
 void PageScan::follow(const Instruction& terminator, std::uint32_t facts) {
   const std::uint32_t half_word = terminator.half_word, next = terminator.next();
@@ -318,13 +321,13 @@ void PageScan::walk(std::uint32_t half_word) {
     const RowNumber row = riscv::find_row(bits);
     flags_[half_word] = flags | kVisited;
     Instruction& added = in_order_[in_order_count_++];
-    const std::uint32_t facts = kFacts[row];
+    const std::uint32_t facts = facts_of(row, bits);
     added = {.half_word = static_cast<std::uint16_t>(half_word),
              .row = row,
              .ends = (facts & kFactEnds) != 0,
              .length = static_cast<std::uint8_t>(next - half_word)};
     if (added.ends) {
-      if (stops_at(facts, bits)) flags_[half_word] |= kStops;
+      if ((facts & kFactStops) != 0) flags_[half_word] |= kStops;
       if (reach_ != Reach::kMixedBlock) follow(added, facts);
       half_word = next;
       break;

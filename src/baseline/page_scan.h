@@ -134,10 +134,10 @@ class PageScan {
   // Any instruction that depends on the next page's first bytes.
   bool straddles() const { return straddles_; }
 
-  // Of the row of an instruction: ends its block; execution does not go on behind it, or not where its field of rd is 0; leads to a known place; uses
-  // floats, which may be added up for a page of instructions; below, its weight, the same.
-  static constexpr std::uint32_t kFactEnds = std::uint32_t{1} << 31, kFactStops = 1 << 30, kFactStopsUnlinked = 1 << 29,
-                                 kFactDirect = 1 << 28, kFactFloats = 1 << 16, kFactSum = kFactDirect - 1;
+  // Of an instruction: ends its block; execution does not go on behind it; leads to a known place; uses floats, which may be added up for a
+  // page of instructions; below, its weight, the same.
+  static constexpr std::uint32_t kFactEnds = std::uint32_t{1} << 31, kFactStops = 1 << 30, kFactDirect = 1 << 28,
+                                 kFactFloats = 1 << 16, kFactSum = kFactDirect - 1;
 
  private:
   static constexpr unsigned kEntryBit = 1, kStopsBit = 7;  // of kEntry and kStops
@@ -154,7 +154,6 @@ class PageScan {
   void price(std::uint32_t cost);
   // Where a branch or a direct jump leads, as a half-word; kHalfWords or more: elsewhere.
   static std::uint32_t target_of(riscv::RowNumber row, std::uint32_t bits, std::uint32_t half_word);
-  static bool stops_at(std::uint32_t facts, std::uint32_t bits);
 
   const PageBytes* bytes_ = nullptr;
   const CompiledPage* earlier_ = nullptr;

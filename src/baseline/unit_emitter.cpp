@@ -105,9 +105,9 @@ bool UnitEmitter::emit(const PageScan& scan, const PageBytes& bytes, bool mixed,
   is_second_pass_ = false;
   tied_ = mixed ? 1 : 0;
   // With a flag that all have, there is none.
-  plain_entry_mask_ = static_cast<std::uint8_t>(
-      PageScan::kEntry | PageScan::kMiddleElsewhere | PageScan::kCutOff | PageScan::kFloats |
-      (mixed || sources.elsewhere != nullptr ? PageScan::kVisited : 0));
+  plain_entry_mask_ =
+      static_cast<std::uint8_t>(PageScan::kEntry | PageScan::kMiddleElsewhere | PageScan::kCutOff | PageScan::kFloats |
+                                (mixed || sources.elsewhere != nullptr ? PageScan::kVisited : 0));
   limit_ = here() + code().remaining() - (kLongestSequence + 8 * kLongestStub);
   // In the order of addresses. Only instructions that overlap others are left over.
   const std::span<const PageScan::Instruction> instructions = scan.in_order();

@@ -330,8 +330,8 @@ class X86Assembler {
     const bool names_second = is_register & !with_zero, has_immediate = with_zero & !is_register;
     const std::uint32_t opcodes = choose<std::uint32_t>(is_register, 0x3B85, 0x3983);  // cmp and test; cmp and cmp
     const std::uint32_t fields = choose(is_register, first.register_fields(), second.register_fields());
-    put_word(choose(names_second, second.word(), first.word()) | choose(has_immediate, kCompareImmediate, fields) | 0x48 |
-                 (opcodes << (with_zero ? 8 : 0) & 0xFF00),
+    put_word(choose(names_second, second.word(), first.word()) | choose(has_immediate, kCompareImmediate, fields) |
+                 0x48 | (opcodes << (with_zero ? 8 : 0) & 0xFF00),
              2 + choose(names_second, second.length(), first.length()));
     put_word(0, has_immediate ? 1 : 0);
   }

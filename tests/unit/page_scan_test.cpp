@@ -205,9 +205,7 @@ void expect_definition(const PageBytes& bytes, std::uint32_t entry, Reach reach,
     ASSERT_EQ(instruction.half_word, at);
     ASSERT_EQ(instruction.cost, expected.cost[at])
         << at << " of " << in_order.size() << ": " << index << " " << riscv::disassemble(scan.bits(at), 0);
-    ASSERT_EQ(instruction.uses_floats,
-              scan.has(at, PageScan::kFloats))
-        << at;
+    ASSERT_EQ(instruction.uses_floats, scan.has(at, PageScan::kFloats)) << at;
     if (scan.has(at, PageScan::kCutOff)) {
       ASSERT_EQ(instruction.row, riscv::kIllegalWord);
       continue;

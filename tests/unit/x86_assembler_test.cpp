@@ -310,10 +310,8 @@ TEST_F(X86AssemblerTest, ComparesWithARegisterOrZero) {
       if (place.is_register()) continue;
       add(fmt::format("cmp {}, {}", name(place, Width::k64), name(named)),
           [&](X86Assembler& to) { to.compare(place, named, false); });
-      add(fmt::format("cmp {}, 0", name(place, Width::k64)),
-          [&](X86Assembler& to) { to.compare(place, named, true); });
-      add(fmt::format("cmp {}, 0", name(place, Width::k64)),
-          [&](X86Assembler& to) { to.compare(place, place, true); });
+      add(fmt::format("cmp {}, 0", name(place, Width::k64)), [&](X86Assembler& to) { to.compare(place, named, true); });
+      add(fmt::format("cmp {}, 0", name(place, Width::k64)), [&](X86Assembler& to) { to.compare(place, place, true); });
     }
   }
   compare();
@@ -341,8 +339,7 @@ TEST_F(X86AssemblerTest, MovesImmediates) {
       add(text, [&](X86Assembler& to) { to.load_immediate(gp(reg), value); });
       add(text, [&](X86Assembler& to) { to.load_word(gp(reg), value); });
     }
-    add(fmt::format("mov {}, 0", name(gp(reg), 2)),
-        [&](X86Assembler& to) { to.load_word(gp(reg), 0); });
+    add(fmt::format("mov {}, 0", name(gp(reg), 2)), [&](X86Assembler& to) { to.load_word(gp(reg), 0); });
     add(fmt::format("or {}, -1", name(gp(reg))),
         [&](X86Assembler& to) { to.load_immediate(gp(reg), ~std::uint64_t{0}); });
     for (const std::int64_t value : {std::int64_t{-2}, std::int64_t{INT32_MIN}, std::int64_t{-129}}) {
