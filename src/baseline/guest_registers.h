@@ -215,7 +215,10 @@ class GuestRegisters {
   // What is rarely needed preserves the registers of who asks, so that these functions have nothing to save.
   [[gnu::noinline, clang::preserve_most]] Gp evict() {
     next_scratch_ = kNextScratch[next_scratch_][busy_];
-    return take(static_cast<Gp>(next_scratch_));
+    [[assume(next_scratch_ < kScratchCount)]];
+    forget_copy(next_scratch_);
+    busy_ |= 1u << next_scratch_;
+    return static_cast<Gp>(next_scratch_);
   }
   // The scratch register behind one, in turn, that is not among those that are busy.
   static constexpr auto kNextScratch = [] {
@@ -235,8 +238,11 @@ class GuestRegisters {
     places_[reg] = Place(in).with_tags(1u << number(in), places_[reg].second_tag());
   }
   void forget(unsigned index) {
+    if ((cached_mask_ >> index & 1) != 0) forget_copy(index);
+  }
+  // Of a scratch register that has one.
+  void forget_copy(unsigned index) {
     const unsigned shift = index * 8, kept = cached_ >> shift & 0xFF;
-    if (kept == 0) return;
     cached_ &= ~(0xFFu << shift);
     cached_mask_ &= ~(1u << index);
     Place& place = places_[kept & ~kLowHalf];

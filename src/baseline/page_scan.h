@@ -4,6 +4,8 @@
 // the emitter can go through the page once in the order of addresses. Reused from compilation to compilation, since it is large.
 #pragma once
 
+#include <emmintrin.h>
+
 #include <array>
 #include <bit>
 #include <cassert>
@@ -51,6 +53,8 @@ enum class Reach : std::uint8_t {
 };
 
 class PageScan {
+  static constexpr unsigned kEntryBit = 1, kStopsBit = 7;  // of kEntry and kStops
+
  public:
   enum Flag : std::uint8_t {
     kVisited = 1,
@@ -84,18 +88,12 @@ class PageScan {
   Instruction instruction(std::uint32_t half_word) const;
   // How many blocks begin at the 16 half-words from `half_word` on, up to where execution does not go on.
   std::uint32_t blocks_behind(std::uint32_t half_word) const {
-    static_assert(kEntry == 2);
-    constexpr std::uint64_t kBytes = 0x0101010101010101;
-    std::uint64_t count = 0;  // in each byte
-    std::uint64_t goes_on = ~std::uint64_t{0};  // 0: not behind the first eight
-    for (const std::uint32_t end = half_word + 16; half_word < end && half_word + 8 <= kHalfWords; half_word += 8) {
-      std::uint64_t flags;
-      std::memcpy(&flags, flags_.data() + half_word, sizeof flags);
-      const std::uint64_t stops = flags & kBytes * kStops;
-      count += (flags & kBytes * kEntry & (stops ^ (stops - 1)) & goes_on) >> 1;
-      goes_on &= std::uint64_t{stops != 0} - 1;
-    }
-    return static_cast<std::uint32_t>(count * kBytes >> 56);
+    static_assert(kEntry == 1 << kEntryBit && kStops == 1 << 7);
+    const __m128i flags = _mm_loadu_si128(reinterpret_cast<const __m128i*>(flags_.data() + half_word));
+    const auto stops = static_cast<std::uint32_t>(_mm_movemask_epi8(flags));
+    const auto entries = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_slli_epi16(flags, 7 - kEntryBit)));
+    const std::uint32_t up_to_stop = stops ^ (stops - 1);
+    return static_cast<std::uint32_t>(std::popcount(entries & up_to_stop));
   }
   // Whether straight-line code from `half_word` on ends, or is met, within its first `count` half-words (at most 16). May say no near the
   // end of the page, and yes where it is overlapping code that ends.
@@ -140,8 +138,6 @@ class PageScan {
                                  kFactFloats = 1 << 16, kFactSum = kFactDirect - 1;
 
  private:
-  static constexpr unsigned kEntryBit = 1, kStopsBit = 7;  // of kEntry and kStops
-
   struct Begins;
 
   bool walk_entries();
@@ -166,8 +162,8 @@ class PageScan {
   std::array<std::uint16_t, kHalfWords> keys_;  // riscv::RowKey
   std::array<std::uint64_t, kHalfWords / 64> words_;  // a bit for each of keys_ that is a word's
   std::array<std::uint16_t, kHalfWords + 1> direct_;  // instructions that lead to known places
-  // Who runs behind the page's end finds that paths meet there.
-  std::array<std::uint8_t, kHalfWords + 2> flags_;
+  // Who runs behind the page's end finds that paths meet there; blocks_behind() finds nothing else.
+  std::array<std::uint8_t, kHalfWords + 16> flags_;
   std::array<std::uint16_t, kHalfWords> cost_;  // of a sweep's instructions, only where more was found behind it
   std::array<const void*, kHalfWords> entry_elsewhere_, middle_elsewhere_;  // where the flags say so
 };
