@@ -48,6 +48,7 @@ class GuestRegisters {
     places_ = homes_ = map_places_;
     cached_ = 0;
     cached_mask_ = 0;
+    next_scratch_ = 0;  // the same code for the same page, whatever was compiled before
     known_ = kKnownZero;
   }
   // The register's home is `host` from here on, or HartState again; who calls moves the value.

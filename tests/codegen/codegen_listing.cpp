@@ -203,7 +203,8 @@ std::string listing(const Case& shown) {
   scan->scan(*bytes, shown.offset / 2, Reach::kReached, nullptr);
   auto emitter = std::make_unique<UnitEmitter>(*thunks, region);
   std::vector<InstructionPlace> places(scan->instruction_count());
-  if (!emitter->emit(*scan, *bytes, false, code, places.data())) throw std::runtime_error("the code does not fit");
+  if (!emitter->emit(*scan, *bytes, false, code, places.data(), UnitEmitter::Places::kAll))
+    throw std::runtime_error("the code does not fit");
 
   const std::vector<HostInstruction> host = disassemble(code, emitter->size(), *thunks, region);
   // Places come in the order of code, assembly in the order of addresses; each word is one line.

@@ -13,6 +13,7 @@
 
 #include "gas/gas_schedule.h"
 #include "isa/riscv/row_finder.h"
+#include "support/random_page.h"
 
 namespace caisson::baseline {
 namespace {
@@ -158,35 +159,6 @@ class Definition {
   std::vector<std::uint32_t> entries_;
 };
 
-// Code of all kinds, with jumps to near by, padding between, and anything at all now and then.
-std::unique_ptr<PageBytes> random_page(std::mt19937& random) {
-  const auto below = [&random](std::uint32_t limit) { return static_cast<std::uint32_t>(random()) % limit; };
-  auto page = std::make_unique<PageBytes>();
-  page->address = 0x10000;
-  page->count = below(4) == 0 ? below(kHalfWords + 1) : kHalfWords + below(2);
-  const std::uint32_t strange = std::array{0U, 1U, 10U, 100U}[below(4)];  // in a hundred
-  for (std::uint32_t at = 0; at <= kHalfWords;) {
-    if (below(200) == 0) {
-      for (std::uint32_t end = at + below(below(8) == 0 ? 500 : 40); at < end && at <= kHalfWords; ++at)
-        page->half_words[at] = 0;
-      continue;
-    }
-    auto bits = static_cast<std::uint32_t>(random());
-    if (below(100) >= strange) {
-      const riscv::InstructionInfo& row = riscv::kInstructions[1 + below(riscv::kOpCount - 1)];
-      bits = (bits & ~row.mask) | row.match;
-      // Short distances: branches and jumps whose upper bits are those of a small number.
-      if (row.form == riscv::Form::kB || row.form == riscv::Form::kJ) bits &= 0x03FFFFFF;
-      if (row.form == riscv::Form::kJ) bits &= ~(std::uint32_t{0xFF} << 12);
-      if (below(2) == 0) bits &= ~(std::uint32_t{31} << 7) | row.mask;  // x0
-    }
-    page->half_words[at++] = static_cast<std::uint16_t>(bits);
-    if (riscv::instruction_length(static_cast<std::uint16_t>(bits)) == 4 && at <= kHalfWords)
-      page->half_words[at++] = static_cast<std::uint16_t>(bits >> 16);
-  }
-  return page;
-}
-
 void expect_definition(const PageBytes& bytes, std::uint32_t entry, Reach reach, PageScan& scan) {
   scan.scan(bytes, entry, reach, nullptr);
   const Expected expected = Definition(bytes, entry, reach).expected;
@@ -195,6 +167,12 @@ void expect_definition(const PageBytes& bytes, std::uint32_t entry, Reach reach,
   ASSERT_EQ(scan.straddles(), expected.straddles);
   for (std::uint32_t at = 0; at < kHalfWords; ++at) {
     ASSERT_EQ(scan.flags(at), expected.flags[at]) << at;
+    std::uint32_t blocks = 0;
+    for (std::uint32_t behind = at; behind < std::min(at + 16, kHalfWords); ++behind) {
+      blocks += (expected.flags[behind] & PageScan::kEntry) != 0 ? 1 : 0;
+      if ((expected.flags[behind] & PageScan::kStops) != 0) break;
+    }
+    ASSERT_EQ(scan.blocks_behind(at), blocks) << at;
     if (!scan.has(at, PageScan::kVisited)) ASSERT_EQ(scan.instruction(at).row, riscv::kIllegalWord) << at;
   }
   const std::span<const PageScan::Instruction> in_order = scan.in_order();
@@ -224,7 +202,7 @@ TEST(PageScan, FindsWhatTheDefinitionFinds) {
   std::mt19937 random(kSeed);
   const auto scan = std::make_unique<PageScan>();
   for (int round = 0; round < 4000; ++round) {
-    const auto page = random_page(random);
+    const auto page = test::random_page(random);
     const std::uint32_t entry = round % 3 == 0 ? 0 : static_cast<std::uint32_t>(random()) % kHalfWords;
     for (const Reach reach : {Reach::kPage, Reach::kReached, Reach::kMixedBlock}) {
       expect_definition(*page, entry, reach, *scan);
@@ -260,7 +238,7 @@ TEST(PageScan, EndsWhereNothingCanBeFetched) {
   std::mt19937 random(kSeed);
   const auto scan = std::make_unique<PageScan>();
   for (std::uint32_t count = 0; count <= kHalfWords + 1; ++count) {
-    const auto page = random_page(random);
+    const auto page = test::random_page(random);
     page->count = count;
     expect_definition(*page, 0, Reach::kPage, *scan);
     if (HasFatalFailure()) FAIL() << count;
