@@ -1,5 +1,6 @@
-// Suite `compile`: how fast the baseline tier compiles, what a compilation costs at least, and how large its code is; and what it costs to
-// look compiled code up (lookup_cases.h) and to load a unit of the optimising tier instead of compiling it (artifact_cases.h).
+// Suite `compile`: how fast the baseline tier compiles, what a compilation costs at least, where its time goes (compile_stages.h), and how
+// large its code is; and what it costs to look compiled code up (lookup_cases.h) and to load a unit of the optimising tier instead of
+// compiling it (artifact_cases.h).
 //
 // Looks inside the engine, since nothing outside tells a compilation from a run.
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "baseline/baseline.h"
 #include "bench/artifact_cases.h"
 #include "bench/clock.h"
+#include "bench/compile_stages.h"
 #include "bench/kernels.h"
 #include "bench/lookup_cases.h"
 #include "bench/suites.h"
@@ -26,6 +28,7 @@ constexpr std::uint32_t kCodeAddress = 0x10'0000;
 
 std::vector<std::string> cases() {
   std::vector<std::string> names = {"c-library", "one-instruction"};
+  std::ranges::copy(stage_cases(), std::back_inserter(names));
   std::ranges::copy(lookup_cases(), std::back_inserter(names));
   std::ranges::copy(artifact_cases(), std::back_inserter(names));
   return names;
@@ -105,6 +108,7 @@ Result<Compiled> compile_small(const std::shared_ptr<memory::WindowPool>& window
 }
 
 Result<void> measure(const std::string& case_name, std::size_t runs, Report& report) {
+  if (case_name == "stages") return measure_stages(kSuite, runs, report);
   if (case_name.starts_with("lookup-")) return measure_lookup(kSuite, case_name, runs, report);
   if (case_name.starts_with("unit-")) return measure_artifact(kSuite, case_name, runs, report);
   const bool is_library = case_name == "c-library";
