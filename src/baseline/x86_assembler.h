@@ -228,25 +228,18 @@ class X86Assembler {
     const bool is_word = value >> 32 == 0;
     const bool is_signed_word = static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
     assert(!is_store || (is_signed_word && place.length() == 2));
-    const unsigned low = number(to) & 7, later = number(to) >> 3 & 1;
     if (!is_word && !is_signed_word) [[unlikely]] {
       rex(true, number(to));
-      put8(static_cast<std::uint8_t>(0xB8 | low));
+      put8(static_cast<std::uint8_t>(0xB8 | (number(to) & 7)));
       return put64(value);
     }
-    // Forms that are all prepared, since which one it is cannot be predicted.
+    // As kImmediateForms counts.
+    const unsigned form = unsigned{value != 0} + (is_word ? 0 : 2) - unsigned{value == ~std::uint64_t{0}};
+    const ImmediateForm loads = kImmediateForms[form][number(to) & 15];
     const std::uint64_t immediate = value & 0xFFFFFFFF;
-    std::uint64_t instruction = 0xC0C748 | later | low << 16 | immediate << 24;  // mov, sign-extended
-    unsigned length = 7;
-    const auto or_rather = [&](bool chosen, std::uint64_t bytes, unsigned bytes_length) {
-      instruction = choose(chosen, bytes, instruction);
-      length = choose(chosen, bytes_length, length);
-    };
-    or_rather(value == ~std::uint64_t{0}, 0xFFC88348 | later | low << 16, 4);  // or
-    or_rather(is_word, (0x40 | later | (0xB8 | low) << 8 | immediate << 16) >> (8 - later * 8), 5 + later);  // mov
-    or_rather(value == 0, (0xC03340 | later * 5 | low * 9 << 16) >> (8 - later * 8), 2 + later);  // xor
-    or_rather(is_store, (place.word() & 0xFFFFFFFF) | 0xC748 | immediate << 32, 8);
-    put_word(instruction, length);
+    const std::uint64_t load = loads.head | immediate << loads.immediate_at;
+    const std::uint64_t store = (place.word() & 0xFFFFFFFF) | 0xC748 | immediate << 32;
+    put_word(choose(is_store, store, load), choose<unsigned>(is_store, 8, loads.length));
   }
   // In one form, which keeps the flags, where load_immediate() may not.
   void load_word(Gp to, std::uint32_t value) {
@@ -325,13 +318,11 @@ class X86Assembler {
   // be predicted.
   void compare(Place first, Place second, bool with_zero) {
     assert((with_zero || first.is_register() || second.is_register()) && !first.is_absolute() && !second.is_absolute());
-    constexpr std::uint32_t kCompareImmediate = 7U << 19;
-    const bool is_register = first.is_register();
-    const bool names_second = is_register & !with_zero, has_immediate = with_zero & !is_register;
-    const std::uint32_t opcodes = choose<std::uint32_t>(is_register, 0x3B85, 0x3983);  // cmp and test; cmp and cmp
-    const std::uint32_t fields = choose(is_register, first.register_fields(), second.register_fields());
-    put_word(choose(names_second, second.word(), first.word()) | choose(has_immediate, kCompareImmediate, fields) |
-                 0x48 | (opcodes << (with_zero ? 8 : 0) & 0xFF00),
+    constexpr std::array<std::uint32_t, 4> kForms = {0x3B48, 0x3948, 0x8548, 0x388348};  // cmp, cmp, test, cmp
+    const unsigned form = first.in_memory() + (with_zero ? 2 : 0);
+    const bool names_second = form == 0, has_immediate = form == 3;
+    const std::uint32_t fields = choose(first.is_register(), first.register_fields(), second.register_fields());
+    put_word(choose(names_second, second.word(), first.word()) | choose(has_immediate, 0U, fields) | kForms[form],
              2 + choose(names_second, second.length(), first.length()));
     put_word(0, has_immediate ? 1 : 0);
   }
@@ -557,6 +548,26 @@ class X86Assembler {
     std::array<std::uint32_t, 16> fields{};
     for (unsigned reg = 0; reg < fields.size(); ++reg) fields[reg] = reg >> 3 << 2 | (reg & 7) << 19;
     return fields;
+  }();
+  // How a register gets a value: what comes before the immediate, where in the word that is (behind the instruction, where it has none),
+  // and the length of all. By form, 0, a word, -1 and another sign-extended word, and by register: which it is cannot be predicted.
+  struct ImmediateForm {
+    std::uint32_t head;
+    std::uint8_t immediate_at;  // a bit
+    std::uint8_t length;
+  };
+  static constexpr auto kImmediateForms = [] {
+    std::array<std::array<ImmediateForm, 16>, 4> forms{};
+    for (unsigned reg = 0; reg < 16; ++reg) {
+      const unsigned low = reg & 7, later = reg >> 3;
+      const unsigned no_rex = 8 - later * 8;  // bits
+      forms[0][reg] = {(0xC03340 | later * 5 | low * 9 << 16) >> no_rex, 32, static_cast<std::uint8_t>(2 + later)};
+      forms[1][reg] = {(0xB840 | later | low << 8) >> no_rex, static_cast<std::uint8_t>(16 - no_rex),
+                       static_cast<std::uint8_t>(5 + later)};
+      forms[2][reg] = {0xFFC88348 | later | low << 16, 32, 4};  // or
+      forms[3][reg] = {0xC0C748 | later | low << 16, 24, 7};
+    }
+    return forms;
   }();
   // REX, where it says something or is asked for.
   void put_rex(unsigned bits, bool always) {
