@@ -50,6 +50,7 @@ class UnitEmitterTest : public testing::Test {
     return {{code_.write, code_.write + emitter_->size()}, places, emitter_->unsettled()};
   }
 
+ private:
   ExecutableMemory* memory_ = nullptr;
   std::shared_ptr<const Thunks> thunks_;
   CodeBlock code_;
