@@ -8,6 +8,7 @@
 // prefix, since every block subtracts from it); rax, rcx, rdx and xmm0 … xmm2 are scratch.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -54,6 +55,9 @@ inline constexpr auto kIntegerHomes = [] {
   for (std::size_t reg = 0; reg < homes.size(); ++reg) homes[reg] = hart_field(offsetof(riscv::HartState, x) + reg * 8);
   return homes;
 }();
+static_assert(std::all_of(kIntegerHomes.begin() + 1, kIntegerHomes.end(),
+                          [](const Place& home) { return home.length() == 2; }),
+              "X86Assembler::load_or_store_immediate() has no room for more");
 constexpr Place integer_home(unsigned reg) {
   const Place home = kIntegerHomes[reg];
   const bool is_absolute = home.is_absolute();
