@@ -172,7 +172,8 @@ constexpr AccessOpcode two_byte_opcode(std::uint8_t opcode, Width width) {
   return {static_cast<std::uint16_t>(0x0F | opcode << 8), 16, rex_of(width)};
 }
 
-// One of two without a branch.
+// One of two without a branch. A compiler that is not told so makes branches of selections, and several of a condition with several parts:
+// an `if` of __builtin_unpredictable() stays one, and whether it is taken may be predicted all the same.
 template <class T>
 [[gnu::always_inline]] inline T choose(bool first, T one, T other) {
   return __builtin_unpredictable(first) ? one : other;
