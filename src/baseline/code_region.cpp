@@ -134,6 +134,7 @@ bool CodeRegion::compile(const PageBytes& bytes, std::uint32_t pc, Reach reach, 
   unit = {.page_address = bytes.address,
           .size = emitter_.size(),
           .entry_pc = pc,
+          .is_mixed = mixed,
           .places = emitter_.places(),
           .unsettled = emitter_.unsettled(),
           .departures = emitter_.departures(),
@@ -209,6 +210,7 @@ std::optional<CodeRegion::FoundPlace> CodeRegion::find(const void* host_pc) cons
   auto place = std::ranges::upper_bound(found->places, offset, {}, &InstructionPlace::native);
   FoundPlace result{.pc = found->entry_pc, .integers = thunks_->map().integers};
   if (place == found->places.begin()) {
+    if (!found->is_mixed) return std::nullopt;
     result.is_entry_check = true;
     return result;
   }

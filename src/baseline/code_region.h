@@ -99,6 +99,7 @@ class CodeRegion {
     std::uint32_t page_address = 0;
     std::uint32_t size = 0;  // of the code
     std::uint32_t entry_pc = 0;
+    bool is_mixed = false;  // begins with a comparison of its bytes, which may fault
     std::span<const InstructionPlace> places;  // by native offset
     std::vector<UnsettledFloats> unsettled;  // the same
     Departures departures;

@@ -46,7 +46,8 @@ struct InstructionPlace {
   static InstructionPlace of(const PageScan::Instruction& instruction, std::uint32_t native) {
     // Members that both have, in one store.
     static_assert(std::endian::native == std::endian::little && offsetof(PageScan::Instruction, half_word) == 0 &&
-                  offsetof(PageScan::Instruction, cost) == 2);
+                  offsetof(PageScan::Instruction, cost) == 2 && offsetof(InstructionPlace, native) == 0 &&
+                  offsetof(InstructionPlace, half_word_and_flags) == 4 && offsetof(InstructionPlace, cost) == 6);
     std::uint32_t half_word_and_cost;
     std::memcpy(&half_word_and_cost, &instruction, sizeof half_word_and_cost);
     return std::bit_cast<InstructionPlace>(std::uint64_t{half_word_and_cost} << 32 | native);
